@@ -1,0 +1,121 @@
+// Messages between the Raft cores of one group, as plain structs.
+//
+// A message is addressed by (from, to) and carries the sender's term. The transport
+// may lose, delay, duplicate and reorder messages.
+//
+// The core never holds payloads of entries it did not just receive: an outgoing
+// Append names a range (prev.index, last], and the group fills `entries` in from
+// the tail ring or the store before it is sent.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "consensus/types.h"
+
+namespace cairn::consensus {
+
+// Asks for a vote, or (pre-vote, thesis 9.6) whether one would be given.
+struct VoteRequest {
+  bool pre_vote = false;
+  Position last;               // The candidate's last entry.
+  bool transfer = false;       // Told to campaign by the leader: stickiness is waived (3.10).
+  bool leader_gone = false;    // The candidate's link to the leader died and is refused.
+  bool operator==(const VoteRequest&) const = default;
+};
+
+struct VoteResponse {
+  bool pre_vote = false;
+  bool granted = false;
+  // The voter does not trust its own disk: the grant counts only when every voter
+  // has answered and none has a longer log (see Standing).
+  bool conditional = false;
+  Position last;  // The voter's last entry.
+  bool operator==(const VoteResponse&) const = default;
+};
+
+// Replicates the entries (prev.index, last]; an empty range is a probe.
+struct AppendRequest {
+  Position prev;
+  Index last;
+  Index commit;  // The leader's commit index.
+  // The leader was elected with conditional grants by an answer of all voters, so
+  // followers whose standing is not kSound may count as sound once they match.
+  bool absolves = false;
+  std::vector<Entry> entries;  // Empty as the core emits it; filled by the group.
+  bool operator==(const AppendRequest&) const = default;
+};
+
+struct AppendResponse {
+  bool accepted = false;
+  // Accepted: the follower holds on disk, and agrees with the leader on, all up to here.
+  Index match;
+  // Rejected: `prev.index` of the request, and where to look next: the last position
+  // at or before it whose term is not above prev.term (fast backtracking).
+  Index rejected_prev;
+  Position hint;
+  // The sender's standing is not kSound: the leader replicates to it but must not
+  // count it towards a commit.
+  bool unsound = false;
+  bool operator==(const AppendResponse&) const = default;
+};
+
+// Keeps followers from campaigning; many groups' heartbeats share one packet.
+// `context` is the newest read-index round; 0: none.
+struct Heartbeat {
+  Index commit;  // Never above what the leader knows the follower to hold.
+  uint64_t context = 0;
+  bool operator==(const Heartbeat&) const = default;
+};
+
+struct HeartbeatResponse {
+  uint64_t context = 0;
+  bool operator==(const HeartbeatResponse&) const = default;
+};
+
+// The state before the first entry that the leader still has; see design 5.5.
+struct SnapshotRequest {
+  Position position;  // Last entry that the snapshot includes.
+  Bytes snapshot;     // Empty as the core emits it; filled by the group.
+  bool operator==(const SnapshotRequest&) const = default;
+};
+// A follower answers with an AppendResponse once the snapshot is on its disk.
+
+// Tells the follower to campaign at once (thesis 3.10).
+struct TimeoutNow {
+  bool operator==(const TimeoutNow&) const = default;
+};
+
+// A follower asks the leader for a read index on behalf of local readers.
+struct ReadIndexRequest {
+  uint64_t context = 0;
+  bool operator==(const ReadIndexRequest&) const = default;
+};
+struct ReadIndexResponse {
+  uint64_t context = 0;
+  bool confirmed = false;  // False: not the leader, or not able; ask again.
+  Index index;
+  bool operator==(const ReadIndexResponse&) const = default;
+};
+
+using Body = std::variant<VoteRequest, VoteResponse, AppendRequest, AppendResponse, Heartbeat,
+                          HeartbeatResponse, SnapshotRequest, TimeoutNow, ReadIndexRequest,
+                          ReadIndexResponse>;
+
+struct Message {
+  NodeId from;
+  NodeId to;
+  Term term;
+  Body body;
+
+  bool operator==(const Message&) const = default;
+};
+
+// One line for goldens and logs, e.g. "1->2 append term=3 prev=2/7 last=9 commit=6".
+// Positions are written term/index.
+std::string ToString(const Message& message);
+std::string ToString(Position position);
+
+}  // namespace cairn::consensus

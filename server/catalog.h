@@ -1,0 +1,86 @@
+// Catalog: the state machine of group 0. Members, logs with their settings and replica
+// sets, and where a new log's replicas go.
+//
+// Group 0 is a log like any other; its records are CatalogCommands, and a log's id is the
+// seq of the record that created it, so ids are never reused. The leader judges a command
+// against the applied catalog and appends it on the condition that nothing was appended
+// since (compare-and-append on its own log), so the catalog needs no speculation.
+// The catalog's log is never trimmed: a node rebuilds the catalog by reading it from seq 1.
+//
+// Deterministic. Threads: group 0's worker; other threads read copies (runtime/node.h).
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/group_events.h"
+
+namespace cairn::server {
+
+struct CatalogMember {
+  NodeId id;
+  std::string name;
+  std::string address;
+  std::string zone;
+  uint64_t incarnation = 0;
+};
+
+struct CatalogLog {
+  GroupId id;
+  std::string name;
+  cairn::v1::LogSettings settings;
+  std::vector<NodeId> replicas;  // Sorted.
+};
+
+// "" when `name` is a legal log name ([A-Za-z0-9._/-]{1,255}), else what is wrong with it.
+std::string CheckLogName(std::string_view name);
+// "" or what is wrong (segment_bytes out of range, a guard name too long, …).
+std::string CheckSettings(const cairn::v1::LogSettings& settings);
+// `base` with every field that is set in `change` replaced.
+cairn::v1::LogSettings MergeSettings(const cairn::v1::LogSettings& base,
+                                     const cairn::v1::LogSettings& change);
+
+class Catalog {
+ public:
+  explicit Catalog(uint32_t max_logs = 100'000) : max_logs_(max_logs) {}
+
+  // What to append for a command, or the answer when nothing needs to be.
+  struct Append {
+    std::string payload;  // Serialized CatalogCommand, with replicas chosen and so on.
+    CatalogDone done;     // Answer once committed; log_id is filled in from the seq if created.
+  };
+  std::variant<Append, CatalogDone, Rejection> Judge(const CatalogOp& op) const;
+
+  // Applies the committed record at `seq`.
+  // Errors: kDataLoss when it contradicts the catalog.
+  absl::StatusOr<CatalogChange> Apply(Seq seq, std::string_view payload);
+
+  [[nodiscard]] const std::string& cluster_id() const { return cluster_id_; }
+  [[nodiscard]] const std::map<NodeId, CatalogMember>& members() const { return members_; }
+  [[nodiscard]] const std::map<GroupId, CatalogLog>& logs() const { return logs_; }
+  // Null when there is none.
+  [[nodiscard]] const CatalogLog* FindByName(std::string_view name) const;
+  [[nodiscard]] const CatalogLog* Find(GroupId id) const;
+  // Logs that were deleted: their ids, for telling a deletion from "not yet created".
+  [[nodiscard]] bool WasDeleted(GroupId id) const;
+  [[nodiscard]] Seq applied_seq() const { return applied_seq_; }
+
+  // Three members (or all, if fewer): different zones first, then those with the fewest
+  // replicas, then the lowest id.
+  [[nodiscard]] std::vector<NodeId> PlaceReplicas() const;
+
+ private:
+  uint32_t max_logs_;
+  std::string cluster_id_;
+  std::map<NodeId, CatalogMember> members_;
+  std::map<GroupId, CatalogLog> logs_;
+  std::map<std::string, GroupId, std::less<>> by_name_;
+  Seq applied_seq_;
+};
+
+}  // namespace cairn::server

@@ -1,0 +1,118 @@
+// Group: one log's replica on this node. Wires the Raft core, the log state machine, the
+// waiters and the tail hub together: event in, effects out; no rule of its own.
+//
+// A turn: any number of Handle() calls, then one Finish(), which evaluates the gathered
+// requests into at most one new entry, takes the core's Ready, and puts all work into the
+// worker's Effects. (architecture sections 5, 6)
+//
+// Group commit: while a write of this leader is in flight, requests gather; when it is done
+// they become one entry. Requests wait in arrival order; their number and bytes are bounded
+// (OVERLOADED beyond).
+//
+// A log that contradicts itself (a committed entry that does not apply) is halted on this
+// node: it votes for nobody, accepts nothing more, and stays readable below that point.
+//
+// Threads: one worker's. Lifetime: `budget` and `random` outlive the group.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "consensus/raft_core.h"
+#include "server/catalog.h"
+#include "server/group_events.h"
+#include "server/log_state.h"
+#include "server/tail_hub.h"
+#include "server/waiters.h"
+
+namespace cairn::server {
+
+struct GroupConfig {
+  consensus::Config raft;
+  LogLimits limits;
+  // Real time of one tick.
+  int64_t tick_us = 50 * kMicrosPerMilli;
+  // Requests that may wait for the next entry, and their payload bytes.
+  size_t max_waiting_requests = 16384;
+  uint64_t max_waiting_bytes = 64 << 20;
+  // Replies that may wait for a commit.
+  size_t max_waiters = 65536;
+  // Segments are sealed at this size unless the log's settings say otherwise.
+  uint64_t segment_bytes = 64 << 20;
+  // Bytes of one append message to a peer.
+  uint64_t append_message_bytes = 4 << 20;
+};
+
+// What the node knows about a group when it creates the object.
+struct GroupStart {
+  GroupId group;
+  std::string name;  // For messages and errors; "catalog" for group 0.
+  cairn::v1::LogSettings settings;
+  // Voters of a group that has no stored state yet.
+  std::vector<NodeId> initial_voters;
+  // What the store holds; nullopt: nothing, the group is new here.
+  std::optional<storage::StoredGroup> stored;
+  storage::RecoveryVerdict verdict = storage::RecoveryVerdict::kSound;
+};
+
+// A picture for status pages; cheap to copy.
+struct GroupView {
+  GroupId group;
+  std::string name;
+  consensus::Role role = consensus::Role::kFollower;
+  bool halted = false;
+  Term term;
+  NodeId leader;
+  Index commit;
+  Index applied;
+  Index last;
+  Seq first_seq;
+  Seq last_seq;
+  uint64_t chain = 0;
+  uint64_t lag_entries = 0;
+  std::vector<NodeId> voters;
+  bool stale = false;
+};
+
+class Group {
+ public:
+  // `catalog` is non-null for group 0 only; it is applied to and outlives the group.
+  // Errors: kDataLoss when the stored state does not decode.
+  static absl::StatusOr<std::unique_ptr<Group>> Create(GroupConfig config, GroupStart start,
+                                                       CacheBudget* budget, Random* random,
+                                                       Catalog* catalog, TurnTime now);
+  ~Group();
+
+  // Takes one event. `storage_full`: data appends are refused (STORAGE_FULL).
+  void Handle(Event event, TurnTime now, bool storage_full, Effects& effects);
+  // Ends the turn.
+  void Finish(TurnTime now, Effects& effects);
+
+  // Answers everything that waits with `why` and ends all tails: the group is being removed
+  // or the node stops.
+  void Shutdown(const Rejection& why, Effects& effects);
+
+  // The catalog changed this log's settings or name.
+  void SetSettings(const cairn::v1::LogSettings& settings);
+
+  [[nodiscard]] GroupId id() const;
+  [[nodiscard]] GroupView View() const;
+  // When a Tick is next needed even without other events; used by nobody but tests today.
+  [[nodiscard]] const consensus::RaftCore& core() const;
+  [[nodiscard]] const LogState& state() const;
+  // For the simulator: everything that must hold between turns.
+  void CheckInvariants() const;
+
+ private:
+  struct Impl;
+  explicit Group(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cairn::server

@@ -1,0 +1,340 @@
+// What a group takes and what it gives: the alphabet of the worker box.
+//
+// A group is a function of these events; it has no clock, lock, disk or socket. The
+// runtime (server/runtime) and the simulator (tests/sim) carry the effects out.
+//
+// Lifetime: sinks are ports that outlive every request posted with them. Each posted
+// Request gets exactly one Reply, also when the node stops or the group is deleted; each
+// opened tail gets exactly one TailEnd.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "cairn/v1/cluster.pb.h"
+#include "cairn/v1/error.pb.h"
+#include "cairn/v1/log.pb.h"
+#include "cairn/v1/store.pb.h"
+#include "consensus/message.h"
+#include "storage/log_store.h"
+#include "storage/read_queue.h"
+
+namespace cairn::server {
+
+// ---- Requests -------------------------------------------------------------------
+// In all of them `log_id` was checked by the router to be the group's own.
+
+struct AppendOp {
+  // The records region of storage/entry_codec.h, checked: `count` records, none empty of
+  // tag or length, all of kind 0.
+  std::string records;
+  uint32_t count = 0;
+  std::optional<Seq> if_last_seq;
+  std::optional<Epoch> if_lease_epoch;
+  std::string lease_name;  // "primary" when the request left it empty.
+  uint64_t producer_id = 0;  // 0: none.
+  uint64_t producer_sequence = 0;
+};
+
+struct RegisterProducerOp {};
+
+struct AcquireOp {
+  std::string name;
+  std::string holder;
+  uint64_t ttl_ms = 0;
+  std::optional<Seq> if_last_seq;
+};
+struct RenewOp {
+  std::string name;
+  Epoch epoch;
+};
+struct ReleaseOp {
+  std::string name;
+  Epoch epoch;
+};
+struct TransferLeaseOp {
+  std::string name;
+  Epoch epoch;
+  std::string to;
+  uint64_t ttl_ms = 0;  // 0: keep.
+  std::optional<Seq> if_last_seq;
+};
+struct GetLeaseOp {
+  std::string name;
+};
+
+struct TrimOp {
+  Seq first_seq;  // Oldest to keep.
+  bool force = false;
+};
+struct RegisterSnapshotOp {
+  std::string name;
+  Seq seq;
+  uint64_t chain = 0;
+  std::string location;
+};
+// Proposed by the node when the catalog's settings of this log changed.
+struct SettingsOp {
+  cairn::v1::LogSettings settings;
+};
+
+struct DescribeOp {
+  bool linearizable = false;
+  bool with_segments = false;
+};
+
+// Waits until this replica has applied everything that was committed when it was asked.
+// (What a linearizable Read or the catalog's readers do first.)
+struct SyncOp {};
+
+// Group 0 only: a command that the catalog judges (server/catalog.h).
+struct CatalogOp {
+  cairn::v1::CatalogCommand command;
+  // LogCreated: an existing log of the same settings is a success.
+  bool if_not_exists = false;
+};
+
+// Hands the group's Raft leadership to `to` (0: the best follower).
+struct TransferLeadershipOp {
+  NodeId to;
+};
+
+using RequestBody =
+    std::variant<AppendOp, RegisterProducerOp, AcquireOp, RenewOp, ReleaseOp, TransferLeaseOp,
+                 GetLeaseOp, TrimOp, RegisterSnapshotOp, SettingsOp, DescribeOp, SyncOp, CatalogOp,
+                 TransferLeadershipOp>;
+
+// ---- Replies --------------------------------------------------------------------
+
+// Certainly not done (or, with REASON_OUTCOME_UNKNOWN, unknown).
+struct Rejection {
+  cairn::v1::ErrorInfo info;
+  std::string message;
+};
+
+struct AppendDone {
+  Seq first_seq;
+  Seq last_seq;
+  int64_t timestamp_us = 0;
+  uint64_t chain = 0;
+  bool duplicate = false;
+};
+struct RegisterProducerDone {
+  uint64_t producer_id = 0;
+  uint64_t expires_after_ms = 0;
+};
+// Acquire and Transfer.
+struct LeaseGranted {
+  Epoch epoch;
+  Seq last_seq;
+  uint64_t chain = 0;
+};
+struct LeaseRenewed {
+  uint64_t ttl_ms = 0;
+};
+struct LeaseReleased {
+  Seq last_seq;
+};
+struct LeaseView {
+  cairn::v1::LeaseState lease;
+  Seq last_seq;
+};
+struct TrimDone {
+  Seq first_seq;
+};
+struct Done {};
+struct Described {
+  // Everything a group knows; the service fills in names and addresses.
+  cairn::v1::DescribeLogResponse response;
+};
+struct CatalogDone {
+  GroupId log_id;
+  bool created = false;
+  cairn::v1::LogSettings settings;
+};
+
+using Reply = std::variant<Rejection, AppendDone, RegisterProducerDone, LeaseGranted, LeaseRenewed,
+                           LeaseReleased, LeaseView, TrimDone, Done, Described, CatalogDone>;
+
+// Where a reply goes. OnReply is called on a worker thread (or by the simulator) and must
+// not block.
+class ReplySink {
+ public:
+  virtual ~ReplySink() = default;
+  virtual void OnReply(uint64_t token, Reply reply) = 0;
+};
+
+struct ReplyTo {
+  ReplySink* sink = nullptr;
+  uint64_t token = 0;
+};
+
+// ---- Tails and reads ------------------------------------------------------------
+
+struct TailStart {
+  enum class Kind : uint8_t { kSeq, kFirst, kNext, kTimestamp };
+  Kind kind = Kind::kFirst;
+  Seq seq;
+  int64_t timestamp_us = 0;
+};
+
+// A run of committed records of one entry, as the wire wants it.
+struct TailBatch {
+  Seq first_seq;
+  uint32_t count = 0;
+  int64_t timestamp_us = 0;
+  uint64_t chain = 0;  // After the last one; 0: cut inside the entry.
+  // `records` is a view into `owner`: a records region (storage/entry_codec.h).
+  Bytes owner;
+  std::string_view records;
+};
+
+struct TailChunk {
+  std::vector<TailBatch> batches;
+  std::vector<cairn::v1::LeaseRenewedMark> renewed;
+  std::optional<cairn::v1::CaughtUpMark> caught_up;
+  // Committed last seq known here; set in heartbeats.
+  std::optional<Seq> heartbeat;
+  bool stale = false;
+
+  [[nodiscard]] uint64_t bytes() const {
+    uint64_t sum = 64;
+    for (const TailBatch& batch : batches) sum += batch.records.size() + 32;
+    return sum;
+  }
+};
+
+// Set when the tail ended by itself: a bounded read reached its end (no rejection), or an
+// error.
+struct TailEnd {
+  std::optional<Rejection> rejection;
+};
+
+// Called on a worker thread; must not block. A sink gives bytes back with TailCredit once
+// it has passed them on; a tail never has more than its credit outstanding.
+class TailSink {
+ public:
+  virtual ~TailSink() = default;
+  virtual void OnChunk(uint64_t token, TailChunk chunk) = 0;
+  // The last call for this token.
+  virtual void OnEnd(uint64_t token, TailEnd end) = 0;
+};
+
+// Opens a tail, or a bounded read when `end_seq` or `max_records` is set or `to_commit`.
+struct TailOpen {
+  TailSink* sink = nullptr;
+  uint64_t token = 0;
+  TailStart start;
+  bool bounded = false;
+  Seq end_seq;               // Bounded: inclusive; 0: what is committed when it opens.
+  uint64_t max_records = 0;  // Bounded: 0: no limit.
+  uint64_t credit_bytes = 1 << 20;
+  uint64_t heartbeat_us = kMicrosPerSecond;
+  bool linearizable = false;
+};
+
+// ---- Events ---------------------------------------------------------------------
+
+struct Request {
+  ReplyTo reply_to;
+  RequestBody body;
+  // On this node's monotonic clock: past it the caller no longer waits.
+  MonoMicros deadline = 0;
+};
+struct PeerMessage {
+  consensus::Message message;
+};
+struct Persisted {
+  uint64_t write_id = 0;  // consensus::WriteId; 0 when the write was not the core's.
+};
+struct Loaded {
+  storage::ReadResult result;
+};
+struct Tick {};
+struct TailCredit {
+  TailSink* sink = nullptr;
+  uint64_t token = 0;
+  uint64_t bytes = 0;
+};
+struct TailClose {
+  TailSink* sink = nullptr;
+  uint64_t token = 0;
+};
+// The link *to* a peer: up; down; or gone (down and reconnecting is refused: no process
+// listens there).
+struct LinkChange {
+  enum class State : uint8_t { kUp, kDown, kGone };
+  NodeId peer;
+  State state = State::kUp;
+};
+// SIGTERM: hand leadership over, refuse new work.
+struct Drain {};
+
+using Event = std::variant<Request, PeerMessage, Persisted, Loaded, Tick, TailOpen, TailCredit,
+                           TailClose, LinkChange, Drain>;
+
+struct GroupEvent {
+  GroupId group;
+  Event event;
+};
+
+// Time as of the beginning of a worker's turn; the only clock a group sees.
+struct TurnTime {
+  MonoMicros mono = 0;
+  WallMicros wall = 0;
+};
+
+// ---- Effects --------------------------------------------------------------------
+
+struct OutMessage {
+  GroupId group;
+  consensus::Message message;
+};
+
+// A change of the catalog that this node has to act on, in log order.
+struct CatalogChange {
+  enum class Kind : uint8_t { kFormed, kCreated, kUpdated, kDeleted, kMember };
+  Kind kind = Kind::kFormed;
+  GroupId log_id;
+  std::string name;
+  cairn::v1::LogSettings settings;
+  std::vector<NodeId> replicas;
+};
+
+// What one turn of a worker gathered from its groups. The worker carries it out in the
+// order of the fields: what may leave at once leaves first.
+struct Effects {
+  std::vector<OutMessage> messages;
+  // Parallel lists: writes[i] belongs to write_ids[i] (0: no notice wanted).
+  std::vector<storage::GroupWrite> writes;
+  std::vector<uint64_t> write_ids;
+  std::vector<storage::ReadRequest> reads;
+  struct OutReply {
+    ReplyTo to;
+    Reply reply;
+  };
+  std::vector<OutReply> replies;
+  struct OutChunk {
+    TailSink* sink;
+    uint64_t token;
+    TailChunk chunk;
+  };
+  std::vector<OutChunk> chunks;
+  struct OutEnd {
+    TailSink* sink;
+    uint64_t token;
+    TailEnd end;
+  };
+  std::vector<OutEnd> ends;  // After all chunks.
+  std::vector<CatalogChange> catalog;
+  // Lines for the operator's log, already worded.
+  std::vector<std::string> alarms;
+};
+
+}  // namespace cairn::server

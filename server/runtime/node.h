@@ -1,0 +1,88 @@
+// Node: owns the store, the queues, the workers and the transport; creates and removes
+// groups as the catalog says; holds the order of start, drain and stop in one place.
+//
+// Threads: public calls from any thread unless said otherwise.
+// Start order: open store -> form or rejoin the cluster -> workers -> group 0 -> stored
+//   groups -> transport; requests are answered NOT_READY before.
+// Stop order: drain (leaderships away) -> refuse new requests -> workers answer everything
+//   -> transport -> commit queue (syncs) -> store.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/catalog.h"
+#include "server/group_events.h"
+#include "server/group.h"
+#include "server/runtime/config.h"
+#include "server/runtime/metrics.h"
+#include "cairn/v1/peer.pb.h"
+
+namespace cairn::server {
+
+// An immutable copy of the catalog, replaced whenever group 0 applies a change.
+struct CatalogView {
+  Catalog catalog;
+};
+
+struct NodeStatus {
+  NodeId node_id;
+  std::string name;
+  std::string cluster_id;   // Empty while forming.
+  std::string state;        // "forming", "ready", "storage_full", "draining".
+  std::string detail;       // What a forming node waits for.
+  uint64_t uptime_ms = 0;
+  uint64_t disk_free_bytes = 0;
+};
+
+class Node {
+ public:
+  // Validated configuration in; does not start anything.
+  explicit Node(NodeConfig config);
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  // Opens the data directory and starts the threads. Forming goes on in the background.
+  // Errors: whatever makes the directory unusable (locked, another node's, newer format).
+  absl::Status Start();
+  // Hands leaderships over and waits for that, at most `timeout_ms`.
+  void Drain(int64_t timeout_ms);
+  void Stop();
+
+  // ---- For services ------------------------------------------------------------------
+  // The group that a call speaks of. `log_id` 0 skips the check of the id.
+  // Rejections: NOT_READY, LOG_NOT_FOUND, LOG_RECREATED, SHUTTING_DOWN.
+  [[nodiscard]] std::variant<GroupId, Rejection> Resolve(std::string_view log,
+                                                         uint64_t log_id) const;
+  // False: the worker's mailbox is full (OVERLOADED) and `event` is untouched.
+  [[nodiscard]] bool Post(GroupId group, Event& event);
+  void PostUrgent(GroupId group, Event event);
+  [[nodiscard]] std::shared_ptr<const CatalogView> catalog() const;
+  [[nodiscard]] NodeStatus Status() const;
+  [[nodiscard]] std::vector<GroupView> Groups() const;
+  // "host:port" of a member; empty when unknown.
+  [[nodiscard]] std::string AddressOf(NodeId node) const;
+  [[nodiscard]] const NodeConfig& config() const;
+  [[nodiscard]] Metrics& metrics();
+  [[nodiscard]] const Clock& clock() const;
+
+  // ---- For the peer service ------------------------------------------------------------
+  // Empty when the hello is acceptable, else the refusal.
+  [[nodiscard]] std::string CheckHello(const cairn::v1::PeerHello& hello) const;
+  // Routes messages to their groups; drops what no group here takes.
+  void Receive(cairn::v1::ExchangeRequest& request);
+  cairn::v1::IntroduceResponse Introduce(const cairn::v1::IntroduceRequest& request);
+  cairn::v1::FormResponse Form(const cairn::v1::FormRequest& request);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cairn::server

@@ -1,0 +1,176 @@
+// LogStore: the durable home of every group on one node.
+//
+// All groups share one store, so that appends to many logs cost one write and one sync
+// (storage/commit_queue.h). Plain structs only: the store knows nothing of consensus.
+//
+// What is stored for a group:
+//   entries     by index, dense from just after `before` to the last;
+//   seq rows    (first seq of an entry that has records) -> index, timestamp;
+//   hard state  term, vote, commit hint;
+//   term rows   first index of each term, so that opening does not scan entries;
+//   segments    contiguous runs of entries, each with the group's state from before its
+//               first entry (opaque bytes): the unit of sealing, trim and snapshots.
+//
+// Threads: Write() belongs to the storage thread. Everything const may run on any
+//   thread, also while Write() runs, and sees whole batches only.
+// Durability: OK from Write() means that the batch survives a power cut. After an error
+//   the disk's state is unknown: stop the process, do not retry (CHECK on it is right).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/bytes.h"
+#include "base/ids.h"
+
+namespace cairn::storage {
+
+struct StoredEntry {
+  Index index;
+  Term term;
+  uint8_t kind = 0;  // consensus::EntryKind, opaque here.
+  Bytes payload;
+  // For the seq row: seq of the entry's first record, how many it has (0: no row), and
+  // their log time.
+  Seq first_seq;
+  uint32_t record_count = 0;
+  int64_t timestamp_us = 0;
+};
+
+struct StoredHardState {
+  Term term;
+  NodeId vote;
+  Index commit;
+  bool operator==(const StoredHardState&) const = default;
+};
+
+// A segment begins with the entry after (before_index, before_term) and ends where the
+// next one begins, or is open.
+struct SegmentRow {
+  Index before_index;
+  Term before_term;
+  // First seq that a record in this segment has or will have.
+  Seq first_seq;
+  // Log time and chain before the segment's first entry.
+  int64_t timestamp_us = 0;
+  uint64_t chain_before = 0;
+  // Serialized cairn.v1.GroupSnapshot as of before_index; opaque here.
+  std::string state;
+  bool operator==(const SegmentRow&) const = default;
+};
+
+// One group's part of a batch. Applied in this order: remove, install, hard_state,
+// entries, segments, trim.
+struct GroupWrite {
+  GroupId group;
+  // Moves the group's data to the trash (kept 24 h, then really deleted).
+  bool remove = false;
+  // Drops all entries, seq rows and segments; the log now begins with this row.
+  std::optional<SegmentRow> install;
+  std::optional<StoredHardState> hard_state;
+  // Consecutive; the first one replaces everything stored from its index on. Requires:
+  // it continues the log or replaces a suffix.
+  std::vector<StoredEntry> entries;
+  // New segments that begin after an entry that is stored (or is in this batch).
+  std::vector<SegmentRow> segments;
+  // Drops all segments before the one that begins after this index (which must be one).
+  std::optional<Index> trim_to;
+};
+
+// What one turn of the workers wants durable: whole or not at all.
+struct StoreBatch {
+  std::vector<GroupWrite> groups;
+};
+
+// A group as it is found when the process starts.
+struct StoredGroup {
+  GroupId group;
+  StoredHardState hard_state;
+  Index before_index;  // Position before the first kept entry.
+  Term before_term;
+  Index last_index;    // Equal to before_index when no entry is kept.
+  struct TermRow {
+    Index first;
+    Term term;
+  };
+  std::vector<TermRow> terms;        // Ascending.
+  std::vector<SegmentRow> segments;  // Ascending; never empty once the group was installed.
+};
+
+// How the directory came back (design section 8, "Recovery").
+enum class RecoveryVerdict : uint8_t {
+  kSound,      // Everything acknowledged is there.
+  kAmbiguous,  // A damaged last turn, at or past the side mark, after a power cut.
+  kLost,       // Damage before the mark, or acknowledged turns are missing.
+};
+
+struct NodeIdentity {
+  // Random, made when the directory was: a wiped node has another one.
+  uint64_t incarnation = 0;
+  // Serialized by the runtime: cluster id, node id and initial members; empty until
+  // the cluster was formed.
+  std::string formed;
+  bool operator==(const NodeIdentity&) const = default;
+};
+
+struct StoreStats {
+  uint64_t turns = 0;          // Batches written.
+  uint64_t syncs = 0;
+  uint64_t bytes_written = 0;  // Payload bytes handed to Write.
+  uint64_t disk_bytes = 0;     // Size of the directory's files.
+  uint64_t wal_bytes = 0;      // Bytes appended to the WAL.
+};
+
+// Entries together with where the read stopped.
+struct EntryRange {
+  std::vector<StoredEntry> entries;
+};
+
+class LogStore {
+ public:
+  virtual ~LogStore() = default;
+
+  // Applies `batch` whole, or after a crash not at all, and syncs it.
+  // Errors: any is final for the process; kResourceExhausted for a full disk.
+  virtual absl::Status Write(const StoreBatch& batch) = 0;
+
+  // Entries [first, last] of `group`, oldest first, cut short once their payloads exceed
+  // `max_bytes`; at least one entry is returned.
+  // Errors: kOutOfRange if `first` was trimmed or not yet written; kDataLoss, naming group
+  //   and index, if a stored checksum does not match; kNotFound for an unknown group.
+  virtual absl::StatusOr<EntryRange> ReadEntries(GroupId group, Index first, Index last,
+                                                 uint64_t max_bytes) const = 0;
+
+  // Index of the entry that holds `seq`. Errors: kOutOfRange when it is not stored.
+  virtual absl::StatusOr<Index> SeekSeq(GroupId group, Seq seq) const = 0;
+
+  // Seq of the first record whose timestamp is at or after `timestamp_us`; nullopt when
+  // all are older.
+  virtual absl::StatusOr<std::optional<Seq>> SeekTime(GroupId group,
+                                                      int64_t timestamp_us) const = 0;
+
+  // All groups that are present (not those in the trash), by id.
+  virtual absl::StatusOr<std::vector<StoredGroup>> LoadGroups() const = 0;
+
+  // Payload bytes kept for a group, by segment, in the order of its rows.
+  virtual absl::StatusOr<std::vector<uint64_t>> SegmentBytes(GroupId group) const = 0;
+
+  [[nodiscard]] virtual NodeIdentity Identity() const = 0;
+  // Durable before it returns.
+  virtual absl::Status SetFormed(const std::string& formed) = 0;
+
+  [[nodiscard]] virtual RecoveryVerdict Verdict() const = 0;
+  // One line for the log: what was found and what was done about it.
+  [[nodiscard]] virtual std::string VerdictDetail() const = 0;
+
+  // False while free space is under the watermark: data appends must be refused
+  // (STORAGE_FULL). Cheap; any thread.
+  [[nodiscard]] virtual bool HasSpace() const = 0;
+  [[nodiscard]] virtual StoreStats Stats() const = 0;
+};
+
+}  // namespace cairn::storage

@@ -1,0 +1,78 @@
+// ReadQueue: the cold-read thread. Serves range reads for tails that fell behind the ring
+// and for peers that lag, so that no worker ever touches the disk.
+//
+// Threads: Submit from any thread; `sink.OnRead` is called on the reader thread with no
+//   lock held.
+// Bound: each (group, purpose) has at most one read in flight, which its submitter sees to;
+//   reads are cut at `max_bytes`.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "storage/log_store.h"
+
+namespace cairn::storage {
+
+// What to read. Exactly one of the three starting points is used:
+// `first` when non-zero, else `seq` when non-zero, else `timestamp_us`.
+struct ReadRequest {
+  GroupId group;
+  uint64_t ticket = 0;  // The submitter's.
+  Index first;
+  Seq seq;
+  int64_t timestamp_us = 0;
+  // Last index to return, inclusive.
+  Index last;
+  uint64_t max_bytes = 4 << 20;
+};
+
+struct ReadResult {
+  GroupId group;
+  uint64_t ticket = 0;
+  // kOutOfRange: trimmed or not there. kDataLoss: damaged.
+  absl::Status status;
+  std::vector<StoredEntry> entries;
+  // For a read by timestamp: the seq that it stands for; nullopt: all records are older.
+  std::optional<Seq> seq;
+};
+
+class ReadSink {
+ public:
+  virtual ~ReadSink() = default;
+  virtual void OnRead(ReadResult result) = 0;
+};
+
+// Does one read; also used, inline, by the simulator.
+ReadResult PerformRead(const LogStore& store, const ReadRequest& request);
+
+class ReadQueue {
+ public:
+  explicit ReadQueue(const LogStore* store);
+  ~ReadQueue();
+  ReadQueue(const ReadQueue&) = delete;
+  ReadQueue& operator=(const ReadQueue&) = delete;
+
+  void Submit(ReadRequest request, ReadSink* sink);
+  // Answers what is queued with kCancelled and stops the thread.
+  void Stop();
+
+ private:
+  struct Pending {
+    ReadRequest request;
+    ReadSink* sink;
+  };
+  void Run();
+
+  const LogStore* const store_;
+  absl::Mutex mutex_;
+  std::deque<Pending> pending_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace cairn::storage
