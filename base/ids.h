@@ -9,6 +9,8 @@
 // half-open. `after`/`through` is the range (after, through].
 #pragma once
 
+#include <fmt/format.h>
+
 #include <compare>
 #include <cstdint>
 #include <ostream>
@@ -72,3 +74,12 @@ std::string ToString(Ordinal<Tag> o) {
 }
 
 }  // namespace cairn
+
+// "{}" prints the number.
+template <class Tag>
+struct fmt::formatter<cairn::Ordinal<Tag>> : fmt::formatter<uint64_t> {
+  template <class Context>
+  auto format(cairn::Ordinal<Tag> o, Context& context) const {
+    return fmt::formatter<uint64_t>::format(o.value(), context);
+  }
+};
