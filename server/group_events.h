@@ -315,6 +315,8 @@ struct Effects {
   std::vector<storage::GroupWrite> writes;
   std::vector<uint64_t> write_ids;
   std::vector<storage::ReadRequest> reads;
+  // Before the replies: who is told that a log was created can use it on this node at once.
+  std::vector<CatalogChange> catalog;
   struct OutReply {
     ReplyTo to;
     Reply reply;
@@ -332,7 +334,6 @@ struct Effects {
     TailEnd end;
   };
   std::vector<OutEnd> ends;  // After all chunks.
-  std::vector<CatalogChange> catalog;
   // Lines for the operator's log, already worded.
   std::vector<std::string> alarms;
 };

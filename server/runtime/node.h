@@ -16,12 +16,12 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "cairn/v1/peer.pb.h"
 #include "server/catalog.h"
-#include "server/group_events.h"
 #include "server/group.h"
+#include "server/group_events.h"
 #include "server/runtime/config.h"
 #include "server/runtime/metrics.h"
-#include "cairn/v1/peer.pb.h"
 
 namespace cairn::server {
 
@@ -33,9 +33,9 @@ struct CatalogView {
 struct NodeStatus {
   NodeId node_id;
   std::string name;
-  std::string cluster_id;   // Empty while forming.
-  std::string state;        // "forming", "ready", "storage_full", "draining".
-  std::string detail;       // What a forming node waits for.
+  std::string cluster_id;  // Empty while forming.
+  std::string state;       // "forming", "ready", "storage_full", "draining", "failed".
+  std::string detail;      // What a forming node waits for.
   uint64_t uptime_ms = 0;
   uint64_t disk_free_bytes = 0;
 };
@@ -48,9 +48,13 @@ class Node {
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
 
-  // Opens the data directory and starts the threads. Forming goes on in the background.
+  // Opens the data directory and starts the threads. Forming goes on in the background and
+  // needs the peer service to answer: start the gRPC server right after.
   // Errors: whatever makes the directory unusable (locked, another node's, newer format).
   absl::Status Start();
+  // Not OK once the node cannot go on by itself (its name belongs to another data directory,
+  // the members disagree): the process should stop and exit with the message. Cheap.
+  [[nodiscard]] absl::Status Failure() const;
   // Hands leaderships over and waits for that, at most `timeout_ms`.
   void Drain(int64_t timeout_ms);
   void Stop();
@@ -66,16 +70,19 @@ class Node {
   [[nodiscard]] std::shared_ptr<const CatalogView> catalog() const;
   [[nodiscard]] NodeStatus Status() const;
   [[nodiscard]] std::vector<GroupView> Groups() const;
-  // "host:port" of a member; empty when unknown.
+  // "host:port" that a member advertises; empty when unknown.
   [[nodiscard]] std::string AddressOf(NodeId node) const;
   [[nodiscard]] const NodeConfig& config() const;
   [[nodiscard]] Metrics& metrics();
   [[nodiscard]] const Clock& clock() const;
+  // For HttpPages: the text of /metrics, and why the node is not ready (empty: it is).
+  [[nodiscard]] std::string MetricsText() const;
+  [[nodiscard]] std::string NotReady() const;
 
   // ---- For the peer service ------------------------------------------------------------
   // Empty when the hello is acceptable, else the refusal.
   [[nodiscard]] std::string CheckHello(const cairn::v1::PeerHello& hello) const;
-  // Routes messages to their groups; drops what no group here takes.
+  // Routes messages to their groups; drops what no group here takes. Spends `request`.
   void Receive(cairn::v1::ExchangeRequest& request);
   cairn::v1::IntroduceResponse Introduce(const cairn::v1::IntroduceRequest& request);
   cairn::v1::FormResponse Form(const cairn::v1::FormRequest& request);

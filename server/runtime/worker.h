@@ -11,13 +11,18 @@
 // Bound: the mailbox holds `mailbox_capacity` refusable events.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
+#include <string>
 #include <thread>
+#include <utility>
+#include <variant>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "base/clock.h"
 #include "base/mailbox.h"
 #include "server/group.h"
@@ -75,8 +80,104 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   void Start();
   // Answers everything that waits with SHUTTING_DOWN and joins.
   void Stop();
-  // One turn over what is waiting, without blocking. Returns whether anything was done.
+  // One turn over what is waiting, without blocking; ticks when the clock says that one is
+  // due. Returns whether anything was done. Requires: Start was not called.
   bool RunOnce();
+
+ private:
+  struct Committed {
+    uint64_t ticket;
+  };
+  struct AddGroupCommand {
+    GroupConfig config;
+    GroupStart start;
+    Catalog* catalog;
+  };
+  struct RemoveGroupCommand {
+    GroupId group;
+  };
+  struct UpdateGroupCommand {
+    GroupId group;
+    cairn::v1::LogSettings settings;
+  };
+  struct BroadcastCommand {
+    LinkChange change;
+  };
+  struct DrainCommand {};
+  using Item = std::variant<GroupEvent, Committed, storage::ReadResult, AddGroupCommand,
+                            RemoveGroupCommand, UpdateGroupCommand, BroadcastCommand, DrainCommand>;
+
+  // What was last seen of a group's core, to notice changes that Views() should show.
+  struct Standing {
+    consensus::Role role = consensus::Role::kFollower;
+    Term term;
+    NodeId leader;
+    bool operator==(const Standing&) const = default;
+  };
+  struct Slot {
+    std::unique_ptr<Group> group;  // Null: its stored state does not decode; see `broken`.
+    std::string broken;
+    bool touched = false;
+    Standing seen;
+  };
+  // A submitted batch, and whom to tell when it is durable.
+  struct InFlight {
+    uint64_t ticket;
+    std::vector<std::pair<GroupId, uint64_t>> notices;  // (group, write id)
+  };
+
+  // storage::CommitSink and ReadSink, on the storage and reader threads.
+  void OnCommitted(uint64_t ticket) override;
+  void OnRead(storage::ReadResult result) override;
+
+  void Run();
+  // Handles `items_` as one or more turns and empties it.
+  void Turns();
+  void Dispatch(Item item);
+  void Handle(Committed committed);
+  void Handle(storage::ReadResult result);
+  void Handle(GroupEvent event);
+  void Handle(AddGroupCommand command);
+  void Handle(RemoveGroupCommand command);
+  void Handle(UpdateGroupCommand command);
+  void Handle(BroadcastCommand command);
+  void Handle(DrainCommand);
+  void Deliver(GroupId id, Slot& slot, Event event);
+  // Answers what no group here can take.
+  void Refuse(Event event, const Rejection& why);
+  void TickIfDue();
+  void FinishTouched();
+  void CarryOut();
+  void SubmitWrites();
+  void RefreshViews();
+  void ShutdownGroups();
+
+  const Options options_;
+  const Clock* const clock_;
+  WorkerPorts* const ports_;
+  Mailbox<Item> mailbox_;
+
+  // ---- The worker's thread only ---------------------------------------------------------
+  std::vector<Item> items_;
+  TurnTime now_;
+  bool storage_full_ = false;
+  MonoMicros next_tick_ = 0;
+  CacheBudget budget_;
+  Random random_;
+  std::map<GroupId, Slot> groups_;  // Ordered, so that a simulated turn is the same each time.
+  std::vector<std::pair<GroupId, Slot*>> touched_;
+  Effects effects_;
+  uint64_t next_ticket_ = 1;
+  std::deque<InFlight> in_flight_;
+  // Writes that wait since kMaxInFlight batches are under way.
+  storage::StoreBatch held_;
+  std::vector<std::pair<GroupId, uint64_t>> held_notices_;
+  bool views_stale_ = false;
+
+  mutable absl::Mutex views_mutex_;  // Leaf.
+  std::vector<GroupView> views_ ABSL_GUARDED_BY(views_mutex_);
+
+  std::thread thread_;
 };
 
 }  // namespace cairn::server

@@ -1,0 +1,110 @@
+// NodeConfig: everything that can be set about a node, from flags, environment and file.
+//
+// The three sources share their names: the flag --tick-ms is CAIRND_TICK_MS in the
+// environment and `tick-ms` in the TOML file. Flags win over the environment, which wins
+// over the file, which wins over the defaults. One table in config.cc holds each option's
+// name, range, default and reason, and makes the help text, the parser and every error.
+//
+// Each error names the option, where the value came from, the value, and what was expected.
+//
+// Threads: none; plain values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace cairn::server {
+
+struct InitialMember {
+  std::string name;
+  std::string address;  // "host:port"
+  bool operator==(const InitialMember&) const = default;
+};
+
+struct NodeConfig {
+  // ---- Who and where -----------------------------------------------------------------
+  std::string name;
+  std::string data_dir;
+  // Where clients and peers connect to. Empty: `advertise`.
+  std::string listen;
+  // What others are told to connect to. Empty: this node's address in `initial_cluster`,
+  // else `listen`.
+  std::string advertise;
+  // Metrics and health pages. Empty: none.
+  std::string http_listen;
+  // Sorted by name. Empty: a cluster of this node alone.
+  std::vector<InitialMember> initial_cluster;
+  std::string zone;
+
+  // ---- Logs of the process -------------------------------------------------------------
+  std::string log_level = "info";
+  std::string log_format = "text";
+
+  // ---- Time ----------------------------------------------------------------------------
+  uint32_t tick_ms = 50;
+  uint32_t election_ticks = 10;
+  uint32_t heartbeat_ticks = 1;
+  uint32_t drain_timeout_ms = 5000;
+  bool lease_reads = false;
+
+  // ---- Threads, memory and queues --------------------------------------------------------
+  uint32_t workers = 0;  // 0: min(cores, 4).
+  uint64_t cache_bytes = 64ull << 20;
+  uint64_t mailbox_events = 65536;
+  uint64_t peer_queue_bytes = 64ull << 20;
+  uint64_t peer_message_bytes = 4ull << 20;
+
+  // ---- Storage ---------------------------------------------------------------------------
+  uint64_t memtable_bytes = 64ull << 20;
+  uint64_t segment_bytes = 64ull << 20;
+  uint64_t storage_watermark_bytes = 0;  // 0: the larger of 512 MiB and twice memtables + WAL.
+
+  // ---- Limits ------------------------------------------------------------------------------
+  uint64_t max_record_bytes = 8ull << 20;
+  uint64_t max_batch_bytes = 16ull << 20;
+  uint32_t max_batch_records = 65536;
+  uint32_t max_logs = 100'000;
+  uint32_t max_leases_per_log = 1024;
+  uint32_t max_producers_per_log = 4096;
+  uint64_t producer_expiry_ms = 24ull * 3600 * 1000;
+
+  [[nodiscard]] int64_t tick_us() const { return int64_t{tick_ms} * 1000; }
+};
+
+// What the command line asked for.
+struct Invocation {
+  enum class Action : uint8_t {
+    kRun,
+    kCheckConfig,  // Say that the configuration is fine and exit 0.
+    kPrint,        // Print `text` (help or version) and exit 0.
+  };
+  Action action = Action::kRun;
+  NodeConfig config;  // Complete and validated, unless kPrint.
+  std::string text;
+};
+
+// Reads an environment variable; null when unset. `std::getenv` outside of tests.
+using EnvironmentLookup = const char* (*)(const char* name);
+
+// Puts flags, environment and file (--config PATH) together, fills in what follows from
+// other options, and validates. Errors: kInvalidArgument, worded for the operator.
+absl::StatusOr<Invocation> ParseInvocation(int argc, const char* const* argv,
+                                           EnvironmentLookup environment);
+
+// Fills in derived values (initial_cluster of one, listen, advertise, workers) and checks
+// how options fit together. For callers that set fields by hand.
+absl::Status FinishConfig(NodeConfig& config);
+
+// "" when `address` is "host:port" with a port in 1 … 65535 (IPv6 hosts in brackets), else
+// what is wrong with it.
+std::string CheckAddress(std::string_view address);
+
+// The same on all nodes that were given the same names and addresses.
+uint64_t InitialClusterHash(const NodeConfig& config);
+
+}  // namespace cairn::server
