@@ -1,0 +1,78 @@
+// Admin: creating and deleting logs, and the cluster as a whole.
+//
+// Threads: safe from any thread; cheap to copy. Lifetime: the Client must outlive it.
+// Blocking: every method blocks up to its timeout.
+// Errors common to all: UNAUTHENTICATED, PERMISSION_DENIED, NOT_READY while the cluster forms, and
+//   at the deadline kUnavailable or kDeadlineExceeded.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "cairn/client.h"
+#include "cairn/types.h"
+
+namespace cairn {
+
+struct CreateLogOptions {
+  CallOptions call;
+  LogSettings settings;
+  // A log of that name with the same settings is a success.
+  bool if_not_exists = false;
+};
+
+struct CreatedLog {
+  LogId log_id;
+  bool created = false;  // False: it was there already.
+};
+
+class Admin {
+ public:
+  explicit Admin(client::Core* core) : core_(core) {}
+
+  // Errors: LOG_EXISTS, INVALID (name or settings), TABLE_FULL. Without if_not_exists a lost
+  // connection gives an unknown outcome, which DescribeLog resolves.
+  absl::StatusOr<CreatedLog> CreateLog(std::string_view name, const CreateLogOptions& options = {});
+
+  // What the log is and where it stands, by name. Errors: LOG_NOT_FOUND.
+  absl::StatusOr<LogDescription> DescribeLog(std::string_view name,
+                                             const CallOptions& options = {});
+
+  // All logs whose names start with `prefix`, in name order (fetched page by page).
+  absl::StatusOr<std::vector<LogSummary>> ListLogs(std::string_view prefix = "",
+                                                   const CallOptions& options = {});
+
+  // Changes the settings that are set and returns all of them. `fenced` cannot be changed.
+  absl::StatusOr<LogSettings> UpdateLog(std::string_view name, LogId log_id,
+                                        const LogSettings& settings,
+                                        const CallOptions& options = {});
+
+  // Deletes the log of that name *and* id; its data stays in the servers' trash for a day.
+  // LOG_NOT_FOUND: it is gone, perhaps by an earlier try of this call.
+  absl::Status DeleteLog(std::string_view name, LogId log_id, const CallOptions& options = {});
+
+  // One node's view of itself; `endpoint` empty: whichever answers first.
+  absl::StatusOr<NodeStatus> Status(std::string_view endpoint = "", bool with_groups = false,
+                                    const CallOptions& options = {});
+
+  // Members as the catalog has them.
+  absl::StatusOr<Members> GetMembers(const CallOptions& options = {});
+
+  // Moves the leadership of `log` to `to` (0: the best follower) and returns how many moved.
+  // With an empty `log`, all that the node at `endpoint` leads; then `endpoint` is required.
+  // Errors: NOT_CAUGHT_UP: the target is behind or no member.
+  absl::StatusOr<uint32_t> TransferLeadership(std::string_view log, NodeId to,
+                                              std::string_view endpoint = "",
+                                              const CallOptions& options = {});
+
+  // Would stopping that node cost any log its quorum?
+  absl::StatusOr<StopAdvice> CanIStop(NodeId node_id, const CallOptions& options = {});
+
+ private:
+  client::Core* core_;
+};
+
+}  // namespace cairn
