@@ -1,1 +1,360 @@
-// (Written next.)
+#include "server/group.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/check.h"
+#include "base/overloaded.h"
+#include "base/status_macros.h"
+#include "server/group_impl.h"
+
+namespace cairn::server {
+namespace {
+
+// A forward jump of the wall clock stops retention by age for this long (design 5.7).
+constexpr int64_t kAgeRetentionPauseUs = 3600 * kMicrosPerSecond;
+constexpr int64_t kClockJumpUs = 10 * kMicrosPerSecond;
+
+consensus::Standing ToStanding(storage::RecoveryVerdict verdict) {
+  switch (verdict) {
+    case storage::RecoveryVerdict::kSound:
+      return consensus::Standing::kSound;
+    case storage::RecoveryVerdict::kAmbiguous:
+      return consensus::Standing::kAmbiguous;
+    case storage::RecoveryVerdict::kLost:
+      return consensus::Standing::kLost;
+  }
+  CHECK_UNREACHABLE();
+}
+
+consensus::Entry ToEntry(storage::StoredEntry stored) {
+  return {.index = stored.index,
+          .term = stored.term,
+          .kind = static_cast<consensus::EntryKind>(stored.kind),
+          .payload = std::move(stored.payload)};
+}
+
+LogPosition PositionOf(const LogFacts& facts) {
+  return {facts.last_seq, facts.chain, facts.timestamp_us};
+}
+
+// Everything Create works out before the object exists.
+struct Origin {
+  consensus::InitialState raft;
+  LogFacts facts;
+  storage::SegmentRow first_row;  // Of a new group.
+};
+
+absl::StatusOr<cairn::v1::GroupSnapshot> ParseSnapshot(const std::string& bytes) {
+  cairn::v1::GroupSnapshot snapshot;
+  if (!snapshot.ParseFromString(bytes)) {
+    return absl::DataLossError("a stored segment row's state does not parse");
+  }
+  return snapshot;
+}
+
+absl::StatusOr<Origin> NewGroup(const GroupStart& start) {
+  Origin origin{.raft = {}, .facts = LogFacts::Empty(start.group, start.settings),
+                .first_row = {}};
+  consensus::Membership membership;
+  membership.voters = start.initial_voters;
+  origin.raft.memberships.emplace_back(Index(), membership);
+  cairn::v1::GroupSnapshot snapshot;
+  snapshot.set_membership(consensus::EncodeMembership(membership));
+  *snapshot.mutable_state() = origin.facts.ToSnapshot();
+  origin.first_row.first_seq = Seq(1);
+  origin.first_row.chain_before = origin.facts.chain;
+  origin.first_row.state = snapshot.SerializeAsString();
+  return origin;
+}
+
+absl::StatusOr<Origin> StoredOrigin(const GroupStart& start) {
+  const storage::StoredGroup& stored = *start.stored;
+  CHECK(!stored.segments.empty());
+  Origin origin{.raft = {}, .facts = {}, .first_row = {}};
+  origin.raft.hard_state = {stored.hard_state.term, stored.hard_state.vote,
+                            stored.hard_state.commit};
+  consensus::TermMap terms({stored.before_term, stored.before_index});
+  for (size_t i = 0; i < stored.terms.size(); ++i) {
+    const bool last = i + 1 == stored.terms.size();
+    terms.Append(last ? stored.last_index : stored.terms[i + 1].first.Previous(),
+                 stored.terms[i].term);
+  }
+  origin.raft.terms = std::move(terms);
+  for (const storage::SegmentRow& row : stored.segments) {
+    ASSIGN_OR_RETURN(const cairn::v1::GroupSnapshot snapshot, ParseSnapshot(row.state));
+    ASSIGN_OR_RETURN(consensus::Membership membership,
+                     consensus::DecodeMembership(snapshot.membership()));
+    origin.raft.memberships.emplace_back(row.before_index, std::move(membership));
+    if (row.before_index == stored.segments.back().before_index) {
+      ASSIGN_OR_RETURN(origin.facts, LogFacts::FromSnapshot(snapshot.state()));
+    }
+  }
+  for (const storage::StoredEntry& entry : start.recent) {
+    if (static_cast<consensus::EntryKind>(entry.kind) != consensus::EntryKind::kConfig) continue;
+    ASSIGN_OR_RETURN(consensus::Membership membership,
+                     consensus::DecodeMembership(entry.payload.view()));
+    origin.raft.memberships.emplace_back(entry.index, std::move(membership));
+  }
+  origin.raft.applied = stored.segments.back().before_index;
+  return origin;
+}
+
+}  // namespace
+
+Group::Impl::Impl(GroupConfig config_in, GroupStart start, consensus::RaftCore core_in,
+                  LogState state_in, CacheBudget* budget, Random* random, Catalog* catalog_in,
+                  Index last, LogPosition after)
+    : config(std::move(config_in)),
+      id(start.group),
+      name(std::move(start.name)),
+      core(std::move(core_in)),
+      state(std::move(state_in)),
+      hub(id, budget, last, after),
+      waiters(config.max_waiters),
+      segments(config.segment_bytes),
+      feed(id, config.append_message_bytes),
+      reads((random->Next() >> 2) * 2 + 2, 2),
+      refusals((random->Next() >> 2) * 2 + 1, 2),
+      catalog(catalog_in),
+      wanted_settings(std::move(start.settings)) {}
+
+Group::Group(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Group::~Group() = default;
+
+absl::StatusOr<std::unique_ptr<Group>> Group::Create(GroupConfig config, GroupStart start,
+                                                     CacheBudget* budget, Random* random,
+                                                     Catalog* catalog, TurnTime now) {
+  const bool is_new = !start.stored.has_value();
+  ASSIGN_OR_RETURN(Origin origin, is_new ? NewGroup(start) : StoredOrigin(start));
+  config.raft.standing = ToStanding(start.verdict);
+  const LogPosition base = PositionOf(origin.facts);
+  const Index base_index = origin.raft.applied;
+  std::vector<storage::StoredEntry> recent = std::move(start.recent);
+  const std::vector<uint64_t> segment_bytes = std::move(start.segment_bytes);
+  std::vector<storage::SegmentRow> rows;
+  if (is_new) {
+    rows.push_back(std::move(origin.first_row));
+  } else {
+    rows = std::move(start.stored->segments);
+  }
+
+  consensus::RaftCore core(config.raft, std::move(origin.raft), random);
+  LogState state(std::move(origin.facts), base_index, config.limits);
+  auto impl = std::make_unique<Impl>(std::move(config), std::move(start), std::move(core),
+                                     std::move(state), budget, random, catalog, base_index, base);
+  if (is_new) impl->PendingWrite().install = rows.front();
+  for (size_t i = 0; i < rows.size(); ++i) {
+    // The last one's bytes are counted as its entries are applied again.
+    const bool known = i + 1 < rows.size() && i < segment_bytes.size();
+    impl->segments.Restore(std::move(rows[i]), known ? segment_bytes[i] : 0);
+  }
+  LogPosition position = base;
+  for (storage::StoredEntry& stored : recent) {
+    consensus::Entry entry = ToEntry(std::move(stored));
+    // The store's checksum vouched for the bytes; a header that does not parse is a newer format.
+    if (entry.kind == consensus::EntryKind::kData) {
+      RETURN_IF_ERROR(storage::EntryView::Parse(entry.payload.view()).status());
+    }
+    position = PositionAfterEntry(entry, position, nullptr);
+    impl->hub.Push(std::move(entry), position);
+  }
+  if (!is_new) impl->state.Reset(LogFacts(impl->state.applied()), base_index, now);
+  // What is known to be committed is applied before anybody can ask.
+  Effects effects;
+  impl->ApplyCommitted(now, effects);
+  if (impl->halted) return absl::DataLossError(effects.alarms.front());
+  auto group = std::unique_ptr<Group>(new Group(std::move(impl)));
+  group->impl_->initial_changes = std::move(effects.catalog);
+  return group;
+}
+
+void Group::Handle(Event event, TurnTime now, bool storage_full, Effects& effects) {
+  impl_->Handle(std::move(event), now, storage_full, effects);
+}
+void Group::Finish(TurnTime now, Effects& effects) { impl_->Finish(now, effects); }
+void Group::Shutdown(const Rejection& why, Effects& effects) { impl_->Shutdown(why, effects); }
+void Group::SetSettings(const cairn::v1::LogSettings& settings) {
+  impl_->wanted_settings = settings;
+}
+GroupId Group::id() const { return impl_->id; }
+GroupView Group::View() const { return impl_->View(); }
+const consensus::RaftCore& Group::core() const { return impl_->core; }
+const LogState& Group::state() const { return impl_->state; }
+
+void Group::CheckInvariants() const {
+  const Impl& impl = *impl_;
+  impl.core.CheckInvariants();
+  if (impl.halted) return;
+  CHECK_EQ(impl.hub.last_index(), impl.core.last().index);
+  CHECK_LE(impl.state.applied_index(), impl.core.commit());
+  CHECK_EQ(impl.state.applied_index(), impl.core.applied());
+  CHECK_LE(impl.segments.first().before_index, impl.state.applied_index());
+  CHECK_EQ(impl.segments.first().before_index, impl.core.terms().Before().index);
+}
+
+void Group::Impl::Handle(Event event, TurnTime now, bool storage_full, Effects& effects) {
+  storage_full_now = storage_full;
+  std::visit(Overloaded{
+                 [&](Request& in) { OnRequest(std::move(in), storage_full, now, effects); },
+                 [&](PeerMessage& in) { OnMessage(std::move(in.message), effects); },
+                 [&](Persisted& in) {
+                   if (in.write_id != 0) core.OnPersisted(in.write_id);
+                   UpdateEvictable();
+                 },
+                 [&](Loaded& in) { OnLoaded(std::move(in.result), effects); },
+                 [&](Tick&) { OnTick(now, effects); },
+                 [&](TailOpen& in) { OnTailOpen(std::move(in), now, effects); },
+                 [&](TailCredit& in) { hub.Credit(in, effects); },
+                 [&](TailClose& in) { hub.Close(in, effects); },
+                 [&](LinkChange& in) { OnLinkChange(in); },
+                 [&](Drain&) {
+                   draining = true;
+                   hub.EndAll(Reject(cairn::v1::REASON_SHUTTING_DOWN, "the node is stopping"),
+                              effects);
+                 },
+             },
+             event);
+}
+
+void Group::Impl::Finish(TurnTime now, Effects& effects) {
+  if (!initial_changes.empty()) {
+    for (CatalogChange& change : initial_changes) effects.catalog.push_back(std::move(change));
+    initial_changes.clear();
+  }
+  if (halted) {
+    FlushPendingWrite(effects);
+    return;
+  }
+  // Each pass can only be caused by the one before: a proposal brings a Ready, a commit
+  // brings a role or more proposals. A handful of passes always ends it.
+  do {
+    FollowRole(now, effects);
+    ProposeWaiting(now, effects);
+    refusals.Begin(now.mono, ReadTimeout(), core);
+    if (confirm_soon && hub.WantsConfirmation()) {
+      reads.Add(Confirmation{now.mono}, now.mono + ReadTimeout());
+    }
+    confirm_soon = false;
+    reads.Begin(now.mono, ReadTimeout(), core);
+    TakeReady(now, effects);
+    AnswerReads(now, effects);
+  } while (!halted && core.HasReady());
+  FollowTransfer(now.mono, effects);
+  FlushPendingWrite(effects);
+  hub.Shrink();
+}
+
+void Group::Impl::OnTick(TurnTime now, Effects& effects) {
+  if (halted) return;
+  const int64_t offset = now.wall - now.mono;
+  if (clock_offset_us && offset > *clock_offset_us + kClockJumpUs) {
+    age_retention_from = now.mono + kAgeRetentionPauseUs;
+  }
+  clock_offset_us = offset;
+
+  core.Tick();
+  waiters.Expire(now.mono, effects.replies);
+  ExpireWaiting(now.mono, effects);
+  for (Refusal& refusal : refusals.Expire(now.mono)) Answer(refusal.to, NotLeader(), effects);
+  for (ReadItem& item : reads.Expire(now.mono)) RefuseRead(std::move(item), effects);
+  confirm_soon = true;
+  if (state.leading() && (state.HousekeepingDue(now) || RetentionFirstSeq(now))) {
+    housekeeping = true;
+  }
+  hub.OnTick(now, !core.HasQuorumContact(), effects);
+  if (draining && is_leader() && !core.transferring()) core.TransferLeadership(NodeId());
+}
+
+void Group::Impl::OnLinkChange(const LinkChange& change) {
+  switch (change.state) {
+    case LinkChange::State::kUp:
+      core.OnLinkUp(change.peer);
+      return;
+    case LinkChange::State::kDown:
+      core.OnLinkDown(change.peer);
+      core.OnUnreachable(change.peer);
+      return;
+    case LinkChange::State::kGone:
+      core.OnLinkDown(change.peer);
+      core.OnUnreachable(change.peer);
+      if (core.leader() == change.peer) core.OnLeaderGone();
+      return;
+  }
+}
+
+void Group::Impl::Shutdown(const Rejection& why, Effects& effects) {
+  for (Waiting& item : waiting) Answer(item.request.reply_to, why, effects);
+  waiting.clear();
+  waiting_bytes = 0;
+  waiters.Clear(why, effects.replies);
+  for (Refusal& refusal : refusals.TakeAll()) Answer(refusal.to, why, effects);
+  for (ReadItem& item : reads.TakeAll()) {
+    if (auto* request = std::get_if<Request>(&item)) Answer(request->reply_to, why, effects);
+    if (auto* open = std::get_if<TailOpen>(&item)) {
+      effects.ends.push_back({open->sink, open->token, {why}});
+    }
+  }
+  for (auto& [ticket, check] : chain_checks) Answer(check.request.reply_to, why, effects);
+  chain_checks.clear();
+  if (transfer) Answer(transfer->reply_to, why, effects);
+  transfer.reset();
+  hub.EndAll(why, effects);
+}
+
+GroupView Group::Impl::View() const {
+  GroupView view;
+  view.group = id;
+  view.name = name;
+  view.role = core.role();
+  view.halted = halted;
+  view.term = core.term();
+  view.leader = core.leader();
+  view.commit = core.commit();
+  view.applied = state.applied_index();
+  view.last = core.last().index;
+  view.first_seq = state.applied().first_seq;
+  view.last_seq = state.applied().last_seq;
+  view.chain = state.applied().chain;
+  view.voters = core.membership().voters;
+  view.stale = !core.HasQuorumContact();
+  if (is_leader()) {
+    for (const NodeId voter : view.voters) {
+      const auto it = core.progress().find(voter);
+      if (voter == core.self() || it == core.progress().end()) continue;
+      view.lag_entries = std::max(view.lag_entries, view.last - it->second.match());
+    }
+  }
+  return view;
+}
+
+Rejection Group::Impl::Reject(cairn::v1::Reason reason, std::string message) const {
+  Rejection rejection;
+  rejection.info.set_reason(reason);
+  rejection.message = std::move(message);
+  Name(rejection);
+  return rejection;
+}
+
+void Group::Impl::Name(Rejection& rejection) const {
+  rejection.info.set_log(name);
+  rejection.info.set_log_id(id.value());
+}
+
+Rejection Group::Impl::NotLeader() const {
+  Rejection rejection = Reject(cairn::v1::REASON_NOT_LEADER,
+                               core.leader() && !is_leader()
+                                   ? fmt::format("node {} leads this log", core.leader())
+                                   : std::string("no leader is known at the moment"));
+  // By convention the node's id; the service turns it into an address.
+  rejection.info.set_actual(is_leader() ? 0 : core.leader().value());
+  return rejection;
+}
+
+void Group::Impl::Answer(const ReplyTo& to, Reply reply, Effects& effects) const {
+  if (auto* rejection = std::get_if<Rejection>(&reply)) Name(*rejection);
+  effects.replies.push_back({to, std::move(reply)});
+}
+
+}  // namespace cairn::server

@@ -56,8 +56,14 @@ struct GroupStart {
   cairn::v1::LogSettings settings;
   // Voters of a group that has no stored state yet.
   std::vector<NodeId> initial_voters;
-  // What the store holds; nullopt: nothing, the group is new here.
+  // What the store holds; nullopt: nothing, the group is new here. Filled in by LoadGroup
+  // (server/group_load.h).
   std::optional<storage::StoredGroup> stored;
+  // The entries after the newest segment row, through the last one: what has to be applied
+  // again, and the start of the tail ring.
+  std::vector<storage::StoredEntry> recent;
+  // Payload bytes of each stored segment but the last, oldest first.
+  std::vector<uint64_t> segment_bytes;
   storage::RecoveryVerdict verdict = storage::RecoveryVerdict::kSound;
 };
 

@@ -1,0 +1,177 @@
+// The inside of Group (server/group.h); included by its sources only.
+//
+//   group.cc          creation, event dispatch, the turn
+//   group_leader.cc   requests, evaluation, terms: what only a leader does
+//   group_replica.cc  writes, messages, applying, snapshots: what every replica does
+//   group_reads.cc    describe, leases by read, tails: what waits for a read-index round
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "server/group.h"
+#include "server/peer_feed.h"
+#include "server/read_rounds.h"
+#include "server/segment_list.h"
+
+namespace cairn::server {
+
+// Where the log stands after `entry`, which was checked before. Also fills the record fields of
+// `*stored` unless null.
+LogPosition PositionAfterEntry(const consensus::Entry& entry, const LogPosition& before,
+                               storage::StoredEntry* stored);
+
+struct Group::Impl {
+  // A request that waits to be judged.
+  struct Waiting {
+    Request request;
+    uint64_t bytes = 0;
+  };
+  // A refusal that may be told once this leader is confirmed.
+  struct Refusal {
+    ReplyTo to;
+    Reply reply;
+  };
+  // Somebody wants a caught_up mark.
+  struct Confirmation {
+    MonoMicros asked = 0;
+  };
+  // A snapshot registration whose chain is being read: first the entry that holds `op.seq`,
+  // then, when the seq lies inside of it, the one before.
+  struct ChainCheck {
+    Request request;
+    std::optional<Bytes> payload;  // Of the entry that holds the seq; unset: being read.
+    uint64_t chain_before = 0;     // Before that entry.
+  };
+  // Judged requests whose answers depend on the entry being built.
+  struct Pending {
+    ReplyTo to;
+    Reply reply;
+    MonoMicros deadline;
+  };
+  struct Judged {
+    std::vector<Pending> accepted;
+    std::vector<Pending> dependent;  // Refusals that rest on an uncommitted entry.
+  };
+  using ReadItem = std::variant<Request, TailOpen, Confirmation>;
+
+  Impl(GroupConfig config, GroupStart start, consensus::RaftCore core_in, LogState state_in,
+       CacheBudget* budget, Random* random, Catalog* catalog_in, Index last, LogPosition after);
+
+  // ---- group.cc
+  void Handle(Event event, TurnTime now, bool storage_full, Effects& effects);
+  void Finish(TurnTime now, Effects& effects);
+  void OnTick(TurnTime now, Effects& effects);
+  void OnLinkChange(const LinkChange& change);
+  void Shutdown(const Rejection& why, Effects& effects);
+  [[nodiscard]] GroupView View() const;
+
+  // ---- group_leader.cc
+  void OnRequest(Request request, bool storage_full, TurnTime now, Effects& effects);
+  void FollowRole(TurnTime now, Effects& effects);
+  void EndTerm(Effects& effects);
+  // Judges what waits and proposes at most a few entries.
+  void ProposeWaiting(TurnTime now, Effects& effects);
+  // Judges requests into one entry and proposes it; false when nothing came of it.
+  bool ProposeEntry(TurnTime now, Effects& effects);
+  // True: `request` was judged; false: it has to wait for a commit.
+  bool Judge(Request& request, TurnTime now, Judged& judged, Effects& effects);
+  bool JudgeCatalog(Request& request, Judged& judged, Effects& effects);
+  void Decide(Decided decided, const Request& request, Judged& judged, Effects& effects);
+  [[nodiscard]] bool MayPropose() const;
+  [[nodiscard]] std::optional<Seq> RetentionFirstSeq(TurnTime now) const;
+  void ExpireWaiting(MonoMicros now, Effects& effects);
+  void StartChainCheck(Request request, Effects& effects);
+  void FinishChainCheck(Request request, uint64_t chain, Effects& effects);
+  void OnChainLoaded(storage::ReadResult result, Effects& effects);
+  void OnTransfer(Request request, Effects& effects);
+  void FollowTransfer(MonoMicros now, Effects& effects);
+
+  // ---- group_replica.cc
+  void OnMessage(consensus::Message message, Effects& effects);
+  [[nodiscard]] absl::Status VerifyChain(const consensus::AppendRequest& append) const;
+  void TakeReady(TurnTime now, Effects& effects);
+  void DoWrite(consensus::Write write, TurnTime now, Effects& effects);
+  void InstallSnapshot(consensus::Write::InstallSnapshot install, TurnTime now, Effects& effects);
+  void SendMessages(std::vector<consensus::Message> messages, Effects& effects);
+  void ApplyCommitted(TurnTime now, Effects& effects);
+  // False when the log was halted.
+  bool ApplyOne(const TailHub::Slot& slot, TurnTime now, Effects& effects);
+  void ApplyItems(Index index, const storage::EntryView& view);
+  bool ApplyCatalog(const storage::EntryView& view, Effects& effects);
+  void MaybeSeal();
+  void MaybeTrim(Effects& effects);
+  [[nodiscard]] storage::SegmentRow MakeRow() const;
+  storage::GroupWrite& PendingWrite();
+  void FlushPendingWrite(Effects& effects);
+  void UpdateEvictable();
+  void Halt(const absl::Status& why, Effects& effects);
+
+  // ---- group_reads.cc
+  void OnTailOpen(TailOpen open, TurnTime now, Effects& effects);
+  void OnLoaded(storage::ReadResult result, Effects& effects);
+  void OnReadStates(const std::vector<consensus::ReadState>& states, Effects& effects);
+  void AnswerReads(TurnTime now, Effects& effects);
+  void AnswerRead(Request request, TurnTime now, Effects& effects);
+  // A read that could not be confirmed in time.
+  void RefuseRead(ReadItem item, Effects& effects);
+  [[nodiscard]] cairn::v1::DescribeLogResponse Describe(bool with_segments, TurnTime now) const;
+
+  // A round without an answer for this long is asked again.
+  [[nodiscard]] MonoMicros ReadTimeout() const { return config.tick_us * config.raft.election_ticks; }
+
+  // ---- Refusals
+  [[nodiscard]] Rejection Reject(cairn::v1::Reason reason, std::string message) const;
+  [[nodiscard]] Rejection NotLeader() const;
+  void Answer(const ReplyTo& to, Reply reply, Effects& effects) const;
+  // Adds the log's name to a rejection of the state machine's.
+  void Name(Rejection& rejection) const;
+
+  [[nodiscard]] bool is_leader() const { return core.role() == consensus::Role::kLeader; }
+
+  static constexpr uint64_t kChainTicketBit = 1ull << 62;
+
+  GroupConfig config;
+  GroupId id;
+  std::string name;
+  consensus::RaftCore core;
+  LogState state;
+  TailHub hub;
+  Waiters waiters;
+  SegmentList segments;
+  PeerFeed feed;
+  ReadRounds<ReadItem> reads;
+  ReadRounds<Refusal> refusals;
+  Catalog* catalog;  // Group 0's; else null.
+  // The catalog's settings for this log; proposed to it when they differ.
+  cairn::v1::LogSettings wanted_settings;
+
+  std::deque<Waiting> waiting;
+  uint64_t waiting_bytes = 0;
+  // Last entry that this leader proposed; the next one waits until it is on its own disk.
+  Index last_proposed;
+  Term leading_term;
+  std::map<uint64_t, ChainCheck> chain_checks;
+  uint64_t next_chain_ticket = 0;
+  std::optional<Request> transfer;
+  // What this turn stores besides the core's writes: segment rows and trims.
+  std::optional<storage::GroupWrite> pending_write;
+  bool confirm_soon = false;
+  // Expiries, silent producers, retention or settings are due.
+  bool housekeeping = false;
+  bool halted = false;
+  bool draining = false;
+  bool storage_full_now = false;
+  // Catalog changes applied while the group was created; handed out in the first turn.
+  std::vector<CatalogChange> initial_changes;
+  // Wall clock less monotonic clock; a jump forward stops retention by age for an hour.
+  std::optional<int64_t> clock_offset_us;
+  MonoMicros age_retention_from = 0;
+};
+
+}  // namespace cairn::server

@@ -1,0 +1,153 @@
+// Group, reading: describe, leases, tails; what has to wait for a read-index round.
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/check.h"
+#include "base/overloaded.h"
+#include "server/group_impl.h"
+
+namespace cairn::server {
+namespace {
+
+// A linearizable tail or read that found nobody to confirm it gives up after this.
+constexpr MonoMicros kTailOpenTimeoutUs = 10 * kMicrosPerSecond;
+
+std::string_view RoleName(const consensus::RaftCore& core) {
+  switch (core.role()) {
+    case consensus::Role::kLeader:
+      return "leader";
+    case consensus::Role::kFollower:
+      return core.membership().IsLearner(core.self()) ? "learner" : "follower";
+    case consensus::Role::kPreCandidate:
+    case consensus::Role::kCandidate:
+      return "candidate";
+  }
+  CHECK_UNREACHABLE();
+}
+
+}  // namespace
+
+void Group::Impl::OnTailOpen(TailOpen open, TurnTime now, Effects& effects) {
+  if (draining) {
+    effects.ends.push_back(
+        {open.sink, open.token, {Reject(cairn::v1::REASON_SHUTTING_DOWN, "the node is stopping")}});
+    return;
+  }
+  if (hub.cursors() + reads.size() >= config.max_waiters) {
+    effects.ends.push_back({open.sink, open.token,
+                            {Reject(cairn::v1::REASON_OVERLOADED,
+                                    fmt::format("{} tails are open on this replica of the log",
+                                                hub.cursors()))}});
+    return;
+  }
+  if (open.linearizable && !halted) {
+    open.linearizable = false;
+    reads.Add(std::move(open), now.mono + kTailOpenTimeoutUs);
+    return;
+  }
+  confirm_soon = true;
+  hub.Open(open, state.applied().first_seq, now, effects);
+}
+
+void Group::Impl::OnLoaded(storage::ReadResult result, Effects& effects) {
+  if (result.ticket & TailHub::kTicketBit) {
+    hub.OnLoaded(result, effects);
+  } else if (halted) {
+    return;
+  } else if (result.ticket & kChainTicketBit) {
+    OnChainLoaded(std::move(result), effects);
+  } else {
+    feed.OnLoaded(std::move(result), core, effects.alarms);
+  }
+}
+
+void Group::Impl::OnReadStates(const std::vector<consensus::ReadState>& states, Effects& effects) {
+  for (const consensus::ReadState& read : states) {
+    if (!refusals.OnReadState(read)) {
+      reads.OnReadState(read);
+      continue;
+    }
+    // A confirmed refusal needs nothing applied: it was judged on all that this leader has.
+    for (Refusal& refusal : refusals.TakeApplied(read.index)) {
+      Answer(refusal.to, std::move(refusal.reply), effects);
+    }
+  }
+}
+
+void Group::Impl::AnswerReads(TurnTime now, Effects& effects) {
+  for (ReadItem& item : reads.TakeApplied(state.applied_index())) {
+    std::visit(Overloaded{
+                   [&](Request& request) { AnswerRead(std::move(request), now, effects); },
+                   [&](TailOpen& open) { OnTailOpen(std::move(open), now, effects); },
+                   [&](Confirmation& confirmation) {
+                     hub.OnConfirmed(confirmation.asked, state.applied_index(), now, effects);
+                   },
+               },
+               item);
+  }
+}
+
+void Group::Impl::AnswerRead(Request request, TurnTime now, Effects& effects) {
+  const ReplyTo to = request.reply_to;
+  if (const auto* describe = std::get_if<DescribeOp>(&request.body)) {
+    Answer(to, Described{Describe(describe->with_segments, now)}, effects);
+  } else if (const auto* get = std::get_if<GetLeaseOp>(&request.body)) {
+    if (!is_leader()) return Answer(to, NotLeader(), effects);
+    Answer(to, LeaseView{state.DescribeLease(get->name, now), state.applied().last_seq}, effects);
+  } else {
+    CHECK(std::holds_alternative<SyncOp>(request.body));
+    Answer(to, Done{}, effects);
+  }
+}
+
+void Group::Impl::RefuseRead(ReadItem item, Effects& effects) {
+  if (auto* request = std::get_if<Request>(&item)) {
+    Answer(request->reply_to, NotLeader(), effects);
+  } else if (auto* open = std::get_if<TailOpen>(&item)) {
+    effects.ends.push_back({open->sink, open->token, {NotLeader()}});
+  }
+}
+
+cairn::v1::DescribeLogResponse Group::Impl::Describe(bool with_segments, TurnTime now) const {
+  const LogFacts& facts = state.applied();
+  cairn::v1::DescribeLogResponse response;
+  response.set_name(name);
+  response.set_log_id(id.value());
+  *response.mutable_settings() = facts.settings;
+  response.set_first_seq(facts.first_seq.value());
+  response.set_last_seq(facts.last_seq.value());
+  response.set_chain(facts.chain);
+  response.set_timestamp_us(facts.timestamp_us);
+  response.set_bytes(segments.bytes());
+  response.set_leader_node_id(core.leader().value());
+  response.set_term(core.term().value());
+  response.set_producers(facts.producers.size());
+  response.set_stale(!core.HasQuorumContact());
+  const consensus::Membership& membership = core.membership();
+  for (const NodeId node : membership.All()) {
+    cairn::v1::ReplicaInfo& replica = *response.add_replicas();
+    replica.set_node_id(node.value());
+    if (node == core.self()) {
+      replica.set_role(halted ? std::string("halted") : std::string(RoleName(core)));
+      replica.set_match_index(core.persisted().value());
+      continue;
+    }
+    if (node == core.leader()) replica.set_role("leader");
+    if (const auto it = core.progress().find(node); is_leader() && it != core.progress().end()) {
+      replica.set_role(membership.IsVoter(node) ? "follower" : "learner");
+      replica.set_match_index(it->second.match().value());
+    }
+  }
+  for (const auto& [lease_name, lease] : facts.leases.leases()) {
+    *response.add_leases() = state.DescribeLease(lease_name, now);
+  }
+  for (const cairn::v1::RegisteredSnapshot& snapshot : facts.snapshots) {
+    *response.add_snapshots() = snapshot;
+  }
+  if (with_segments) segments.Describe(facts.last_seq, response);
+  return response;
+}
+
+}  // namespace cairn::server

@@ -1,0 +1,313 @@
+// Group, every replica's side: the core's writes and messages, applying, segments, snapshots.
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/check.h"
+#include "base/overloaded.h"
+#include "base/status_macros.h"
+#include "server/group_impl.h"
+
+namespace cairn::server {
+namespace {
+
+LogPosition PositionOf(const LogFacts& facts) {
+  return {facts.last_seq, facts.chain, facts.timestamp_us};
+}
+
+}  // namespace
+
+LogPosition PositionAfterEntry(const consensus::Entry& entry, const LogPosition& before,
+                               storage::StoredEntry* stored) {
+  if (entry.kind != consensus::EntryKind::kData) return before;
+  // Checked where it came in: built here, or verified by VerifyChain.
+  const auto header = storage::ParseEntryHeader(entry.payload.view());
+  CHECK(header.ok());
+  if (stored != nullptr) {
+    stored->first_seq = header->first_seq;
+    stored->record_count = header->record_count;
+    stored->timestamp_us = header->timestamp_us;
+  }
+  return {header->last_seq(), header->chain, header->timestamp_us};
+}
+
+void Group::Impl::OnMessage(consensus::Message message, Effects& effects) {
+  if (halted) return;
+  if (const auto* append = std::get_if<consensus::AppendRequest>(&message.body)) {
+    if (const absl::Status status = VerifyChain(*append); !status.ok()) {
+      // Not acknowledged, so it cannot count towards a commit; the leader sends it again.
+      effects.alarms.push_back(fmt::format("log {} ({}): refused entries from node {}: {}", name,
+                                           id, message.from, std::string(status.message())));
+      return;
+    }
+  }
+  core.Step(std::move(message));
+}
+
+// A follower computes the chain of new entries before it acknowledges them (design 5.6).
+absl::Status Group::Impl::VerifyChain(const consensus::AppendRequest& append) const {
+  if (append.entries.empty() || !core.terms().Matches(append.prev)) return absl::OkStatus();
+  const Index applied = state.applied_index();
+  std::optional<LogPosition> position;
+  if (append.prev.index > applied) position = hub.PositionAfter(append.prev.index);
+  for (const consensus::Entry& entry : append.entries) {
+    if (entry.index <= applied) continue;  // Held already, and committed.
+    if (!position) position = PositionOf(state.applied());
+    if (entry.kind == consensus::EntryKind::kConfig) {
+      RETURN_IF_ERROR(consensus::DecodeMembership(entry.payload.view()).status());
+    }
+    if (entry.kind != consensus::EntryKind::kData) continue;
+    ASSIGN_OR_RETURN(const storage::EntryView view,
+                     storage::EntryView::Parse(entry.payload.view()));
+    const storage::EntryHeader& header = view.header();
+    if (header.first_seq != position->last_seq + 1) {
+      return absl::DataLossError(fmt::format("entry {} begins with seq {}, expected {}",
+                                             entry.index, header.first_seq,
+                                             position->last_seq + 1));
+    }
+    if (const uint64_t chain = view.ComputeChain(position->chain); chain != header.chain) {
+      return absl::DataLossError(fmt::format("entry {} has chain {:016x}, expected {:016x}",
+                                             entry.index, header.chain, chain));
+    }
+    position = LogPosition{header.last_seq(), header.chain, header.timestamp_us};
+  }
+  return absl::OkStatus();
+}
+
+void Group::Impl::TakeReady(TurnTime now, Effects& effects) {
+  consensus::Ready ready = core.TakeReady();
+  // The write first: messages may name entries that it puts into the ring.
+  if (ready.write) DoWrite(std::move(*ready.write), now, effects);
+  if (halted) return;
+  SendMessages(std::move(ready.messages), effects);
+  ApplyCommitted(now, effects);
+  OnReadStates(ready.read_states, effects);
+}
+
+void Group::Impl::DoWrite(consensus::Write write, TurnTime now, Effects& effects) {
+  FlushPendingWrite(effects);
+  storage::GroupWrite out;
+  out.group = id;
+  if (write.hard_state) {
+    out.hard_state = {write.hard_state->term, write.hard_state->vote, write.hard_state->commit};
+  }
+  if (write.install) {
+    InstallSnapshot(std::move(*write.install), now, effects);
+    if (halted) return;
+    out.install = segments.first();
+  }
+  out.entries.reserve(write.entries.size());
+  LogPosition position = hub.last_position();
+  if (!write.entries.empty() && write.entries.front().index <= hub.last_index()) {
+    const auto before = hub.PositionAfter(write.entries.front().index.Previous());
+    CHECK(before.has_value());  // A replaced suffix is uncommitted, so it is in the ring.
+    position = *before;
+  }
+  for (consensus::Entry& entry : write.entries) {
+    storage::StoredEntry stored;
+    stored.index = entry.index;
+    stored.term = entry.term;
+    stored.kind = static_cast<uint8_t>(entry.kind);
+    stored.payload = entry.payload;
+    position = PositionAfterEntry(entry, position, &stored);
+    out.entries.push_back(std::move(stored));
+    hub.Push(std::move(entry), position);
+  }
+  effects.writes.push_back(std::move(out));
+  effects.write_ids.push_back(write.id);
+}
+
+void Group::Impl::InstallSnapshot(consensus::Write::InstallSnapshot install, TurnTime now,
+                                  Effects& effects) {
+  CHECK(catalog == nullptr);  // The catalog's log is never trimmed, so it needs no snapshot.
+  cairn::v1::GroupSnapshot snapshot;
+  if (!snapshot.ParseFromArray(install.snapshot.view().data(),
+                               static_cast<int>(install.snapshot.size()))) {
+    return Halt(absl::DataLossError("a snapshot from the leader does not parse"), effects);
+  }
+  auto facts = LogFacts::FromSnapshot(snapshot.state());
+  if (!facts.ok()) return Halt(facts.status(), effects);
+
+  storage::SegmentRow row;
+  row.before_index = install.position.index;
+  row.before_term = install.position.term;
+  row.first_seq = facts->last_seq + 1;
+  row.timestamp_us = facts->timestamp_us;
+  row.chain_before = facts->chain;
+  row.state = std::string(install.snapshot.view());
+  segments.Reset(std::move(row));
+  pending_write.reset();
+
+  state.Reset(std::move(*facts), install.position.index, now);
+  if (core.applied() < install.position.index) core.OnApplied(install.position.index);
+  hub.Reset(install.position.index, PositionOf(state.applied()));
+  hub.OnTrimmed(state.applied().first_seq, effects);
+  hub.OnApplied(install.position.index, PositionOf(state.applied()), effects);
+  waiters.OnSkipped(install.position.index, effects.replies);
+}
+
+void Group::Impl::SendMessages(std::vector<consensus::Message> messages, Effects& effects) {
+  for (consensus::Message& message : messages) {
+    if (auto* append = std::get_if<consensus::AppendRequest>(&message.body)) {
+      if (!feed.Fill(message.to, *append, hub, core, effects.reads)) continue;
+    } else if (auto* snapshot = std::get_if<consensus::SnapshotRequest>(&message.body)) {
+      const storage::SegmentRow& row = segments.first();
+      CHECK_EQ(snapshot->position.index, row.before_index);
+      snapshot->snapshot = Bytes(row.state);
+    }
+    effects.messages.push_back({id, std::move(message)});
+  }
+}
+
+void Group::Impl::ApplyCommitted(TurnTime now, Effects& effects) {
+  const Index before = state.applied_index();
+  const Index commit = core.commit();
+  while (state.applied_index() < commit) {
+    const TailHub::Slot* slot = hub.Find(state.applied_index() + 1);
+    CHECK(slot != nullptr);  // Entries leave the ring only after they are applied.
+    MaybeSeal();
+    if (!ApplyOne(*slot, now, effects)) return;
+  }
+  if (state.applied_index() == before) return;
+  core.OnApplied(state.applied_index());
+  hub.OnApplied(state.applied_index(), PositionOf(state.applied()), effects);
+  UpdateEvictable();
+  MaybeTrim(effects);
+}
+
+bool Group::Impl::ApplyOne(const TailHub::Slot& slot, TurnTime now, Effects& effects) {
+  const consensus::Entry& entry = slot.entry;
+  if (entry.kind == consensus::EntryKind::kData) {
+    const absl::Status status = state.Apply(entry.index, entry.payload.view(), now);
+    if (!status.ok()) {
+      Halt(status, effects);
+      return false;
+    }
+    const auto view = storage::EntryView::Parse(entry.payload.view());
+    CHECK(view.ok());
+    ApplyItems(entry.index, *view);
+    if (catalog != nullptr && !ApplyCatalog(*view, effects)) return false;
+  } else {
+    state.ApplyEmpty(entry.index);
+  }
+  segments.OnApplied(entry.index, entry.payload.size());
+  waiters.OnApplied(entry.index, entry.term, NotLeader(), effects.replies);
+  return true;
+}
+
+// What an entry means to the parts around the state machine.
+void Group::Impl::ApplyItems(Index index, const storage::EntryView& view) {
+  if (!view.has_items()) return;
+  const auto items = view.Items();
+  CHECK(items.ok());
+  for (const cairn::v1::EntryItem& item : items->items()) {
+    if (!item.has_renew()) continue;
+    cairn::v1::LeaseRenewedMark mark;
+    mark.set_name(item.renew().name());
+    mark.set_epoch(item.renew().epoch());
+    hub.OnRenewed(index, mark);
+  }
+}
+
+bool Group::Impl::ApplyCatalog(const storage::EntryView& view, Effects& effects) {
+  absl::Status status;
+  view.ForEachRecord([&](uint32_t offset, std::string_view serialized) {
+    cairn::v1::Record record;
+    if (!status.ok()) return;
+    if (!record.ParseFromArray(serialized.data(), static_cast<int>(serialized.size()))) {
+      status = absl::DataLossError("a record of the catalog does not parse");
+      return;
+    }
+    if (record.kind() != cairn::v1::RECORD_KIND_CATALOG) return;
+    auto change = catalog->Apply(view.header().first_seq + offset, record.payload());
+    if (!change.ok()) {
+      status = change.status();
+    } else {
+      effects.catalog.push_back(*std::move(change));
+    }
+  });
+  if (status.ok()) return true;
+  Halt(status, effects);
+  return false;
+}
+
+storage::SegmentRow Group::Impl::MakeRow() const {
+  const LogFacts& facts = state.applied();
+  const Index index = state.applied_index();
+  const std::optional<Term> term = core.terms().At(index);
+  CHECK(term.has_value());
+  cairn::v1::GroupSnapshot snapshot;
+  snapshot.set_index(index.value());
+  snapshot.set_term(term->value());
+  snapshot.set_membership(consensus::EncodeMembership(core.MembershipAt(index)));
+  *snapshot.mutable_state() = facts.ToSnapshot();
+
+  storage::SegmentRow row;
+  row.before_index = index;
+  row.before_term = *term;
+  row.first_seq = facts.last_seq + 1;
+  row.timestamp_us = facts.timestamp_us;
+  row.chain_before = facts.chain;
+  row.state = snapshot.SerializeAsString();
+  return row;
+}
+
+void Group::Impl::MaybeSeal() {
+  if (!segments.SealDue(state.applied().settings, state.applied().timestamp_us)) return;
+  storage::SegmentRow row = MakeRow();
+  PendingWrite().segments.push_back(row);
+  segments.Seal(std::move(row));
+}
+
+void Group::Impl::MaybeTrim(Effects& effects) {
+  const LogFacts& facts = state.applied();
+  if (catalog != nullptr) return;
+  hub.OnTrimmed(facts.first_seq, effects);
+  if (segments.SealForTrim(facts.first_seq, facts.last_seq)) {
+    storage::SegmentRow row = MakeRow();
+    PendingWrite().segments.push_back(row);
+    segments.Seal(std::move(row));
+  }
+  const std::optional<Index> point = segments.TrimPoint(facts.first_seq);
+  if (!point) return;
+  segments.TrimTo(*point);
+  PendingWrite().trim_to = *point;
+  core.OnTrimmed({segments.first().before_term, *point});
+}
+
+storage::GroupWrite& Group::Impl::PendingWrite() {
+  if (!pending_write) {
+    pending_write.emplace();
+    pending_write->group = id;
+  }
+  return *pending_write;
+}
+
+void Group::Impl::FlushPendingWrite(Effects& effects) {
+  if (!pending_write) return;
+  effects.writes.push_back(std::move(*pending_write));
+  effects.write_ids.push_back(0);
+  pending_write.reset();
+}
+
+void Group::Impl::UpdateEvictable() {
+  hub.SetEvictable(std::min(core.persisted(), state.applied_index()));
+}
+
+void Group::Impl::Halt(const absl::Status& why, Effects& effects) {
+  halted = true;
+  effects.alarms.push_back(fmt::format(
+      "log {} ({}): halted on this node after index {}: {}", name, id, state.applied_index(),
+      std::string(why.message())));
+  if (state.leading()) state.EndTerm();
+  const Rejection rejection = Reject(cairn::v1::REASON_LOG_HALTED, std::string(why.message()));
+  Rejection unknown = rejection;
+  unknown.info.set_reason(cairn::v1::REASON_OUTCOME_UNKNOWN);
+  waiters.Clear(unknown, effects.replies);
+  for (Waiting& item : waiting) Answer(item.request.reply_to, rejection, effects);
+  waiting.clear();
+  waiting_bytes = 0;
+}
+
+}  // namespace cairn::server
