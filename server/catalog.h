@@ -17,7 +17,7 @@
 #include <variant>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "server/group_events.h"
 
 namespace cairn::server {
@@ -28,6 +28,8 @@ struct CatalogMember {
   std::string address;
   std::string zone;
   uint64_t incarnation = 0;
+
+  bool operator==(const CatalogMember&) const = default;
 };
 
 struct CatalogLog {
@@ -49,7 +51,8 @@ class Catalog {
  public:
   explicit Catalog(uint32_t max_logs = 100'000) : max_logs_(max_logs) {}
 
-  // What to append for a command, or the answer when nothing needs to be.
+  // What to append for a command, or the answer when nothing needs to be. What it says to
+  // append applies, if nothing else is appended in between.
   struct Append {
     std::string payload;  // Serialized CatalogCommand, with replicas chosen and so on.
     CatalogDone done;     // Answer once committed; log_id is filled in from the seq if created.
@@ -57,7 +60,7 @@ class Catalog {
   std::variant<Append, CatalogDone, Rejection> Judge(const CatalogOp& op) const;
 
   // Applies the committed record at `seq`.
-  // Errors: kDataLoss when it contradicts the catalog.
+  // Errors: kDataLoss when it contradicts the catalog, which is then unchanged.
   absl::StatusOr<CatalogChange> Apply(Seq seq, std::string_view payload);
 
   [[nodiscard]] const std::string& cluster_id() const { return cluster_id_; }
@@ -75,11 +78,31 @@ class Catalog {
   [[nodiscard]] std::vector<NodeId> PlaceReplicas() const;
 
  private:
+  using Verdict = std::variant<Append, CatalogDone, Rejection>;
+
+  Verdict JudgeFormed(const cairn::v1::ClusterFormed& formed) const;
+  Verdict JudgeCreated(const cairn::v1::LogCreated& created, bool if_not_exists) const;
+  Verdict JudgeUpdated(const cairn::v1::LogUpdated& updated) const;
+  Verdict JudgeDeleted(const cairn::v1::LogDeleted& deleted) const;
+  Verdict JudgeMember(const cairn::v1::Member& changed) const;
+  // "" or why `member` may not be put into the table.
+  std::string CheckMemberChange(const CatalogMember& member) const;
+
+  absl::StatusOr<CatalogChange> ApplyCommand(Seq seq, const cairn::v1::CatalogCommand& command);
+  absl::StatusOr<CatalogChange> ApplyFormed(Seq seq, const cairn::v1::ClusterFormed& formed);
+  absl::StatusOr<CatalogChange> ApplyCreated(Seq seq, const cairn::v1::LogCreated& created);
+  absl::StatusOr<CatalogChange> ApplyUpdated(Seq seq, const cairn::v1::LogUpdated& updated);
+  absl::StatusOr<CatalogChange> ApplyDeleted(Seq seq, const cairn::v1::LogDeleted& deleted);
+  absl::StatusOr<CatalogChange> ApplyMember(Seq seq, const cairn::v1::Member& changed);
+  static CatalogChange ChangeOf(CatalogChange::Kind kind, const CatalogLog& log);
+
   uint32_t max_logs_;
   std::string cluster_id_;
   std::map<NodeId, CatalogMember> members_;
   std::map<GroupId, CatalogLog> logs_;
   std::map<std::string, GroupId, std::less<>> by_name_;
+  std::map<NodeId, uint64_t> replica_count_;  // Over logs_.
+  std::vector<GroupId> deleted_;              // Ascending; 8 bytes for each deletion ever.
   Seq applied_seq_;
 };
 
