@@ -50,6 +50,7 @@ class CommitQueue {
     uint64_t ticket;
   };
   void Run();
+  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   LogStore* const store_;
   absl::Mutex mutex_;

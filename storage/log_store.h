@@ -123,6 +123,13 @@ struct StoreStats {
   uint64_t bytes_written = 0;  // Payload bytes handed to Write.
   uint64_t disk_bytes = 0;     // Size of the directory's files.
   uint64_t wal_bytes = 0;      // Bytes appended to the WAL.
+  uint64_t table_bytes = 0;    // Bytes written by flushes and compactions.
+
+  // Bytes that reach the disk for each payload byte; 0 before the first write.
+  [[nodiscard]] double WriteAmplification() const {
+    if (bytes_written == 0) return 0;
+    return static_cast<double>(wal_bytes + table_bytes) / static_cast<double>(bytes_written);
+  }
 };
 
 // Entries together with where the read stopped.
@@ -166,6 +173,9 @@ class LogStore {
   [[nodiscard]] virtual RecoveryVerdict Verdict() const = 0;
   // One line for the log: what was found and what was done about it.
   [[nodiscard]] virtual std::string VerdictDetail() const = 0;
+  // The node was made whole again (refilled, or the last turn was judged): the verdict is
+  // kSound from now on. Until then it outlives restarts. Durable before it returns.
+  virtual absl::Status ResolveVerdict() = 0;
 
   // False while free space is under the watermark: data appends must be refused
   // (STORAGE_FULL). Cheap; any thread.

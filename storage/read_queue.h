@@ -11,6 +11,7 @@
 #include <deque>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -58,7 +59,8 @@ class ReadQueue {
   ReadQueue& operator=(const ReadQueue&) = delete;
 
   void Submit(ReadRequest request, ReadSink* sink);
-  // Answers what is queued with kCancelled and stops the thread.
+  // Answers what is queued with kCancelled (on the calling thread) and stops the thread;
+  // later submissions CHECK.
   void Stop();
 
  private:
@@ -67,6 +69,7 @@ class ReadQueue {
     ReadSink* sink;
   };
   void Run();
+  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const LogStore* const store_;
   absl::Mutex mutex_;
