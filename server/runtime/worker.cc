@@ -1,0 +1,348 @@
+#include "server/runtime/worker.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "absl/time/time.h"
+#include "base/check.h"
+
+namespace cairn::server {
+namespace {
+
+// Batches that may be on their way to the disk. The commit queue merges what waits, so more
+// would not sync sooner, only hold more memory.
+constexpr size_t kMaxInFlight = 4;
+
+// Events of one turn. A bound, so that ticks and messages do not wait behind an arbitrarily
+// long backlog; large enough that a burst still becomes one batch.
+constexpr size_t kEventsPerTurn = 4096;
+
+Rejection NotHere(GroupId group, const std::string& broken) {
+  Rejection why;
+  why.info.set_log_id(group.value());
+  if (broken.empty()) {
+    why.info.set_reason(cairn::v1::REASON_NOT_READY);
+    why.message = fmt::format("log {} is not open on this node", group);
+  } else {
+    why.info.set_reason(cairn::v1::REASON_LOG_HALTED);
+    why.message = broken;
+  }
+  return why;
+}
+
+Rejection Because(cairn::v1::Reason reason, const char* message) {
+  Rejection why;
+  why.info.set_reason(reason);
+  why.message = message;
+  return why;
+}
+
+// Empty again, with the capacity of its lists kept for the next turn.
+void Clear(Effects& effects) {
+  effects.messages.clear();
+  effects.writes.clear();
+  effects.write_ids.clear();
+  effects.reads.clear();
+  effects.catalog.clear();
+  effects.replies.clear();
+  effects.chunks.clear();
+  effects.ends.clear();
+  effects.alarms.clear();
+}
+
+}  // namespace
+
+Worker::Worker(Options options, const Clock* clock, WorkerPorts* ports)
+    : options_(options),
+      clock_(clock),
+      ports_(ports),
+      mailbox_(options.mailbox_capacity),
+      random_(options.random_seed) {
+  CHECK_GT(options.tick_us, 0);
+  budget_.limit_bytes = options.cache_bytes;
+  next_tick_ = clock->Mono() + options.tick_us;
+}
+
+Worker::~Worker() { CHECK(!thread_.joinable()); }
+
+// ---- Any thread -----------------------------------------------------------------------
+
+bool Worker::Post(GroupEvent& event) {
+  Item item(std::move(event));
+  if (mailbox_.TryPush(item)) return true;
+  event = std::move(std::get<GroupEvent>(item));
+  return false;
+}
+
+void Worker::PostUrgent(GroupEvent event) { mailbox_.PushUrgent(std::move(event)); }
+
+void Worker::AddGroup(GroupConfig config, GroupStart start, Catalog* catalog) {
+  mailbox_.PushUrgent(AddGroupCommand{std::move(config), std::move(start), catalog});
+}
+
+void Worker::RemoveGroup(GroupId group) { mailbox_.PushUrgent(RemoveGroupCommand{group}); }
+
+void Worker::UpdateGroup(GroupId group, cairn::v1::LogSettings settings) {
+  mailbox_.PushUrgent(UpdateGroupCommand{group, std::move(settings)});
+}
+
+void Worker::Broadcast(LinkChange change) { mailbox_.PushUrgent(BroadcastCommand{change}); }
+
+void Worker::DrainAll() { mailbox_.PushUrgent(DrainCommand{}); }
+
+void Worker::OnCommitted(uint64_t ticket) { mailbox_.PushUrgent(Committed{ticket}); }
+
+void Worker::OnRead(storage::ReadResult result) { mailbox_.PushUrgent(std::move(result)); }
+
+std::vector<GroupView> Worker::Views() const {
+  absl::MutexLock lock(&views_mutex_);
+  return views_;
+}
+
+// ---- The loop ---------------------------------------------------------------------------
+
+void Worker::Start() {
+  CHECK(!thread_.joinable());
+  thread_ = std::thread([this] { Run(); });
+}
+
+void Worker::Stop() {
+  mailbox_.Close();
+  if (thread_.joinable()) {
+    thread_.join();
+    return;
+  }
+  mailbox_.DrainInto(items_, absl::ZeroDuration());
+  Turns();
+  ShutdownGroups();
+}
+
+void Worker::Run() {
+  bool open = true;
+  while (open) {
+    const int64_t wait_us = std::max<int64_t>(0, next_tick_ - clock_->Mono());
+    open = mailbox_.DrainInto(items_, absl::Microseconds(wait_us));
+    Turns();
+  }
+  ShutdownGroups();
+}
+
+bool Worker::RunOnce() {
+  CHECK(!thread_.joinable());
+  mailbox_.DrainInto(items_, absl::ZeroDuration());
+  if (items_.empty() && clock_->Mono() < next_tick_) return false;
+  Turns();
+  return true;
+}
+
+void Worker::Turns() {
+  size_t begin = 0;
+  do {
+    now_ = {.mono = clock_->Mono(), .wall = clock_->Wall()};
+    storage_full_ = !ports_->HasSpace();
+    const size_t end = std::min(items_.size(), begin + kEventsPerTurn);
+    for (size_t i = begin; i < end; ++i) Dispatch(std::move(items_[i]));
+    begin = end;
+    // After the events: a heartbeat that waited in the mailbox must count before the tick
+    // that would start an election.
+    TickIfDue();
+    FinishTouched();
+    CarryOut();
+  } while (begin < items_.size());
+  items_.clear();
+}
+
+void Worker::TickIfDue() {
+  if (now_.mono < next_tick_) return;
+  // After a pause (a stopped process, a long turn) the missed ticks are not made up for:
+  // messages that could have arrived meanwhile must get their chance first.
+  next_tick_ = std::max(next_tick_ + options_.tick_us, now_.mono + options_.tick_us / 2);
+  for (auto& [id, slot] : groups_) Deliver(id, slot, Tick{});
+  views_stale_ = true;
+}
+
+// ---- Events -------------------------------------------------------------------------------
+
+void Worker::Dispatch(Item item) {
+  std::visit([this](auto& inner) { Handle(std::move(inner)); }, item);
+}
+
+void Worker::Deliver(GroupId id, Slot& slot, Event event) {
+  if (slot.group == nullptr) {
+    Refuse(std::move(event), NotHere(id, slot.broken));
+    return;
+  }
+  if (!slot.touched) {
+    slot.touched = true;
+    touched_.emplace_back(id, &slot);
+  }
+  slot.group->Handle(std::move(event), now_, storage_full_, effects_);
+}
+
+void Worker::Handle(GroupEvent event) {
+  const auto it = groups_.find(event.group);
+  if (it == groups_.end()) {
+    Refuse(std::move(event.event), NotHere(event.group, ""));
+    return;
+  }
+  Deliver(it->first, it->second, std::move(event.event));
+}
+
+void Worker::Refuse(Event event, const Rejection& why) {
+  if (const auto* request = std::get_if<Request>(&event)) {
+    effects_.replies.push_back({request->reply_to, why});
+  } else if (const auto* open = std::get_if<TailOpen>(&event)) {
+    effects_.ends.push_back({open->sink, open->token, {why}});
+  }
+  // Everything else needs no answer: peers send again, and what was opened has ended.
+}
+
+void Worker::Handle(Committed committed) {
+  CHECK(!in_flight_.empty());
+  CHECK_EQ(in_flight_.front().ticket, committed.ticket);
+  const InFlight done = std::move(in_flight_.front());
+  in_flight_.pop_front();
+  for (const auto& [group, write_id] : done.notices) {
+    const auto it = groups_.find(group);
+    if (it != groups_.end()) Deliver(it->first, it->second, Persisted{write_id});
+  }
+}
+
+void Worker::Handle(storage::ReadResult result) {
+  const auto it = groups_.find(result.group);
+  if (it != groups_.end()) Deliver(it->first, it->second, Loaded{std::move(result)});
+}
+
+void Worker::Handle(AddGroupCommand command) {
+  const GroupId id = command.start.group;
+  CHECK(!groups_.contains(id));
+  const std::string name = command.start.name;
+  auto group = Group::Create(std::move(command.config), std::move(command.start), &budget_,
+                             &random_, command.catalog, now_);
+  Slot& slot = groups_[id];
+  views_stale_ = true;
+  if (!group.ok()) {
+    slot.broken = fmt::format("log {} ({}) cannot be opened on this node: {}", id, name,
+                              std::string(group.status().message()));
+    effects_.alarms.push_back(slot.broken);
+    return;
+  }
+  slot.group = std::move(group).value();
+  slot.touched = true;
+  touched_.emplace_back(id, &slot);
+}
+
+void Worker::Handle(RemoveGroupCommand command) {
+  const auto it = groups_.find(command.group);
+  if (it != groups_.end()) {
+    if (it->second.group != nullptr) {
+      it->second.group->Shutdown(Because(cairn::v1::REASON_LOG_NOT_FOUND, "the log was deleted"),
+                                 effects_);
+    }
+    std::erase_if(touched_, [&](const auto& entry) { return entry.first == command.group; });
+    groups_.erase(it);
+    views_stale_ = true;
+  }
+  // Behind all earlier writes of the group, also those of this turn.
+  storage::GroupWrite write;
+  write.group = command.group;
+  write.remove = true;
+  effects_.writes.push_back(std::move(write));
+  effects_.write_ids.push_back(0);
+}
+
+void Worker::Handle(UpdateGroupCommand command) {
+  const auto it = groups_.find(command.group);
+  if (it == groups_.end() || it->second.group == nullptr) return;
+  it->second.group->SetSettings(command.settings);
+}
+
+void Worker::Handle(BroadcastCommand command) {
+  for (auto& [id, slot] : groups_) Deliver(id, slot, command.change);
+}
+
+void Worker::Handle(DrainCommand) {
+  for (auto& [id, slot] : groups_) Deliver(id, slot, Drain{});
+}
+
+// ---- Effects --------------------------------------------------------------------------------
+
+void Worker::FinishTouched() {
+  for (auto& [id, slot] : touched_) {
+    slot->group->Finish(now_, effects_);
+    slot->touched = false;
+    const consensus::RaftCore& core = slot->group->core();
+    const Standing standing{core.role(), core.term(), core.leader()};
+    if (standing == slot->seen) continue;
+    slot->seen = standing;
+    views_stale_ = true;
+  }
+  touched_.clear();
+}
+
+void Worker::CarryOut() {
+  if (!effects_.messages.empty()) ports_->Send(std::move(effects_.messages));
+  SubmitWrites();
+  for (storage::ReadRequest& read : effects_.reads) ports_->Read(std::move(read), this);
+  for (const CatalogChange& change : effects_.catalog) ports_->OnCatalogChange(change);
+  // Before the replies, so that a caller who asks for the status next sees what it was told.
+  if (views_stale_) RefreshViews();
+  for (Effects::OutReply& out : effects_.replies) {
+    if (out.to.sink != nullptr) out.to.sink->OnReply(out.to.token, std::move(out.reply));
+  }
+  for (Effects::OutChunk& out : effects_.chunks) {
+    out.sink->OnChunk(out.token, std::move(out.chunk));
+  }
+  for (Effects::OutEnd& out : effects_.ends) out.sink->OnEnd(out.token, std::move(out.end));
+  for (const std::string& line : effects_.alarms) ports_->Alarm(line);
+  Clear(effects_);
+}
+
+void Worker::SubmitWrites() {
+  CHECK_EQ(effects_.writes.size(), effects_.write_ids.size());
+  for (size_t i = 0; i < effects_.writes.size(); ++i) {
+    const GroupId group = effects_.writes[i].group;
+    if (effects_.write_ids[i] != 0) held_notices_.emplace_back(group, effects_.write_ids[i]);
+    held_.groups.push_back(std::move(effects_.writes[i]));
+  }
+  if (held_.groups.empty() || in_flight_.size() >= kMaxInFlight) return;
+  const uint64_t ticket = next_ticket_++;
+  in_flight_.push_back({ticket, std::exchange(held_notices_, {})});
+  ports_->Commit(std::exchange(held_, {}), this, ticket);
+}
+
+void Worker::RefreshViews() {
+  views_stale_ = false;
+  std::vector<GroupView> views;
+  views.reserve(groups_.size());
+  for (const auto& [id, slot] : groups_) {
+    if (slot.group != nullptr) {
+      views.push_back(slot.group->View());
+      continue;
+    }
+    GroupView view;
+    view.group = id;
+    view.halted = true;
+    views.push_back(std::move(view));
+  }
+  absl::MutexLock lock(&views_mutex_);
+  views_.swap(views);
+}
+
+void Worker::ShutdownGroups() {
+  now_ = {.mono = clock_->Mono(), .wall = clock_->Wall()};
+  const Rejection why = Because(cairn::v1::REASON_SHUTTING_DOWN, "the node is stopping");
+  for (auto& [id, slot] : groups_) {
+    if (slot.group != nullptr) slot.group->Shutdown(why, effects_);
+  }
+  CarryOut();
+  // What still waits for earlier batches goes too: nobody reads the notices any more, and
+  // the commit queue outlives the workers.
+  if (!held_.groups.empty()) {
+    in_flight_.push_back({next_ticket_, std::exchange(held_notices_, {})});
+    ports_->Commit(std::exchange(held_, {}), this, next_ticket_++);
+  }
+}
+
+}  // namespace cairn::server
