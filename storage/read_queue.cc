@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "base/check.h"
-
 namespace cairn::storage {
 namespace {
 
@@ -54,9 +52,14 @@ ReadQueue::ReadQueue(const LogStore* store) : store_(store), thread_([this] { Ru
 ReadQueue::~ReadQueue() { Stop(); }
 
 void ReadQueue::Submit(ReadRequest request, ReadSink* sink) {
-  absl::MutexLock lock(&mutex_);
-  CHECK(!stopping_);
-  pending_.push_back({request, sink});
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!stopping_) {
+      pending_.push_back({request, sink});
+      return;
+    }
+  }
+  Cancel({request, sink});
 }
 
 void ReadQueue::Stop() {
@@ -67,13 +70,15 @@ void ReadQueue::Stop() {
     left.swap(pending_);
   }
   if (thread_.joinable()) thread_.join();
-  for (const Pending& pending : left) {
-    ReadResult result;
-    result.group = pending.request.group;
-    result.ticket = pending.request.ticket;
-    result.status = absl::CancelledError("the node is stopping");
-    pending.sink->OnRead(std::move(result));
-  }
+  for (const Pending& pending : left) Cancel(pending);
+}
+
+void ReadQueue::Cancel(const Pending& pending) {
+  ReadResult result;
+  result.group = pending.request.group;
+  result.ticket = pending.request.ticket;
+  result.status = absl::CancelledError("the node is stopping");
+  pending.sink->OnRead(std::move(result));
 }
 
 bool ReadQueue::HasWork() const { return stopping_ || !pending_.empty(); }

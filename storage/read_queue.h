@@ -59,8 +59,8 @@ class ReadQueue {
   ReadQueue& operator=(const ReadQueue&) = delete;
 
   void Submit(ReadRequest request, ReadSink* sink);
-  // Answers what is queued with kCancelled (on the calling thread) and stops the thread;
-  // later submissions CHECK.
+  // Answers what is queued with kCancelled (on the calling thread) and stops the thread.
+  // Later submissions are answered so at once.
   void Stop();
 
  private:
@@ -68,6 +68,7 @@ class ReadQueue {
     ReadRequest request;
     ReadSink* sink;
   };
+  static void Cancel(const Pending& pending);
   void Run();
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
