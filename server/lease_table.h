@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "cairn/v1/log.pb.h"
@@ -38,14 +39,21 @@ class LeaseTable {
   [[nodiscard]] size_t size() const { return leases_.size(); }
 
   // Moves over the lease record at `seq`, in the entry at `index`.
-  // Errors: kDataLoss when it contradicts the table.
+  // Errors: kDataLoss when it contradicts the table; nothing has changed then.
   absl::Status ApplyRecord(Index index, Seq seq, const cairn::v1::Record& record);
   absl::Status ApplyRenewal(Index index, const cairn::v1::RenewItem& renewal);
 
   void Load(const cairn::v1::StoredLease& stored);
+  // Puts the row back as a copy of it once was (nullopt: there was none).
+  void Restore(const std::string& name, std::optional<Lease> row);
   bool operator==(const LeaseTable&) const = default;
 
  private:
+  absl::Status Grant(Index index, Seq seq, const cairn::v1::LeaseEvent& event);
+  absl::Status End(const cairn::v1::LeaseEvent& event, cairn::v1::RecordKind kind);
+  absl::Status HandOver(Index index, Seq seq, const cairn::v1::LeaseEvent& event);
+  absl::StatusOr<Lease*> FindCurrent(const std::string& name, uint64_t epoch);
+
   std::map<std::string, Lease, std::less<>> leases_;
 };
 

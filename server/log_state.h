@@ -13,17 +13,19 @@
 // Deterministic: no clock, no randomness; time arrives as an argument. Threads: the group's.
 #pragma once
 
-#include <deque>
-#include <memory>
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "base/bytes.h"
 #include "server/group_events.h"
-#include "server/lease_table.h"
-#include "server/producer_window.h"
+#include "server/log_clock.h"
+#include "server/log_facts.h"
+#include "server/unsettled.h"
 #include "storage/entry_codec.h"
 
 namespace cairn::server {
@@ -38,30 +40,6 @@ struct LogLimits {
   uint64_t entry_bytes = 1 << 20;
 };
 
-// Everything that Apply changes.
-struct LogFacts {
-  GroupId log_id;
-  Seq first_seq{1};  // Oldest that readers may ask for.
-  Seq last_seq;
-  uint64_t chain = 0;
-  int64_t timestamp_us = 0;
-  LeaseTable leases;
-  ProducerTable producers;
-  cairn::v1::LogSettings settings;
-  std::vector<cairn::v1::RegisteredSnapshot> snapshots;
-
-  // A log without entries.
-  static LogFacts Empty(GroupId log_id, const cairn::v1::LogSettings& settings);
-  static absl::StatusOr<LogFacts> FromSnapshot(const cairn::v1::LogStateSnapshot& snapshot);
-  [[nodiscard]] cairn::v1::LogStateSnapshot ToSnapshot() const;
-
-  // Moves over one data entry. On an error nothing has changed.
-  // Errors: kDataLoss when the entry contradicts the facts (seq, chain, fence, epoch,
-  //   producer sequence): the pair assertion to what Evaluate promised. The message names
-  //   log, index, expected and actual.
-  absl::Status ApplyEntry(Index index, const storage::EntryView& entry);
-};
-
 // What became of one request at evaluation.
 struct Accepted {
   // The reply that is right once the entry being built is committed.
@@ -71,9 +49,9 @@ struct Accepted {
 // under a condition.
 struct Decided {
   enum class Rests : uint8_t {
-    kNothing,      // Tell now.
-    kEntry,        // Tell once the entry at `index` is committed; if it is replaced: NOT_LEADER.
-    kUpToDate,     // Tell after a read-index round confirms this leader; else NOT_LEADER.
+    kNothing,   // Tell now.
+    kEntry,     // Tell once the entry at `index` is committed; if it is replaced: NOT_LEADER.
+    kUpToDate,  // Tell after a read-index round confirms this leader; else NOT_LEADER.
   };
   Reply reply;
   Rests rests = Rests::kNothing;
@@ -106,11 +84,13 @@ class LogState {
   // RegisterSnapshotOp (its chain was compared by the caller), SettingsOp.
   Evaluation Evaluate(const RequestBody& body, TurnTime now);
   // A record of the catalog's (group 0): appended if `if_last_seq` is the speculative last.
+  // An acceptance carries an AppendDone.
   Evaluation EvaluateCatalog(const std::string& payload, Seq if_last_seq);
   // Work of the leader's own: expiry records of leases whose time is over, dropping of
   // silent producers, trims by retention. Adds to the begun entry.
   void EvaluateHousekeeping(TurnTime now, std::optional<Seq> retention_first_seq);
-  // Whether EvaluateHousekeeping would find anything.
+  // Whether EvaluateHousekeeping may find anything. Cheap: for producers it is a bound that
+  // EvaluateHousekeeping makes exact.
   [[nodiscard]] bool HousekeepingDue(TurnTime now) const;
   [[nodiscard]] bool entry_full() const;
   // The payload of the begun entry; nullopt when nothing was accepted. Ends it.
@@ -133,11 +113,72 @@ class LogState {
   void Reset(LogFacts facts, Index applied, TurnTime now);
 
  private:
-  // The implementer completes this part.
+  // The entry that is being built.
+  struct Begun {
+    Index index;
+    MonoMicros mono;
+    storage::EntryBuilder builder;
+    uint64_t items = 0;
+    uint64_t registrations = 0;
+  };
+
+  // ---- Judging (log_state_evaluate.cc, log_state_judge.cc) -------------------------
+  Evaluation EvaluateAppend(const AppendOp& op, TurnTime now);
+  Evaluation EvaluateRegistration();
+  Evaluation EvaluateTrim(const TrimOp& op);
+  Evaluation EvaluateSnapshot(const RegisterSnapshotOp& op);
+  Evaluation EvaluateSettings(const SettingsOp& op);
+  Evaluation EvaluateAcquire(const AcquireOp& op, TurnTime now);
+  Evaluation EvaluateRenew(const RenewOp& op, TurnTime now);
+  Evaluation EvaluateRelease(const ReleaseOp& op, TurnTime now);
+  Evaluation EvaluateTransfer(const TransferLeaseOp& op, TurnTime now);
+
+  // Each is empty when nothing speaks against the request.
+  std::optional<Decided> JudgeProducer(uint64_t id, uint64_t sequence) const;
+  std::optional<Decided> JudgeLastSeq(std::optional<Seq> expected) const;
+  std::optional<Decided> JudgeEpoch(const std::string& lease_name, Epoch epoch, TurnTime now) const;
+  std::optional<Decided> JudgeHeld(const std::string& lease_name, TurnTime now) const;
+  [[nodiscard]] Decided DuplicateOf(const ProducerResult& result) const;
+  [[nodiscard]] Decided SequenceGap(uint64_t id, uint64_t sequence, uint64_t expected) const;
+
+  // A reply that rests on the latest change of `fact`, or, when that is committed, on this
+  // leader being up to date.
+  [[nodiscard]] Decided RestsOn(Unsettled::Fact fact, Reply reply) const;
+
+  // ---- Accepting: into the entry and into the speculation, by one code --------------
+  // Adds records and moves the speculation over them; the returned step names their seqs.
+  ItemStep AddRecords(std::string_view region, uint32_t count);
+  // Adds an item and moves the speculation over it. Requires: the item holds.
+  void AddItem(ItemStep step);
+  void AddItem(cairn::v1::EntryItem item);
+  // Adds a lease record and its item. Returns its seq.
+  Seq AddLeaseRecord(cairn::v1::RecordKind kind, const cairn::v1::LeaseEvent& event);
+  void AddExpiry(const std::string& lease_name, const Lease& lease);
+
+  void ExpireLeases(TurnTime now);
+  void DropSilentProducers(TurnTime now);
+  void TrimByRetention(Seq first_seq);
+
+  // True when the lease's time is over by this node's clock, and nothing uncommitted
+  // renews, transfers or ends it.
+  [[nodiscard]] bool LeaseOver(const std::string& name, const Lease& lease, TurnTime now) const;
+  [[nodiscard]] cairn::v1::LeaseState Describe(const std::string& name, const Lease* lease,
+                                               TurnTime now) const;
+  void NoteLeases(const std::vector<std::string>& touched, TurnTime now);
+  [[nodiscard]] LogFacts& spec() { return *speculative_; }
+
   LogFacts applied_;
   Index applied_index_;
   LogLimits limits_;
+  LeaseNotes notes_;
+  LogClock clock_;
+
+  // Leader only.
   std::optional<LogFacts> speculative_;
+  Unsettled unsettled_;
+  std::optional<Begun> begun_;
+  // No producer can be silent for long enough before this log time.
+  int64_t producers_due_us_ = 0;
 };
 
 }  // namespace cairn::server

@@ -21,6 +21,14 @@ namespace cairn::server {
 
 inline constexpr uint64_t kProducerWindow = 16;
 
+// A producer's id is made of the Raft index of the entry that registers it and its place
+// among that entry's registrations, so that no id is ever given out twice, nor is it 0.
+inline constexpr uint64_t kRegistrationsPerEntry = 1 << 16;
+constexpr uint64_t MakeProducerId(Index index, uint64_t nth) {
+  return index.value() * kRegistrationsPerEntry + nth;
+}
+constexpr Index ProducerIdIndex(uint64_t id) { return Index(id / kRegistrationsPerEntry); }
+
 struct ProducerResult {
   uint64_t sequence = 0;
   Seq first_seq;
@@ -49,17 +57,21 @@ class ProducerTable {
   [[nodiscard]] Judgement Judge(uint64_t id, uint64_t sequence, ProducerResult* result,
                                 uint64_t* expected) const;
 
-  // Errors (all kDataLoss): an id that is there already; a sequence that does not follow; an
-  // unknown id.
+  // Errors (all kDataLoss, nothing has changed): an id that is there already; a sequence that
+  // does not follow; an unknown id.
   absl::Status Register(uint64_t id, int64_t now_us);
   absl::Status Record(uint64_t id, const ProducerResult& result);
   absl::Status Drop(uint64_t id);
 
-  // Producers silent since before `cutoff_us`, at most `limit` of them.
+  // Producers silent since before `cutoff_us`, at most `limit` of them, by id.
   [[nodiscard]] std::vector<uint64_t> SilentSince(int64_t cutoff_us, size_t limit) const;
   [[nodiscard]] size_t size() const { return producers_.size(); }
   [[nodiscard]] const std::map<uint64_t, ProducerState>& producers() const { return producers_; }
+  // Null when unknown.
+  [[nodiscard]] const ProducerState* Find(uint64_t id) const;
   void Load(const cairn::v1::StoredProducer& stored);
+  // Puts the row back as a copy of it once was (nullopt: there was none).
+  void Restore(uint64_t id, std::optional<ProducerState> row);
 
   bool operator==(const ProducerTable&) const = default;
 
