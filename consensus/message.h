@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "consensus/membership.h"
 #include "consensus/types.h"
 
 namespace cairn::consensus {
@@ -29,8 +30,9 @@ struct VoteRequest {
 struct VoteResponse {
   bool pre_vote = false;
   bool granted = false;
-  // The voter does not trust its own disk: the grant counts only when every voter
-  // has answered and none has a longer log (see Standing).
+  // The voter does not trust its own disk: its answer counts only when every voter has
+  // answered and none refused (raft_candidate.cc). With `granted`: the voter's standing is
+  // kAmbiguous. Without: it is kLost, and would have granted; that is an answer, no vote.
   bool conditional = false;
   Position last;  // The voter's last entry.
   bool operator==(const VoteResponse&) const = default;
@@ -41,8 +43,9 @@ struct AppendRequest {
   Position prev;
   Index last;
   Index commit;  // The leader's commit index.
-  // The leader was elected with conditional grants by an answer of all voters, so
-  // followers whose standing is not kSound may count as sound once they match.
+  // All voters have confirmed this leader since it learnt that the receiver does not trust
+  // its own disk: once the receiver holds everything through `last` on disk it is kSound
+  // (raft_standing.cc).
   bool absolves = false;
   std::vector<Entry> entries;  // Empty as the core emits it; filled by the group.
   bool operator==(const AppendRequest&) const = default;
@@ -78,7 +81,10 @@ struct HeartbeatResponse {
 // The state before the first entry that the leader still has; see design 5.5.
 struct SnapshotRequest {
   Position position;  // Last entry that the snapshot includes.
-  Bytes snapshot;     // Empty as the core emits it; filled by the group.
+  // In force as of `position`. On the wire it is part of the snapshot's bytes; the receiving
+  // group fills it in again before Step. A request without voters is dropped.
+  Membership membership;
+  Bytes snapshot;  // Empty as the core emits it; filled by the group.
   bool operator==(const SnapshotRequest&) const = default;
 };
 // A follower answers with an AppendResponse once the snapshot is on its disk.

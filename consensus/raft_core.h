@@ -8,8 +8,9 @@
 // Driver's duty: server/group calls any of the inputs below, then TakeReady(), and does
 // what ready.h says. All inputs are cheap; none fails but by a returned enum.
 //
-// Sources: one per role. raft_core.cc (dispatch, term rules, writes), raft_follower.cc,
-// raft_candidate.cc, raft_leader.cc.
+// Sources: raft_core.cc (dispatch, term rules, writes), one per role (raft_follower.cc,
+// raft_candidate.cc, raft_leader.cc), and one per subject that crosses roles: raft_reads.cc,
+// raft_change.cc (membership, transfer), raft_standing.cc (nodes that doubt their disk).
 //
 // Order that cannot be got wrong: a vote or an acknowledgement which depends on a write
 // stays inside the core until OnPersisted(write id). The leader's own copy counts
@@ -24,16 +25,21 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
+#include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "base/random.h"
 #include "consensus/membership.h"
 #include "consensus/message.h"
 #include "consensus/progress.h"
+#include "consensus/quorum.h"
 #include "consensus/read_index.h"
 #include "consensus/ready.h"
 #include "consensus/term_map.h"
 #include "consensus/types.h"
+#include "consensus/write_queue.h"
 
 namespace cairn::consensus {
 
@@ -113,6 +119,7 @@ class RaftCore {
 
   // The group filled an append to `to` and sent entries through `last` (at most what
   // the message named, perhaps fewer) with `bytes` of payload.
+  // Not needed for an append that names no entries.
   void OnAppendSent(NodeId to, Index last, uint64_t bytes);
   // The group has to read from disk first: nothing was sent, and nothing more is asked
   // for until OnAppendReady, which repeats the range.
@@ -146,7 +153,7 @@ class RaftCore {
   [[nodiscard]] NodeId self() const { return config_.self; }
   [[nodiscard]] Index commit() const { return commit_; }
   [[nodiscard]] Index applied() const { return applied_; }
-  [[nodiscard]] Index persisted() const { return persisted_; }
+  [[nodiscard]] Index persisted() const { return writes_.persisted(); }
   [[nodiscard]] Position last() const { return terms_.Last(); }
   [[nodiscard]] const TermMap& terms() const { return terms_; }
   [[nodiscard]] Standing standing() const { return standing_; }
@@ -166,20 +173,155 @@ class RaftCore {
   void CheckInvariants() const;
 
  private:
-  // The implementer completes this part.
+  enum class CampaignKind : uint8_t {
+    kPreVote,
+    kVote,
+    kTransfer,  // A vote, asked for by the leader: nobody's stickiness stands against it.
+  };
+  // Answers to this node's (pre-)vote requests.
+  struct Election {
+    bool leader_gone = false;
+    std::map<NodeId, VoteResponse> answers;
+  };
+
+  // ---- raft_core.cc ---------------------------------------------------------------
+  void BecomeFollower(Term term, NodeId leader);
+  void ChangeHardState(Term term, NodeId vote);
+  void ResetElectionTimer();
+  [[nodiscard]] bool DropsAsStranger(const Message& message) const;
+  // Whether a vote request must be ignored, since this node has a leader (thesis 4.2.3).
+  [[nodiscard]] bool Sticky(const VoteRequest& request) const;
+  bool StepHigherTerm(const Message& message);
+  void StepLowerTerm(const Message& message);
+  void StepBody(Message& message);
+  void Send(NodeId to, Body body);
+  void Send(NodeId to, Term term, Body body);
+  // Sends once entries through `through` and the hard state are on disk.
+  void SendWhenDurable(NodeId to, Index through, Body body);
+  void Release(Message message);
+  void PutEntry(Entry entry);
+  void TruncateAfter(Index last);
+  void AdvanceCommit(Index commit);
+
+  // ---- raft_follower.cc -----------------------------------------------------------
+  void TickFollower();
+  void FollowLeader(NodeId leader);
+  void HandleAppend(NodeId from, AppendRequest& request);
+  // Takes over what is not there yet; conflicting entries go.
+  void TakeEntries(std::vector<Entry>& entries);
+  void Reject(NodeId to, Position prev);
+  void Acknowledge(NodeId to, Index match);
+  void HandleHeartbeat(NodeId from, const Heartbeat& heartbeat);
+  void HandleSnapshot(NodeId from, SnapshotRequest& request);
+  void HandleTimeoutNow(NodeId from);
+  [[nodiscard]] uint32_t HintDelayTicks() const;
+
+  // ---- raft_candidate.cc ----------------------------------------------------------
+  [[nodiscard]] bool MayCampaign() const;
+  void Campaign(CampaignKind kind);
+  void AskVoters(CampaignKind kind);
+  void HandleVoteRequest(const Message& message, const VoteRequest& request);
+  void HandleVoteResponse(const Message& message, const VoteResponse& response);
+  [[nodiscard]] VoteResult CountElection() const;
+  void FinishElection();
+
+  // ---- raft_leader.cc -------------------------------------------------------------
+  void BecomeLeader();
+  void EndReign();
+  void TickLeader();
+  Position AppendOwn(EntryKind kind, Bytes payload);
+  [[nodiscard]] bool QuorumHeard() const;
+  void BroadcastHeartbeat();
+  void MaybeCommit();
+  void OnCommitted();
+  [[nodiscard]] Progress* FindProgress(NodeId id);
+  void HandleAppendResponse(NodeId from, const AppendResponse& response);
+  void HandleAccepted(NodeId from, Progress& progress, Index match);
+  void HandleRejected(Progress& progress, const AppendResponse& response);
+  void HandleHeartbeatResponse(NodeId from, const HeartbeatResponse& response);
+  [[nodiscard]] bool AppendDue(const Progress& progress) const;
+  void SendDueAppend(NodeId to, Progress& progress);
+  void SendAppend(NodeId to, Progress& progress, Index last);
+  void SendSnapshot(NodeId to, Progress& progress);
+
+  // ---- raft_reads.cc --------------------------------------------------------------
+  void AskRead(NodeId from, uint64_t context);
+  void AnswerConfirmedReads();
+  void AnswerRead(const PendingRead& read, bool confirmed);
+  void RefuseReads();
+  void RefuseForwardedReads(const std::vector<uint64_t>& contexts);
+  void BeginRound();
+  void HandleReadIndexRequest(const Message& message, const ReadIndexRequest& request);
+  void HandleReadIndexResponse(NodeId from, const ReadIndexResponse& response);
+
+  // ---- raft_change.cc -------------------------------------------------------------
+  void ChangeMembership(Index index, Membership membership);
+  void FollowMembership();
+  void MaybeLeaveJoint();
+  void MaybeResign();
+  [[nodiscard]] absl::Status CheckCaughtUp(const MembershipChange& change) const;
+  [[nodiscard]] NodeId BestHeir() const;
+  void MaybeSendTimeoutNow();
+
+  // ---- raft_standing.cc -----------------------------------------------------------
+  // False: the response must not be looked at further.
+  bool JudgeStanding(Progress& progress, const AppendResponse& response);
+  [[nodiscard]] bool MayAbsolve(const Progress& progress) const;
+  [[nodiscard]] uint64_t RoundOfAllVoters() const;
+  void MaybeAbsolve();
+  void MaybeBecomeSound();
+
   Config config_;
   Random* random_;
   HardState hard_state_;
   TermMap terms_;
+  // Configurations by the index that they are in force from, oldest first; the first one
+  // is that of the state before the first kept entry.
   std::vector<std::pair<Index, Membership>> memberships_;
+  Standing standing_;
+  WriteQueue writes_;
+  Ready ready_;  // Messages and read states since the last TakeReady.
   Role role_ = Role::kFollower;
   NodeId leader_;
   Index commit_;
   Index applied_;
-  Index persisted_;
-  Standing standing_ = Standing::kSound;
-  NodeId transfer_to_;
+
+  // What the driver was last told.
+  Index told_commit_;
+  Term told_term_;
+  Role told_role_ = Role::kFollower;
+  NodeId told_leader_;
+
+  uint64_t now_tick_ = 0;  // Since construction.
+  // Since the election timer was reset; at `timeout_ticks_` the node campaigns.
+  uint32_t elapsed_ticks_ = 0;
+  uint32_t timeout_ticks_ = 0;
+  // When a leader was last heard from; nullopt: never. For a leader: not used.
+  std::optional<uint64_t> leader_heard_tick_;
+  bool leader_gone_ = false;  // The pending campaign follows OnLeaderGone.
+  std::set<NodeId> links_down_;
+  Election election_;
+  ForwardedReads forwarded_;
+  // Not kSound: the log is known to agree with the leader of `term` through here.
+  Index verified_;
+  // Not kSound: once this is on disk the node is sound; 0: not absolved in this term.
+  Index absolve_target_;
+
+  // Leader only.
   std::map<NodeId, Progress> progress_;
+  Index term_start_;  // This reign's no-op.
+  uint32_t heartbeat_elapsed_ticks_ = 0;
+  NodeId transfer_to_;
+  uint32_t transfer_elapsed_ticks_ = 0;
+  ReadIndexQueue reads_;
+  LeaderLease lease_;
+  uint64_t absolve_round_ = 0;  // For the leader itself, while it is not sound.
+  struct Uncommitted {
+    Index index;
+    uint64_t bytes;
+  };
+  std::deque<Uncommitted> uncommitted_;  // Of this reign, ascending.
+  uint64_t uncommitted_bytes_ = 0;
 };
 
 }  // namespace cairn::consensus

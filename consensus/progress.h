@@ -1,0 +1,139 @@
+// Progress: one other member as the leader sees it.
+//
+//   kProbe      Where its log agrees with ours is not known: one append at a time, and
+//               the next only after an answer (or after heartbeats show it was lost).
+//   kReplicate  It agrees through `next - 1` as far as we sent: appends are pipelined,
+//               bounded by a window of messages and bytes.
+//   kSnapshot   It needs entries that are gone here: it gets the small snapshot, and
+//               nothing else until it has answered.
+//
+// Beside the state, sending can pause: while the driver fills an append that was handed
+// to it, and while it reads entries from disk ("deferred").
+//
+// Invariants: match < next; while kReplicate, everything in (match, next) was sent and
+// is either in flight or lost. `match` only grows, except when the member says that its
+// disk lost something (BecomeUnsound).
+//
+// A plain value: knows nothing of terms, messages or the log. Owned by RaftCore; read by
+// status pages.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+
+#include "base/ids.h"
+
+namespace cairn::consensus {
+
+// How much may be in flight to one member.
+struct Window {
+  uint64_t bytes = 0;
+  uint32_t messages = 0;
+};
+
+class Progress {
+ public:
+  enum class State : uint8_t { kProbe, kReplicate, kSnapshot };
+
+  // A member of which nothing is known: probed at `next`.
+  Progress(Index next, Window window) : next_(next), window_(window) {}
+
+  [[nodiscard]] State state() const { return state_; }
+  // It holds on disk, and agrees with the leader on, everything through here.
+  [[nodiscard]] Index match() const { return match_; }
+  // First index of the next append.
+  [[nodiscard]] Index next() const { return next_; }
+  [[nodiscard]] uint64_t inflight_bytes() const { return inflight_bytes_; }
+  [[nodiscard]] size_t inflight_messages() const { return inflight_.size(); }
+  [[nodiscard]] bool deferred() const { return deferred_; }
+  // Ticks since anything arrived from it.
+  [[nodiscard]] uint32_t silent_ticks() const { return silent_ticks_; }
+  // Newest read round that it has confirmed (read_index.h).
+  [[nodiscard]] uint64_t round() const { return round_; }
+  // It does not trust its own disk and must not be counted (see raft_leader.cc).
+  [[nodiscard]] bool unsound() const { return unsound_; }
+
+  // ---- Sending --------------------------------------------------------------
+  // Whether an append naming entries may be handed to the driver now.
+  [[nodiscard]] bool CanSendEntries() const;
+  // Whether the append that CanSendEntries allows would be the probe itself, so that an
+  // empty one is worth sending too.
+  [[nodiscard]] bool NeedsProbe() const { return state_ == State::kProbe && CanSendEntries(); }
+  [[nodiscard]] bool NeedsSnapshot() const { return state_ == State::kSnapshot && !snapshot_sent_; }
+  // An append that names entries was handed to the driver, which has to fill it in.
+  void OnHandedOut() { filling_ = true; }
+  // It was sent with entries through `last`. False: stale, nothing changed.
+  bool OnSent(Index last, uint64_t bytes);
+  // A probe without entries leaves as it is.
+  void OnEmptyProbeSent() { probe_sent_ = true; }
+  void OnSnapshotSent() { snapshot_sent_ = true; }
+  void OnDeferred();
+  void OnReady();
+  // The highest commit index that was told to it, so that news can be told apart.
+  [[nodiscard]] Index told_commit() const { return told_commit_; }
+  void TellCommit(Index commit);
+
+  // ---- Hearing --------------------------------------------------------------
+  void OnTick();
+  void OnHeard() { silent_ticks_ = 0; }
+  // Accepted through `match`. Returns whether match grew.
+  bool OnAccepted(Index match);
+  // Whether a rejection of an append after `prev` is news: not a late one.
+  [[nodiscard]] bool RejectionIsNews(Index prev) const;
+  // A heartbeat was answered. Returns true when appends seem lost: this is the second
+  // answer in a row while something sent is not acknowledged and nothing at all came
+  // back. A probe or snapshot may then be sent again; a pipeline is checked by an empty
+  // append.
+  bool OnHeartbeatAnswered(uint64_t round);
+  void OnUnreachable();
+
+  void BecomeProbe(Index next);
+  void BecomeReplicate();
+  void BecomeSnapshot(Index position);
+
+  // It came back with a doubtful disk: what it once acknowledged no longer counts. It
+  // may be absolved once all voters have confirmed `round` and it holds everything
+  // through `target`.
+  void BecomeUnsound(uint64_t round, Index target);
+  void BecomeSound() { unsound_ = false; }
+  [[nodiscard]] uint64_t absolve_round() const { return absolve_round_; }
+  [[nodiscard]] Index absolve_target() const { return absolve_target_; }
+  // Whether the member was told that it is absolved, so that its word may be taken.
+  [[nodiscard]] bool absolution_told() const { return absolution_told_; }
+  void TellAbsolution() { absolution_told_ = true; }
+
+  void CheckInvariants(Index last) const;
+
+ private:
+  struct Sent {
+    Index last;
+    uint64_t bytes;
+  };
+
+  void ForgetInflight();
+  [[nodiscard]] bool WindowFull() const;
+
+  State state_ = State::kProbe;
+  Index match_;
+  Index next_;
+  Window window_;
+  std::deque<Sent> inflight_;  // Ascending by last. Bounded by the window.
+  uint64_t inflight_bytes_ = 0;
+  Index told_commit_;
+  Index snapshot_position_;  // kSnapshot: what it must reach to leave that state.
+  bool filling_ = false;
+  bool deferred_ = false;
+  bool probe_sent_ = false;
+  bool snapshot_sent_ = false;
+  // Answered heartbeats since the last acknowledgement or send.
+  uint32_t quiet_heartbeats_ = 0;
+  uint32_t silent_ticks_ = 0;
+  uint64_t round_ = 0;
+
+  bool unsound_ = false;
+  bool absolution_told_ = false;
+  uint64_t absolve_round_ = 0;
+  Index absolve_target_;
+};
+
+}  // namespace cairn::consensus
