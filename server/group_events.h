@@ -40,6 +40,11 @@ struct AppendOp {
   std::string lease_name;  // "primary" when the request left it empty.
   uint64_t producer_id = 0;  // 0: none.
   uint64_t producer_sequence = 0;
+  // Null outside of streams. Shared by the requests of one stream: the group sets it when it
+  // refuses one of them and then refuses the later ones, which may be in its mailbox already,
+  // so that a stream never leaves a hole. Read and written by the group only; the sink, which
+  // owns it, outlives every request.
+  bool* stream_broken = nullptr;
 };
 
 struct RegisterProducerOp {};

@@ -34,9 +34,27 @@ bool SameSettings(const cairn::v1::LogSettings& a, const cairn::v1::LogSettings&
          a.segment_bytes() == b.segment_bytes();
 }
 
+constexpr char kStreamBroken[] = "an earlier request of this stream was refused";
+
+// Says whether a request of an append stream is refused, so that later ones are too.
+void SetStreamBroken(const RequestBody& body, bool broken) {
+  const auto* append = std::get_if<AppendOp>(&body);
+  if (append != nullptr && append->stream_broken != nullptr) *append->stream_broken = broken;
+}
+
+bool StreamBroken(const RequestBody& body) {
+  const auto* append = std::get_if<AppendOp>(&body);
+  return append != nullptr && append->stream_broken != nullptr && *append->stream_broken;
+}
+
 }  // namespace
 
 void Group::Impl::OnRequest(Request request, bool storage_full, TurnTime now, Effects& effects) {
+  if (StreamBroken(request.body)) {
+    Answer(request.reply_to, Reject(cairn::v1::REASON_STREAM_BROKEN, kStreamBroken), effects);
+    return;
+  }
+  SetStreamBroken(request.body, true);  // Until it got into the queue.
   if (halted) {
     Answer(request.reply_to,
            Reject(cairn::v1::REASON_LOG_HALTED,
@@ -103,6 +121,7 @@ void Group::Impl::OnRequest(Request request, bool storage_full, TurnTime now, Ef
     StartChainCheck(std::move(request), effects);
     return;
   }
+  SetStreamBroken(request.body, false);
   waiting_bytes += bytes;
   waiting.push_back({std::move(request), bytes});
 }
@@ -125,7 +144,10 @@ void Group::Impl::FollowRole(TurnTime now, Effects& effects) {
 
 void Group::Impl::EndTerm(Effects& effects) {
   if (state.leading()) state.EndTerm();
-  for (Waiting& item : waiting) Answer(item.request.reply_to, NotLeader(), effects);
+  for (Waiting& item : waiting) {
+    SetStreamBroken(item.request.body, true);
+    Answer(item.request.reply_to, NotLeader(), effects);
+  }
   waiting.clear();
   waiting_bytes = 0;
   for (Refusal& refusal : refusals.TakeAll()) Answer(refusal.to, NotLeader(), effects);
@@ -188,7 +210,12 @@ bool Group::Impl::ProposeEntry(TurnTime now, Effects& effects) {
 }
 
 bool Group::Impl::Judge(Request& request, TurnTime now, Judged& judged, Effects& effects) {
+  if (StreamBroken(request.body)) {
+    Answer(request.reply_to, Reject(cairn::v1::REASON_STREAM_BROKEN, kStreamBroken), effects);
+    return true;
+  }
   if (request.deadline <= now.mono) {
+    SetStreamBroken(request.body, true);
     Answer(request.reply_to,
            Reject(cairn::v1::REASON_OVERLOADED, "the deadline passed before the request was judged"),
            effects);
@@ -200,7 +227,10 @@ bool Group::Impl::Judge(Request& request, TurnTime now, Judged& judged, Effects&
     judged.accepted.push_back({request.reply_to, std::move(accepted->reply), request.deadline});
     return true;
   }
-  Decide(std::move(std::get<Decided>(evaluation)), request, judged, effects);
+  auto& decided = std::get<Decided>(evaluation);
+  // A duplicate's stored result is no refusal.
+  SetStreamBroken(request.body, std::holds_alternative<Rejection>(decided.reply));
+  Decide(std::move(decided), request, judged, effects);
   return true;
 }
 
@@ -262,6 +292,7 @@ void Group::Impl::ExpireWaiting(MonoMicros now, Effects& effects) {
   const auto expired = [&](Waiting& item) {
     if (item.request.deadline > now) return false;
     waiting_bytes -= item.bytes;
+    SetStreamBroken(item.request.body, true);
     Answer(item.request.reply_to,
            Reject(cairn::v1::REASON_OVERLOADED,
                   "the deadline passed before the request was judged; nothing was done"),
