@@ -36,7 +36,7 @@ void SetPosition(WireMessage& wire, consensus::Position position) {
   wire.set_log_term(position.term.value());
 }
 
-uint32_t If(bool set, Flag flag) { return set ? flag : 0; }
+uint32_t If(bool set, Flag flag) { return set ? uint32_t{flag} : 0; }
 
 void Encode(const consensus::VoteRequest& body, WireMessage& wire) {
   SetType(wire, WireType::kVoteRequest);
@@ -157,7 +157,8 @@ absl::StatusOr<consensus::Body> DecodeAppend(WireMessage& wire) {
   consensus::Position last = body.prev;
   for (cairn::v1::WireEntry& in : *wire.mutable_entries()) {
     const consensus::Position at{.term = Term(in.term()), .index = Index(in.index())};
-    if (at.index != last.index + 1) {
+    // (The second half: an index that wrapped around.)
+    if (at.index != last.index + 1 || !at.index) {
       return Invalid(fmt::format("append: entry {} follows {}", at.index, last.index));
     }
     if (at.term < last.term || at.term > Term(wire.term())) {

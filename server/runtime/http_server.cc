@@ -1,0 +1,141 @@
+#include "server/runtime/http_server.h"
+
+#include <fmt/format.h>
+#include <httplib.h>
+
+#include <charconv>
+#include <thread>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+
+namespace cairn::server {
+namespace {
+
+constexpr size_t kThreads = 2;
+constexpr size_t kMaxQueued = 16;
+constexpr size_t kMaxRequestBytes = 4096;
+constexpr time_t kIoTimeoutSeconds = 5;
+
+// httplib's own pool takes any number of connections. With this one the accepting thread
+// waits for room, so that further connections stay in the kernel's bounded backlog.
+class BoundedPool : public httplib::TaskQueue {
+ public:
+  void enqueue(std::function<void()> task) override {
+    {
+      absl::MutexLock lock(&mutex_);
+      mutex_.Await(absl::Condition(this, &BoundedPool::HasRoom));
+      ++queued_;
+    }
+    pool_.enqueue([this, inner = std::move(task)] {
+      {
+        absl::MutexLock lock(&mutex_);
+        --queued_;
+      }
+      inner();
+    });
+  }
+  void shutdown() override { pool_.shutdown(); }
+
+ private:
+  bool HasRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return queued_ < kMaxQueued; }
+
+  absl::Mutex mutex_;
+  size_t queued_ ABSL_GUARDED_BY(mutex_) = 0;
+  httplib::ThreadPool pool_{kThreads};
+};
+
+// Unlike httplib's default (SO_REUSEPORT), two processes on one port are an error.
+void SetSocketOptions(int socket) {
+  const int on = 1;
+  setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+}
+
+struct HostPort {
+  std::string host;
+  int port = 0;
+};
+
+absl::StatusOr<HostPort> SplitAddress(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  HostPort result;
+  const char* end = address.data() + address.size();
+  if (colon == std::string::npos || colon == 0 ||
+      std::from_chars(address.data() + colon + 1, end, result.port).ptr != end ||
+      colon + 1 == address.size() || result.port < 0 || result.port > 65535) {
+    return absl::InvalidArgumentError(
+        ToAbsl(fmt::format("http-listen is \"{}\": expected host:port", address)));
+  }
+  result.host = address.substr(0, colon);
+  if (result.host.front() == '[' && result.host.back() == ']') {
+    result.host = result.host.substr(1, result.host.size() - 2);
+  }
+  return result;
+}
+
+}  // namespace
+
+struct HttpServer::Impl {
+  HttpPages pages;
+  httplib::Server server;
+  uint16_t port = 0;
+  std::thread thread;
+
+  void AddRoutes() {
+    server.Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
+      response.set_content(pages.metrics(), "text/plain; version=0.0.4; charset=utf-8");
+    });
+    server.Get("/healthz", [](const httplib::Request&, httplib::Response& response) {
+      response.set_content("ok\n", "text/plain");
+    });
+    server.Get("/readyz", [this](const httplib::Request&, httplib::Response& response) {
+      const std::string why = pages.not_ready();
+      response.status = why.empty() ? 200 : 503;
+      response.set_content((why.empty() ? "ready" : why) + "\n", "text/plain");
+    });
+  }
+};
+
+HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+HttpServer::~HttpServer() {
+  impl_->server.stop();
+  impl_->thread.join();
+}
+
+uint16_t HttpServer::port() const { return impl_->port; }
+
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& address,
+                                                              HttpPages pages) {
+  ASSIGN_OR_RETURN(const HostPort at, SplitAddress(address));
+  auto impl = std::make_unique<Impl>();
+  impl->pages = std::move(pages);
+  impl->AddRoutes();
+  httplib::Server& server = impl->server;
+  server.new_task_queue = [] { return new BoundedPool; };  // Owned by the server.
+  server.set_socket_options(SetSocketOptions);
+  server.set_payload_max_length(kMaxRequestBytes);
+  server.set_read_timeout(kIoTimeoutSeconds);
+  server.set_write_timeout(kIoTimeoutSeconds);
+  server.set_keep_alive_max_count(1);
+  int port = at.port;
+  if (port == 0) {
+    port = server.bind_to_any_port(at.host.c_str());
+  } else if (!server.bind_to_port(at.host.c_str(), port)) {
+    port = -1;
+  }
+  if (port < 0) {
+    return absl::UnavailableError(ToAbsl(
+        fmt::format("http-listen {}: cannot be bound (in use, or not this host's)", address)));
+  }
+  impl->port = static_cast<uint16_t>(port);
+  impl->thread = std::thread([&server] { server.listen_after_bind(); });
+  // stop() does nothing to a server that does not yet run.
+  while (!server.is_running()) std::this_thread::yield();
+  return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
+}
+
+}  // namespace cairn::server
