@@ -21,18 +21,18 @@ std::string DescribePair(const char* expression, const A& a, const B& b) {
 
 }  // namespace cairn::internal
 
-#define CHECK(condition)                                                   \
-  (__builtin_expect(static_cast<bool>(condition), 1)                       \
-       ? static_cast<void>(0)                                              \
+#define CHECK(condition)                             \
+  (__builtin_expect(static_cast<bool>(condition), 1) \
+       ? static_cast<void>(0)                        \
        : ::cairn::internal::CheckFailed(__FILE__, __LINE__, #condition))
 
-#define CAIRN_CHECK_OP(a, op, b)                                           \
-  do {                                                                     \
-    const auto& cairn_check_a = (a);                                       \
-    const auto& cairn_check_b = (b);                                       \
-    if (__builtin_expect(!(cairn_check_a op cairn_check_b), 0))            \
-      ::cairn::internal::CheckFailed(                                      \
-          __FILE__, __LINE__,                                              \
+#define CAIRN_CHECK_OP(a, op, b)                                                             \
+  do {                                                                                       \
+    const auto& cairn_check_a = (a);                                                         \
+    const auto& cairn_check_b = (b);                                                         \
+    if (__builtin_expect(!(cairn_check_a op cairn_check_b), 0))                              \
+      ::cairn::internal::CheckFailed(                                                        \
+          __FILE__, __LINE__,                                                                \
           ::cairn::internal::DescribePair(#a " " #op " " #b, cairn_check_a, cairn_check_b)); \
   } while (false)
 

@@ -15,7 +15,8 @@ namespace cairn {
 // The same code and payloads, with `context: ` put before the message. OK stays OK.
 inline absl::Status Annotate(const absl::Status& status, std::string_view context) {
   if (status.ok()) return status;
-  absl::Status annotated(status.code(), std::string(context) + ": " + std::string(status.message()));
+  absl::Status annotated(status.code(),
+                         std::string(context) + ": " + std::string(status.message()));
   status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
     annotated.SetPayload(url, payload);
   });
@@ -33,8 +34,8 @@ inline absl::Status Annotate(const absl::Status& status, std::string_view contex
 
 #define CAIRN_CONCAT_INNER(a, b) a##b
 #define CAIRN_CONCAT(a, b) CAIRN_CONCAT_INNER(a, b)
-#define CAIRN_ASSIGN_OR_RETURN(var, lhs, expr) \
-  auto var = (expr);                           \
+#define CAIRN_ASSIGN_OR_RETURN(var, lhs, expr)   \
+  auto var = (expr);                             \
   if (!var.ok()) return std::move(var).status(); \
   lhs = std::move(var).value()
 #define ASSIGN_OR_RETURN(lhs, expr) \

@@ -19,7 +19,7 @@ if(CAIRN_SANITIZE)
 endif()
 
 set(CAIRN_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
-    -Wimplicit-fallthrough -Werror)
+    -Wimplicit-fallthrough -Wno-missing-field-initializers -Werror)
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   list(APPEND CAIRN_WARNINGS -Wthread-safety -Wthread-safety-beta -Wno-gnu-zero-variadic-macro-arguments)
 else()

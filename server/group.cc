@@ -41,7 +41,7 @@ LogPosition PositionOf(const LogFacts& facts) {
 
 // Everything Create works out before the object exists.
 struct Origin {
-  consensus::InitialState raft;
+  consensus::InitialState raft{};
   LogFacts facts;
   storage::SegmentRow first_row;  // Of a new group.
 };
@@ -55,8 +55,8 @@ absl::StatusOr<cairn::v1::GroupSnapshot> ParseSnapshot(const std::string& bytes)
 }
 
 absl::StatusOr<Origin> NewGroup(const GroupStart& start) {
-  Origin origin{.raft = {}, .facts = LogFacts::Empty(start.group, start.settings),
-                .first_row = {}};
+  Origin origin;
+  origin.facts = LogFacts::Empty(start.group, start.settings);
   consensus::Membership membership;
   membership.voters = start.initial_voters;
   origin.raft.memberships.emplace_back(Index(), membership);
@@ -72,7 +72,7 @@ absl::StatusOr<Origin> NewGroup(const GroupStart& start) {
 absl::StatusOr<Origin> StoredOrigin(const GroupStart& start) {
   const storage::StoredGroup& stored = *start.stored;
   CHECK(!stored.segments.empty());
-  Origin origin{.raft = {}, .facts = {}, .first_row = {}};
+  Origin origin;
   origin.raft.hard_state = {stored.hard_state.term, stored.hard_state.vote,
                             stored.hard_state.commit};
   consensus::TermMap terms({stored.before_term, stored.before_index});
@@ -309,6 +309,7 @@ GroupView Group::Impl::View() const {
   view.name = name;
   view.role = core.role();
   view.halted = halted;
+  view.standing = core.standing();
   view.term = core.term();
   view.leader = core.leader();
   view.commit = core.commit();
@@ -343,10 +344,10 @@ void Group::Impl::Name(Rejection& rejection) const {
 }
 
 Rejection Group::Impl::NotLeader() const {
-  Rejection rejection = Reject(cairn::v1::REASON_NOT_LEADER,
-                               core.leader() && !is_leader()
-                                   ? fmt::format("node {} leads this log", core.leader())
-                                   : std::string("no leader is known at the moment"));
+  Rejection rejection =
+      Reject(cairn::v1::REASON_NOT_LEADER,
+             core.leader() && !is_leader() ? fmt::format("node {} leads this log", core.leader())
+                                           : std::string("no leader is known at the moment"));
   // By convention the node's id; the service turns it into an address.
   rejection.info.set_actual(is_leader() ? 0 : core.leader().value());
   return rejection;

@@ -73,6 +73,8 @@ struct GroupView {
   std::string name;
   consensus::Role role = consensus::Role::kFollower;
   bool halted = false;
+  // Not kSound: the node does not trust what its disk kept of the group (design section 8).
+  consensus::Standing standing = consensus::Standing::kSound;
   Term term;
   NodeId leader;
   Index commit;

@@ -123,7 +123,9 @@ struct Group::Impl {
   [[nodiscard]] cairn::v1::DescribeLogResponse Describe(bool with_segments, TurnTime now) const;
 
   // A round without an answer for this long is asked again.
-  [[nodiscard]] MonoMicros ReadTimeout() const { return config.tick_us * config.raft.election_ticks; }
+  [[nodiscard]] MonoMicros ReadTimeout() const {
+    return config.tick_us * config.raft.election_ticks;
+  }
 
   // ---- Refusals
   [[nodiscard]] Rejection Reject(cairn::v1::Reason reason, std::string message) const;

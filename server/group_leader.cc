@@ -109,10 +109,9 @@ void Group::Impl::OnRequest(Request request, bool storage_full, TurnTime now, Ef
   const uint64_t bytes = BytesOf(request.body);
   if (waiting.size() >= config.max_waiting_requests ||
       waiting_bytes + bytes > config.max_waiting_bytes || waiters.Full()) {
-    Rejection rejection = Reject(
-        cairn::v1::REASON_OVERLOADED,
-        fmt::format("the log's queue is full ({} requests, {} bytes)", waiting.size(),
-                    waiting_bytes));
+    Rejection rejection = Reject(cairn::v1::REASON_OVERLOADED,
+                                 fmt::format("the log's queue is full ({} requests, {} bytes)",
+                                             waiting.size(), waiting_bytes));
     rejection.info.set_retry_after_ms(20);
     Answer(request.reply_to, std::move(rejection), effects);
     return;
@@ -191,8 +190,7 @@ bool Group::Impl::ProposeEntry(TurnTime now, Effects& effects) {
   const bool proposed = payload.has_value();
   consensus::Position position = core.last();
   if (proposed) {
-    const auto result =
-        core.Propose(consensus::EntryKind::kData, std::move(*payload), &position);
+    const auto result = core.Propose(consensus::EntryKind::kData, std::move(*payload), &position);
     CHECK(result == consensus::ProposeResult::kAccepted);
     last_proposed = position.index;
   }
@@ -216,12 +214,14 @@ bool Group::Impl::Judge(Request& request, TurnTime now, Judged& judged, Effects&
   }
   if (request.deadline <= now.mono) {
     SetStreamBroken(request.body, true);
-    Answer(request.reply_to,
-           Reject(cairn::v1::REASON_OVERLOADED, "the deadline passed before the request was judged"),
-           effects);
+    Answer(
+        request.reply_to,
+        Reject(cairn::v1::REASON_OVERLOADED, "the deadline passed before the request was judged"),
+        effects);
     return true;
   }
-  if (std::holds_alternative<CatalogOp>(request.body)) return JudgeCatalog(request, judged, effects);
+  if (std::holds_alternative<CatalogOp>(request.body))
+    return JudgeCatalog(request, judged, effects);
   Evaluation evaluation = state.Evaluate(request.body, now);
   if (auto* accepted = std::get_if<Accepted>(&evaluation)) {
     judged.accepted.push_back({request.reply_to, std::move(accepted->reply), request.deadline});
@@ -319,7 +319,8 @@ void Group::Impl::StartChainCheck(Request request, Effects& effects) {
   if (op.seq + 1 < facts.first_seq || op.seq < segments.first().first_seq.Previous()) {
     return refuse(cairn::v1::REASON_TRIMMED,
                   fmt::format("snapshot at seq {}, but first_seq is {}: its chain is no longer "
-                              "known", op.seq, facts.first_seq));
+                              "known",
+                              op.seq, facts.first_seq));
   }
   if (chain_checks.size() >= config.limits.max_snapshots) {
     return refuse(cairn::v1::REASON_OVERLOADED, "too many snapshots are being verified");
@@ -329,8 +330,13 @@ void Group::Impl::StartChainCheck(Request request, Effects& effects) {
     return FinishChainCheck(std::move(request), segments.first().chain_before, effects);
   }
   const uint64_t ticket = kChainTicketBit | ++next_chain_ticket;
-  effects.reads.push_back({.group = id, .ticket = ticket, .first = Index(), .seq = op.seq,
-                           .timestamp_us = 0, .last = state.applied_index(), .max_bytes = 1});
+  effects.reads.push_back({.group = id,
+                           .ticket = ticket,
+                           .first = Index(),
+                           .seq = op.seq,
+                           .timestamp_us = 0,
+                           .last = state.applied_index(),
+                           .max_bytes = 1});
   chain_checks.emplace(ticket, ChainCheck{std::move(request), std::nullopt, 0});
 }
 
@@ -356,9 +362,8 @@ void Group::Impl::OnChainLoaded(storage::ReadResult result, Effects& effects) {
   chain_checks.erase(it);
   const auto give_up = [&](const std::string& why) {
     Answer(check.request.reply_to,
-           Reject(result.status.code() == absl::StatusCode::kDataLoss
-                      ? cairn::v1::REASON_LOG_HALTED
-                      : cairn::v1::REASON_TRIMMED,
+           Reject(result.status.code() == absl::StatusCode::kDataLoss ? cairn::v1::REASON_LOG_HALTED
+                                                                      : cairn::v1::REASON_TRIMMED,
                   why),
            effects);
   };
@@ -378,8 +383,13 @@ void Group::Impl::OnChainLoaded(storage::ReadResult result, Effects& effects) {
     if (before < segments.first().first_seq) {
       check.chain_before = segments.first().chain_before;
     } else {
-      effects.reads.push_back({.group = id, .ticket = ticket, .first = Index(), .seq = before,
-                               .timestamp_us = 0, .last = state.applied_index(), .max_bytes = 1});
+      effects.reads.push_back({.group = id,
+                               .ticket = ticket,
+                               .first = Index(),
+                               .seq = before,
+                               .timestamp_us = 0,
+                               .last = state.applied_index(),
+                               .max_bytes = 1});
       chain_checks.emplace(ticket, std::move(check));
       return;
     }

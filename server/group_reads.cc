@@ -36,10 +36,11 @@ void Group::Impl::OnTailOpen(TailOpen open, TurnTime now, Effects& effects) {
     return;
   }
   if (hub.cursors() + reads.size() >= config.max_waiters) {
-    effects.ends.push_back({open.sink, open.token,
-                            {Reject(cairn::v1::REASON_OVERLOADED,
-                                    fmt::format("{} tails are open on this replica of the log",
-                                                hub.cursors()))}});
+    effects.ends.push_back(
+        {open.sink,
+         open.token,
+         {Reject(cairn::v1::REASON_OVERLOADED,
+                 fmt::format("{} tails are open on this replica of the log", hub.cursors()))}});
     return;
   }
   if (open.linearizable && !halted) {

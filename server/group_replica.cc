@@ -297,9 +297,8 @@ void Group::Impl::UpdateEvictable() {
 
 void Group::Impl::Halt(const absl::Status& why, Effects& effects) {
   halted = true;
-  effects.alarms.push_back(fmt::format(
-      "log {} ({}): halted on this node after index {}: {}", name, id, state.applied_index(),
-      std::string(why.message())));
+  effects.alarms.push_back(fmt::format("log {} ({}): halted on this node after index {}: {}", name,
+                                       id, state.applied_index(), std::string(why.message())));
   if (state.leading()) state.EndTerm();
   const Rejection rejection = Reject(cairn::v1::REASON_LOG_HALTED, std::string(why.message()));
   Rejection unknown = rejection;

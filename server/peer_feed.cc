@@ -35,8 +35,13 @@ bool PeerFeed::Fill(NodeId to, consensus::AppendRequest& append, const TailHub& 
     core.OnAppendDeferred(to, append.prev.index);
     if (!load.in_flight) {
       load.in_flight = true;
-      reads.push_back({.group = group_, .ticket = to.value(), .first = first, .seq = Seq(),
-                       .timestamp_us = 0, .last = append.last, .max_bytes = message_bytes_});
+      reads.push_back({.group = group_,
+                       .ticket = to.value(),
+                       .first = first,
+                       .seq = Seq(),
+                       .timestamp_us = 0,
+                       .last = append.last,
+                       .max_bytes = message_bytes_});
     }
     return false;
   }
@@ -53,7 +58,8 @@ void PeerFeed::OnLoaded(storage::ReadResult result, consensus::RaftCore& core,
   load.entries.clear();
   if (result.status.ok()) {
     for (storage::StoredEntry& entry : result.entries) {
-      load.entries.push_back({.index = entry.index, .term = entry.term,
+      load.entries.push_back({.index = entry.index,
+                              .term = entry.term,
                               .kind = static_cast<consensus::EntryKind>(entry.kind),
                               .payload = std::move(entry.payload)});
     }

@@ -31,9 +31,7 @@ class ReadRounds {
   ReadRounds(uint64_t first, uint64_t stride) : next_context_(first), stride_(stride) {}
 
   // Joins the next round. `deadline`: past it the item comes out of Expire.
-  void Add(Item item, MonoMicros deadline) {
-    gathering_.push_back({std::move(item), deadline});
-  }
+  void Add(Item item, MonoMicros deadline) { gathering_.push_back({std::move(item), deadline}); }
 
   // Begins a round for what has gathered, and again for rounds older than `timeout_us`.
   void Begin(MonoMicros now, MonoMicros timeout_us, consensus::RaftCore& core) {

@@ -79,8 +79,7 @@ std::optional<Seq> SegmentList::RetentionFirstSeq(const cairn::v1::LogSettings& 
     while (drop + 1 < segments_.size() && kept > limit) kept -= segments_[drop++].bytes;
   }
   if (settings.retention_ms() != 0 && age_allowed) {
-    const int64_t cutoff =
-        now_us - static_cast<int64_t>(settings.retention_ms()) * kMicrosPerMilli;
+    const int64_t cutoff = now_us - static_cast<int64_t>(settings.retention_ms()) * kMicrosPerMilli;
     // A segment's newest record is not younger than the start of the next one.
     while (drop + 1 < segments_.size() && segments_[drop + 1].row.timestamp_us < cutoff) ++drop;
   }

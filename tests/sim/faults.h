@@ -1,0 +1,48 @@
+// Faults: what one seed does to its world.
+//
+// A seed draws a subset of the faults (none at all too), and how bad each is, so that rare
+// combinations come up and a quiet run is among them ("swarm" testing). Knobs of the system
+// itself (segment size, caches, batch sizes) are drawn as well: bugs hide behind big buffers.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/random.h"
+#include "tests/sim/sim_clock.h"
+
+namespace cairn::sim {
+
+struct Faults {
+  // Network.
+  double drop = 0;
+  double duplicate = 0;
+  double reorder = 0;  // Chance of a long extra delay.
+  SimTime delay_min_us = 50;
+  SimTime delay_max_us = 400;
+  bool partitions = false;  // One-way and two-way, some links or whole nodes.
+  // Processes and disks.
+  bool crashes = false;     // kill -9.
+  bool power_cuts = false;  // Unsynced batches are lost or torn, on one node or on all.
+  SimTime sync_min_us = 80;
+  SimTime sync_max_us = 400;
+  double slow_sync = 0;  // Chance that a sync takes 100 times as long.
+  bool disk_full = false;
+  // Clocks.
+  double drift = 0;  // Rates lie within 1 ± drift.
+  bool wall_jumps = false;
+  // Commands.
+  bool transfers = false;  // Leadership is moved under load.
+  bool trims = false;
+  // Knobs.
+  uint64_t segment_bytes = 64 << 20;
+  uint64_t cache_bytes = 64 << 20;
+  uint64_t entry_bytes = 1 << 20;
+  uint64_t append_message_bytes = 4 << 20;
+  int nodes = 3;
+
+  static Faults FromSeed(uint64_t seed, int nodes);
+  [[nodiscard]] std::string ToString() const;
+};
+
+}  // namespace cairn::sim

@@ -1,0 +1,53 @@
+// Simulated clusters in the test suite: a few seeds of each size, and the meta run.
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "tests/sim/world.h"
+
+namespace cairn::sim {
+namespace {
+
+Result RunSeed(uint64_t seed, int nodes, int seconds = 5) {
+  World world(seed, Faults::FromSeed(seed, nodes));
+  return world.Run(seconds * kMicrosPerSecond);
+}
+
+std::string Explain(const Result& result, int nodes, int seconds = 5) {
+  std::string out = fmt::format("replay with: cairn-sim --replay {} --nodes {} --seconds {}\n",
+                                result.seed, nodes, seconds);
+  for (const std::string& line : result.story) out += line + "\n";
+  return out;
+}
+
+class Seeds : public testing::TestWithParam<uint64_t> {};
+
+TEST_P(Seeds, ThreeNodesKeepEveryPromise) {
+  for (uint64_t seed = GetParam(); seed < GetParam() + 25; ++seed) {
+    const Result result = RunSeed(seed, 3);
+    EXPECT_TRUE(result.violations.empty()) << Explain(result, 3);
+    EXPECT_GT(result.operations, 0u) << Explain(result, 3);
+  }
+}
+
+TEST_P(Seeds, FiveNodesKeepEveryPromise) {
+  for (uint64_t seed = GetParam(); seed < GetParam() + 10; ++seed) {
+    const Result result = RunSeed(seed, 5);
+    EXPECT_TRUE(result.violations.empty()) << Explain(result, 5);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Batches, Seeds, testing::Values(1000, 2000, 3000, 4000));
+
+TEST(MetaTest, TheSameSeedGivesTheSameTrace) {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    const Result first = RunSeed(seed, 3);
+    const Result second = RunSeed(seed, 3);
+    EXPECT_EQ(first.trace_hash, second.trace_hash) << "seed " << seed;
+    EXPECT_EQ(first.turns, second.turns) << "seed " << seed;
+  }
+  EXPECT_NE(RunSeed(1, 3).trace_hash, RunSeed(2, 3).trace_hash);
+}
+
+}  // namespace
+}  // namespace cairn::sim
