@@ -21,9 +21,9 @@ namespace cairn::consensus {
 // Asks for a vote, or (pre-vote, thesis 9.6) whether one would be given.
 struct VoteRequest {
   bool pre_vote = false;
-  Position last;               // The candidate's last entry.
-  bool transfer = false;       // Told to campaign by the leader: stickiness is waived (3.10).
-  bool leader_gone = false;    // The candidate's link to the leader died and is refused.
+  Position last{};           // The candidate's last entry.
+  bool transfer = false;     // Told to campaign by the leader: stickiness is waived (3.10).
+  bool leader_gone = false;  // The candidate's link to the leader died and is refused.
   bool operator==(const VoteRequest&) const = default;
 };
 
@@ -34,15 +34,15 @@ struct VoteResponse {
   // answered and none refused (raft_candidate.cc). With `granted`: the voter's standing is
   // kAmbiguous. Without: it is kLost, and would have granted; that is an answer, no vote.
   bool conditional = false;
-  Position last;  // The voter's last entry.
+  Position last{};  // The voter's last entry.
   bool operator==(const VoteResponse&) const = default;
 };
 
 // Replicates the entries (prev.index, last]; an empty range is a probe.
 struct AppendRequest {
-  Position prev;
-  Index last;
-  Index commit;  // The leader's commit index.
+  Position prev{};
+  Index last{};
+  Index commit{};  // The leader's commit index.
   // All voters have confirmed this leader since it learnt that the receiver does not trust
   // its own disk: once the receiver holds everything through `last` on disk it is kSound
   // (raft_standing.cc).
@@ -54,11 +54,11 @@ struct AppendRequest {
 struct AppendResponse {
   bool accepted = false;
   // Accepted: the follower holds on disk, and agrees with the leader on, all up to here.
-  Index match;
+  Index match{};
   // Rejected: `prev.index` of the request, and where to look next: the last position
   // at or before it whose term is not above prev.term (fast backtracking).
-  Index rejected_prev;
-  Position hint;
+  Index rejected_prev{};
+  Position hint{};
   // The sender's standing is not kSound: the leader replicates to it but must not
   // count it towards a commit.
   bool unsound = false;
@@ -68,7 +68,7 @@ struct AppendResponse {
 // Keeps followers from campaigning; many groups' heartbeats share one packet.
 // `context` is the newest read-index round; 0: none.
 struct Heartbeat {
-  Index commit;  // Never above what the leader knows the follower to hold.
+  Index commit{};  // Never above what the leader knows the follower to hold.
   uint64_t context = 0;
   bool operator==(const Heartbeat&) const = default;
 };
@@ -80,7 +80,7 @@ struct HeartbeatResponse {
 
 // The state before the first entry that the leader still has; see design 5.5.
 struct SnapshotRequest {
-  Position position;  // Last entry that the snapshot includes.
+  Position position{};  // Last entry that the snapshot includes.
   // In force as of `position`. On the wire it is part of the snapshot's bytes; the receiving
   // group fills it in again before Step. A request without voters is dropped.
   Membership membership;
@@ -102,7 +102,7 @@ struct ReadIndexRequest {
 struct ReadIndexResponse {
   uint64_t context = 0;
   bool confirmed = false;  // False: not the leader, or not able; ask again.
-  Index index;
+  Index index{};
   bool operator==(const ReadIndexResponse&) const = default;
 };
 

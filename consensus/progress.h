@@ -62,8 +62,8 @@ class Progress {
   [[nodiscard]] bool NeedsSnapshot() const { return state_ == State::kSnapshot && !snapshot_sent_; }
   // An append that names entries was handed to the driver, which has to fill it in.
   void OnHandedOut() { filling_ = true; }
-  // It was sent with entries through `last`. False: stale, nothing changed.
-  bool OnSent(Index last, uint64_t bytes);
+  // It was sent with entries through `last`. Ignored if the state was reset since.
+  void OnSent(Index last, uint64_t bytes);
   // A probe without entries leaves as it is.
   void OnEmptyProbeSent() { probe_sent_ = true; }
   void OnSnapshotSent() { snapshot_sent_ = true; }
@@ -96,6 +96,8 @@ class Progress {
   // through `target`.
   void BecomeUnsound(uint64_t round, Index target);
   void BecomeSound() { unsound_ = false; }
+  // An unsound member rejected what it was thought to hold. Requires: unsound().
+  void ForgetMatch();
   [[nodiscard]] uint64_t absolve_round() const { return absolve_round_; }
   [[nodiscard]] Index absolve_target() const { return absolve_target_; }
   // Whether the member was told that it is absolved, so that its word may be taken.

@@ -186,12 +186,13 @@ class RaftCore {
 
   // ---- raft_core.cc ---------------------------------------------------------------
   void BecomeFollower(Term term, NodeId leader);
+  void SetLeader(NodeId leader);
   void ChangeHardState(Term term, NodeId vote);
   void ResetElectionTimer();
   [[nodiscard]] bool DropsAsStranger(const Message& message) const;
   // Whether a vote request must be ignored, since this node has a leader (thesis 4.2.3).
   [[nodiscard]] bool Sticky(const VoteRequest& request) const;
-  bool StepHigherTerm(const Message& message);
+  void StepHigherTerm(const Message& message);
   void StepLowerTerm(const Message& message);
   void StepBody(Message& message);
   void Send(NodeId to, Body body);
@@ -241,8 +242,10 @@ class RaftCore {
   void HandleHeartbeatResponse(NodeId from, const HeartbeatResponse& response);
   [[nodiscard]] bool AppendDue(const Progress& progress) const;
   void SendDueAppend(NodeId to, Progress& progress);
+  void SendEmptyAppend(NodeId to, Progress& progress);
   void SendAppend(NodeId to, Progress& progress, Index last);
   void SendSnapshot(NodeId to, Progress& progress);
+  void CheckLeaderInvariants() const;
 
   // ---- raft_reads.cc --------------------------------------------------------------
   void AskRead(NodeId from, uint64_t context);
@@ -251,7 +254,7 @@ class RaftCore {
   void RefuseReads();
   void RefuseForwardedReads(const std::vector<uint64_t>& contexts);
   void BeginRound();
-  void HandleReadIndexRequest(const Message& message, const ReadIndexRequest& request);
+  void HandleReadIndexRequest(NodeId from, const ReadIndexRequest& request);
   void HandleReadIndexResponse(NodeId from, const ReadIndexResponse& response);
 
   // ---- raft_change.cc -------------------------------------------------------------

@@ -1,1 +1,175 @@
-// (Written next.)
+// RaftCore as a follower: appends, heartbeats and snapshots of a leader (thesis 3.5).
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "consensus/raft_core.h"
+
+namespace cairn::consensus {
+
+void RaftCore::TickFollower() {
+  if (++elapsed_ticks_ < timeout_ticks_) return;
+  if (MayCampaign()) {
+    election_.leader_gone = leader_gone_;
+    Campaign(CampaignKind::kPreVote);
+    return;
+  }
+  ResetElectionTimer();
+  SetLeader(NodeId());
+}
+
+// Every message of the current term's leader passes here first.
+void RaftCore::FollowLeader(NodeId leader) {
+  // Two leaders in one term would mean that logs have diverged already (thesis 3.4).
+  CHECK(role_ != Role::kLeader);
+  CHECK(!leader_ || leader_ == leader);
+  if (role_ != Role::kFollower) BecomeFollower(hard_state_.term, leader);
+  SetLeader(leader);
+  leader_heard_tick_ = now_tick_;
+  elapsed_ticks_ = 0;
+  if (leader_gone_) ResetElectionTimer();  // It is not gone after all.
+  // A node that may have forgotten a vote of this term must not give another once it is
+  // sound; it votes for the leader it follows. (raft_standing.cc)
+  if (standing_ != Standing::kSound && !hard_state_.vote) {
+    ChangeHardState(hard_state_.term, leader);
+  }
+}
+
+namespace {
+
+// Entries come from another process: they must be what a leader of `term` can send.
+bool WellFormed(const AppendRequest& request, Term term) {
+  Position previous = request.prev;
+  for (const Entry& entry : request.entries) {
+    if (entry.index != previous.index + 1) return false;
+    if (entry.term < previous.term || entry.term > term) return false;
+    if (entry.kind == EntryKind::kConfig && !DecodeMembership(entry.payload.view()).ok()) {
+      return false;
+    }
+    previous = {entry.term, entry.index};
+  }
+  return true;
+}
+
+}  // namespace
+
+void RaftCore::HandleAppend(NodeId from, AppendRequest& request) {
+  if (!WellFormed(request, hard_state_.term)) return;
+  FollowLeader(from);
+  if (request.prev.index < terms_.Before().index) {
+    // It reaches back into what was trimmed here, which is committed: nothing to compare.
+    Acknowledge(from, commit_);
+    return;
+  }
+  if (!terms_.Matches(request.prev)) {
+    Reject(from, request.prev);
+    return;
+  }
+  // Not request.last: the sender may have cut the range short.
+  const Index match = request.prev.index + request.entries.size();
+  TakeEntries(request.entries);
+  verified_ = std::max(verified_, match);
+  AdvanceCommit(std::min(request.commit, match));
+  if (request.absolves) {
+    absolve_target_ = match;
+    MaybeBecomeSound();
+  }
+  Acknowledge(from, match);
+}
+
+void RaftCore::TakeEntries(std::vector<Entry>& entries) {
+  for (Entry& entry : entries) {
+    if (entry.index <= terms_.Last().index) {
+      // A late or repeated append must not cut off what came after it (thesis 3.5).
+      if (terms_.Matches({entry.term, entry.index})) continue;
+      TruncateAfter(entry.index.Previous());
+    }
+    PutEntry(std::move(entry));
+  }
+}
+
+// Says where the logs may agree: nothing after the last entry whose term is not above
+// prev's can match anything the leader has at or before prev. The leader narrows it down
+// from its side in the same way, so each round skips a term of either log (thesis 3.5).
+void RaftCore::Reject(NodeId to, Position prev) {
+  Send(to, AppendResponse{.accepted = false,
+                          .rejected_prev = prev.index,
+                          .hint = terms_.LastAtMost(prev.index, prev.term),
+                          .unsound = standing_ != Standing::kSound});
+}
+
+void RaftCore::Acknowledge(NodeId to, Index match) {
+  SendWhenDurable(to, match, AppendResponse{.accepted = true, .match = match});
+}
+
+void RaftCore::HandleHeartbeat(NodeId from, const Heartbeat& heartbeat) {
+  FollowLeader(from);
+  Index commit = std::min(heartbeat.commit, terms_.Last().index);
+  // The leader trusts what this node once acknowledged; it may be gone, and what is there
+  // instead may be another entry.
+  if (standing_ != Standing::kSound) commit = std::min(commit, verified_);
+  AdvanceCommit(commit);
+  Send(from, HeartbeatResponse{.context = heartbeat.context});
+}
+
+void RaftCore::HandleSnapshot(NodeId from, SnapshotRequest& request) {
+  if (request.membership.voters.empty()) return;  // Not filled in: of no use.
+  FollowLeader(from);
+  const Position position = request.position;
+  if (position.index <= commit_) {
+    Acknowledge(from, commit_);
+    return;
+  }
+  if (terms_.Matches(position)) {
+    // All of it is in the log already: keep the entries, readers want them.
+    verified_ = std::max(verified_, position.index);
+    AdvanceCommit(position.index);
+    Acknowledge(from, position.index);
+    return;
+  }
+  writes_.Install(position, std::move(request.snapshot), commit_);
+  terms_.Reset(position);
+  memberships_.clear();
+  memberships_.emplace_back(position.index, std::move(request.membership));
+  verified_ = position.index;
+  commit_ = position.index;
+  applied_ = position.index;
+  told_commit_ = position.index;
+  Acknowledge(from, position.index);
+}
+
+void RaftCore::HandleTimeoutNow(NodeId from) {
+  if (role_ != Role::kFollower || from != leader_) return;
+  if (standing_ != Standing::kSound || !MayCampaign()) return;
+  Campaign(CampaignKind::kTransfer);
+}
+
+// ---- The leader's process is gone (design section 7) -----------------------------------
+
+void RaftCore::OnLinkDown(NodeId peer) { links_down_.insert(peer); }
+
+void RaftCore::OnLinkUp(NodeId peer) { links_down_.erase(peer); }
+
+void RaftCore::OnLeaderGone() {
+  if (role_ != Role::kFollower || !leader_ || config_.lease_reads || !MayCampaign()) return;
+  links_down_.insert(leader_);
+  leader_gone_ = true;
+  const uint32_t delay_ticks = HintDelayTicks();
+  timeout_ticks_ = std::min(timeout_ticks_, elapsed_ticks_ + delay_ticks);
+  if (delay_ticks > 0) return;
+  election_.leader_gone = true;
+  Campaign(CampaignKind::kPreVote);
+}
+
+// All followers notice at the same moment. They take turns by id, two ticks apart, so that
+// the first one's election is over before the next one begins.
+uint32_t RaftCore::HintDelayTicks() const {
+  constexpr uint32_t kTurnTicks = 2;
+  uint32_t turn = 0;
+  for (const NodeId id : membership().All()) {
+    if (id != leader_ && id < config_.self && membership().IsVoter(id)) ++turn;
+  }
+  return turn * kTurnTicks + config_.priority_penalty_ticks;
+}
+
+}  // namespace cairn::consensus

@@ -1,1 +1,276 @@
-// (Written next.)
+// RaftCore as the leader: proposals, replication and commit (thesis 3.5, 3.6, 10.2).
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "consensus/raft_core.h"
+
+namespace cairn::consensus {
+
+// ---- The reign ---------------------------------------------------------------------
+
+void RaftCore::BecomeLeader() {
+  CHECK(role_ == Role::kCandidate);
+  role_ = Role::kLeader;
+  SetLeader(config_.self);
+  election_ = {};
+  heartbeat_elapsed_ticks_ = 0;
+  reads_ = {};
+  lease_ = LeaderLease(config_.election_ticks);
+  FollowMembership();
+  // Without an entry of its own term a leader could neither commit what it inherited nor
+  // know what is committed (thesis 3.6.2, 6.4).
+  term_start_ = AppendOwn(EntryKind::kNoop, Bytes()).index;
+  if (standing_ != Standing::kSound || config_.lease_reads) BeginRound();
+  absolve_round_ = reads_.round();
+  MaybeAbsolve();
+}
+
+void RaftCore::EndReign() {
+  RefuseReads();
+  progress_.clear();
+  transfer_to_ = NodeId();
+  uncommitted_.clear();
+  uncommitted_bytes_ = 0;
+}
+
+void RaftCore::TickLeader() {
+  for (auto& [id, progress] : progress_) progress.OnTick();
+  if (!QuorumHeard()) {
+    // Check-quorum: cut off from a majority, it stops passing for the leader (thesis 6.2).
+    BecomeFollower(hard_state_.term, NodeId());
+    return;
+  }
+  if (transfer_to_ && ++transfer_elapsed_ticks_ >= config_.election_ticks) transfer_to_ = NodeId();
+  if (++heartbeat_elapsed_ticks_ < config_.heartbeat_ticks) return;
+  heartbeat_elapsed_ticks_ = 0;
+  if (config_.lease_reads) {
+    BeginRound();
+  } else {
+    BroadcastHeartbeat();
+  }
+}
+
+bool RaftCore::QuorumHeard() const {
+  const VoteResult heard = TallyVotes(membership(), [&](NodeId id) {
+    if (id == config_.self) return Ballot::kGranted;
+    const auto member = progress_.find(id);
+    const bool fresh =
+        member != progress_.end() && member->second.silent_ticks() < config_.election_ticks;
+    return fresh ? Ballot::kGranted : Ballot::kRefused;
+  });
+  return heard == VoteResult::kWon;
+}
+
+void RaftCore::BroadcastHeartbeat() {
+  for (const auto& [id, progress] : progress_) {
+    Send(id, Heartbeat{.commit = std::min(progress.match(), commit_), .context = reads_.round()});
+  }
+}
+
+// ---- Proposals -----------------------------------------------------------------------
+
+ProposeResult RaftCore::CanPropose() const {
+  if (role_ != Role::kLeader) return ProposeResult::kNotLeader;
+  if (transfer_to_) return ProposeResult::kTransferring;
+  if (uncommitted_bytes_ >= config_.uncommitted_bytes) return ProposeResult::kTooMuchUncommitted;
+  return ProposeResult::kAccepted;
+}
+
+ProposeResult RaftCore::Propose(EntryKind kind, Bytes payload, Position* position) {
+  CHECK(kind != EntryKind::kConfig);  // ProposeChange checks those.
+  const ProposeResult result = CanPropose();
+  if (result == ProposeResult::kAccepted) *position = AppendOwn(kind, std::move(payload));
+  return result;
+}
+
+Position RaftCore::AppendOwn(EntryKind kind, Bytes payload) {
+  const Index index = terms_.Last().index + 1;
+  if (payload.size() > 0) {
+    uncommitted_.push_back({index, payload.size()});
+    uncommitted_bytes_ += payload.size();
+  }
+  PutEntry({.index = index, .term = hard_state_.term, .kind = kind, .payload = std::move(payload)});
+  return terms_.Last();
+}
+
+// ---- Commit ------------------------------------------------------------------------
+
+void RaftCore::MaybeCommit() {
+  const Index quorum(QuorumValue(membership(), [&](NodeId id) -> uint64_t {
+    if (id == config_.self) {
+      // Followers are sent entries before they are on our disk; only here does that count
+      // (thesis 10.2.1).
+      return standing_ == Standing::kSound ? writes_.persisted().value() : 0;
+    }
+    const auto member = progress_.find(id);
+    if (member == progress_.end() || member->second.unsound()) return 0;
+    return member->second.match().value();
+  }));
+  // Counting copies commits only entries of this term; older ones come along with them.
+  // Otherwise a later leader could still overwrite them (thesis 3.6.2, figure 3.7).
+  if (quorum <= commit_ || terms_.At(quorum) != hard_state_.term) return;
+  AdvanceCommit(quorum);
+  OnCommitted();
+}
+
+void RaftCore::OnCommitted() {
+  while (!uncommitted_.empty() && uncommitted_.front().index <= commit_) {
+    uncommitted_bytes_ -= uncommitted_.front().bytes;
+    uncommitted_.pop_front();
+  }
+  // Everything committed before this reign is covered from here on (thesis 6.4).
+  reads_.SetIndexes(commit_);
+  AnswerConfirmedReads();
+  MaybeLeaveJoint();
+  MaybeResign();
+}
+
+// ---- Answers -----------------------------------------------------------------------
+
+Progress* RaftCore::FindProgress(NodeId id) {
+  const auto member = progress_.find(id);
+  return member == progress_.end() ? nullptr : &member->second;
+}
+
+void RaftCore::HandleAppendResponse(NodeId from, const AppendResponse& response) {
+  Progress* progress = FindProgress(from);
+  if (progress == nullptr) return;  // Not the leader any more, or no member.
+  progress->OnHeard();
+  if (!JudgeStanding(*progress, response)) return;
+  if (response.accepted) {
+    HandleAccepted(from, *progress, response.match);
+  } else {
+    HandleRejected(*progress, response);
+  }
+}
+
+void RaftCore::HandleAccepted(NodeId from, Progress& progress, Index match) {
+  if (match > terms_.Last().index) return;  // Nothing that we sent.
+  progress.OnAccepted(match);
+  if (from == transfer_to_) MaybeSendTimeoutNow();
+  MaybeCommit();  // Last: it may end the reign.
+}
+
+// The follower named the last position that can match, seen from its side; here it is
+// narrowed down from ours: nothing after our last entry whose term is not above the hint's
+// can match either.
+void RaftCore::HandleRejected(Progress& progress, const AppendResponse& response) {
+  if (!progress.RejectionIsNews(response.rejected_prev)) return;
+  if (progress.unsound()) progress.ForgetMatch();
+  const Index agree = terms_.LastAtMost(response.hint.index, response.hint.term).index;
+  const Index next = std::min(agree + 1, response.rejected_prev);
+  progress.BecomeProbe(std::max(progress.match() + 1, next));
+}
+
+void RaftCore::HandleHeartbeatResponse(NodeId from, const HeartbeatResponse& response) {
+  Progress* progress = FindProgress(from);
+  if (progress == nullptr) return;
+  progress->OnHeard();
+  const bool appends_seem_lost = progress->OnHeartbeatAnswered(response.context);
+  if (appends_seem_lost && progress->state() == Progress::State::kReplicate) {
+    // An empty append at the end of what was sent. If something before it was lost it is
+    // rejected and the entries are sent again; if the disk over there is just slow, nothing
+    // happens.
+    SendEmptyAppend(from, *progress);
+  }
+  AnswerConfirmedReads();
+  MaybeAbsolve();  // Last: it may end the reign.
+}
+
+// ---- Sending -----------------------------------------------------------------------
+
+bool RaftCore::AppendDue(const Progress& progress) const {
+  const Index before_next = progress.next().Previous();
+  if (progress.state() == Progress::State::kSnapshot) return progress.NeedsSnapshot();
+  if (before_next < terms_.Before().index) return true;  // By a snapshot.
+  if (progress.NeedsProbe()) return true;
+  if (progress.CanSendEntries() && progress.next() <= terms_.Last().index) return true;
+  return progress.state() == Progress::State::kReplicate &&
+         progress.told_commit() < std::min(commit_, before_next);
+}
+
+void RaftCore::SendDueAppend(NodeId to, Progress& progress) {
+  if (!AppendDue(progress)) return;
+  if (progress.state() == Progress::State::kSnapshot ||
+      progress.next().Previous() < terms_.Before().index) {
+    SendSnapshot(to, progress);
+    return;
+  }
+  const Index last =
+      std::min(progress.next().Previous() + config_.append_entries, terms_.Last().index);
+  if (progress.CanSendEntries() && progress.next() <= last) {
+    SendAppend(to, progress, last);
+    progress.OnHandedOut();
+    return;
+  }
+  SendEmptyAppend(to, progress);  // A probe, or news of a commit.
+  if (progress.NeedsProbe()) progress.OnEmptyProbeSent();
+}
+
+void RaftCore::SendEmptyAppend(NodeId to, Progress& progress) {
+  if (progress.next().Previous() < terms_.Before().index) return;  // A snapshot is due.
+  SendAppend(to, progress, progress.next().Previous());
+}
+
+void RaftCore::SendAppend(NodeId to, Progress& progress, Index last) {
+  const Index prev = progress.next().Previous();
+  const std::optional<Term> prev_term = terms_.At(prev);
+  CHECK(prev_term.has_value());
+  const bool absolves = MayAbsolve(progress) && prev >= progress.absolve_target();
+  if (absolves) progress.TellAbsolution();
+  progress.TellCommit(std::min(commit_, last));
+  Send(to, AppendRequest{.prev = {*prev_term, prev},
+                         .last = last,
+                         .commit = commit_,
+                         .absolves = absolves,
+                         .entries = {}});
+}
+
+void RaftCore::SendSnapshot(NodeId to, Progress& progress) {
+  const Position position = terms_.Before();
+  progress.BecomeSnapshot(position.index);
+  progress.OnSnapshotSent();
+  Send(to,
+       SnapshotRequest{
+           .position = position, .membership = MembershipAt(position.index), .snapshot = Bytes()});
+}
+
+void RaftCore::OnAppendSent(NodeId to, Index last, uint64_t bytes) {
+  if (Progress* progress = FindProgress(to)) progress->OnSent(last, bytes);
+}
+
+void RaftCore::OnAppendDeferred(NodeId to, Index /*prev*/) {
+  if (Progress* progress = FindProgress(to)) progress->OnDeferred();
+}
+
+void RaftCore::OnAppendReady(NodeId to) {
+  if (Progress* progress = FindProgress(to)) progress->OnReady();
+}
+
+void RaftCore::OnUnreachable(NodeId to) {
+  if (Progress* progress = FindProgress(to)) progress->OnUnreachable();
+}
+
+void RaftCore::CheckLeaderInvariants() const {
+  CHECK_EQ(leader_, config_.self);
+  CHECK_EQ(terms_.Last().term, hard_state_.term);
+  CHECK_LE(term_start_, terms_.Last().index);
+  CHECK(terms_.At(term_start_).value_or(hard_state_.term) == hard_state_.term);
+  CHECK(!transfer_to_ || membership().IsVoter(transfer_to_));
+  for (const NodeId id : membership().All()) {
+    CHECK_EQ(progress_.contains(id), id != config_.self);
+  }
+  for (const auto& [id, progress] : progress_) {
+    CHECK(membership().Contains(id));
+    progress.CheckInvariants(terms_.Last().index);
+  }
+  uint64_t bytes = 0;
+  for (const Uncommitted& entry : uncommitted_) {
+    CHECK_GT(entry.index, commit_);
+    bytes += entry.bytes;
+  }
+  CHECK_EQ(bytes, uncommitted_bytes_);
+}
+
+}  // namespace cairn::consensus

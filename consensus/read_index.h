@@ -34,9 +34,9 @@ class ReadIndexQueue {
 
   // The newest round; 0 before the first.
   [[nodiscard]] uint64_t round() const { return round_; }
-  // Begins a round unless one has begun that has not left yet. Returns its number, and
-  // in `begun` whether heartbeats have to be broadcast for it.
-  uint64_t JoinRound(bool* begun);
+  // Begins a round unless one has begun that has not left yet. Returns whether one was
+  // begun, so that heartbeats have to be broadcast for it; round() is its number.
+  bool JoinRound();
   // All messages made so far have been handed to the driver.
   void OnMessagesLeft() { round_open_ = false; }
 

@@ -1,0 +1,85 @@
+// RaftCore's linearizable reads: by a round of heartbeats or under the leader's lease, here
+// or on behalf of a follower (thesis 6.4).
+#include <utility>
+
+#include "base/check.h"
+#include "consensus/raft_core.h"
+
+namespace cairn::consensus {
+
+void RaftCore::ReadIndex(uint64_t context) {
+  CHECK_NE(context, 0u);
+  if (role_ == Role::kLeader) {
+    AskRead(config_.self, context);
+  } else if (leader_) {
+    forwarded_.Add(context, now_tick_);
+    Send(leader_, ReadIndexRequest{.context = context});
+  } else {
+    ready_.read_states.push_back({.context = context, .confirmed = false, .index = Index()});
+  }
+}
+
+void RaftCore::AskRead(NodeId from, uint64_t context) {
+  const bool may_say = LeadsWithCommittedTerm();
+  const Index index = may_say ? commit_ : Index();
+  if (may_say && config_.lease_reads && lease_.Holds(now_tick_)) {
+    AnswerRead({.from = from, .context = context, .index = index}, true);
+    return;
+  }
+  BeginRound();
+  reads_.Add({.from = from, .context = context, .index = index, .round = reads_.round()});
+  AnswerConfirmedReads();  // A single voter is its own quorum.
+}
+
+// A round that has not left yet is joined: its messages leave after whatever asks now.
+void RaftCore::BeginRound() {
+  if (!reads_.JoinRound()) return;
+  lease_.OnRoundSent(reads_.round(), now_tick_);
+  BroadcastHeartbeat();
+}
+
+void RaftCore::AnswerConfirmedReads() {
+  const uint64_t confirmed = QuorumValue(membership(), [&](NodeId id) -> uint64_t {
+    if (id == config_.self) return reads_.round();
+    const auto member = progress_.find(id);
+    return member == progress_.end() ? 0 : member->second.round();
+  });
+  lease_.OnRoundConfirmed(confirmed);
+  for (const PendingRead& read : reads_.Confirm(confirmed)) AnswerRead(read, true);
+}
+
+void RaftCore::AnswerRead(const PendingRead& read, bool confirmed) {
+  if (read.from == config_.self) {
+    ready_.read_states.push_back(
+        {.context = read.context, .confirmed = confirmed, .index = read.index});
+  } else {
+    Send(read.from,
+         ReadIndexResponse{.context = read.context, .confirmed = confirmed, .index = read.index});
+  }
+}
+
+void RaftCore::RefuseReads() {
+  for (const PendingRead& read : reads_.Clear()) AnswerRead(read, false);
+}
+
+void RaftCore::RefuseForwardedReads(const std::vector<uint64_t>& contexts) {
+  for (const uint64_t context : contexts) {
+    ready_.read_states.push_back({.context = context, .confirmed = false, .index = Index()});
+  }
+}
+
+void RaftCore::HandleReadIndexRequest(NodeId from, const ReadIndexRequest& request) {
+  if (role_ != Role::kLeader || reads_.Full()) {
+    Send(from, ReadIndexResponse{.context = request.context});
+    return;
+  }
+  AskRead(from, request.context);
+}
+
+void RaftCore::HandleReadIndexResponse(NodeId from, const ReadIndexResponse& response) {
+  if (from != leader_ || !forwarded_.Take(response.context)) return;
+  ready_.read_states.push_back(
+      {.context = response.context, .confirmed = response.confirmed, .index = response.index});
+}
+
+}  // namespace cairn::consensus

@@ -1,0 +1,87 @@
+// RaftCore and nodes that do not trust their own disk (types.h, Standing).
+//
+// Such a node X may have forgotten entries that it acknowledged and a vote that it gave.
+// Until it is absolved its votes are conditional (raft_candidate.cc), its acknowledgements
+// are not counted (it says so in each), and it believes in no commit index beyond what the
+// current leader has verified in its log.
+//
+// How a leader L of term T absolves X:
+//   1. L hears from X that it is unsound. It forgets X's match, notes its own last index as
+//      X's target, and begins a round of heartbeats.
+//   2. Every voter has answered that round, in term T.
+//   3. L sends X an append whose prev is at or past the target, marked `absolves`. X is
+//      sound once it holds everything through it on disk, and says so; L counts it again.
+//
+// Why that is enough.
+//   Forgotten entries. What X acknowledged in term T before its crash went to L, so it is
+//   at or before the target. What it acknowledged in an earlier term and was committed is
+//   in L's log before L's first own entry (leader completeness: L was elected without X's
+//   word, or by an answer of all). So X holds again all that a commit could rest on. An
+//   entry acknowledged to a leader of a later term cannot exist, by the next paragraph.
+//   Forgotten votes. Suppose X voted for A in a term T' before its crash.
+//     T' < T: X is in term T now and never votes in T' again.
+//     T' = T: X takes L for its vote as soon as it hears from L (FollowLeader), so it gives
+//       no second one; and A = L, or A's voters and L's would share a voter that gave two
+//       votes without having forgotten one (or L was elected by an answer of all, in which
+//       A, which votes for itself, would have refused).
+//     T' > T: A had T' on its disk before it asked (AskVoters). A is a voter, and has
+//       answered step 2 in term T, after X's crash. So A had not asked for T' by then, and
+//       there was nothing for X to vote for. (A majority's answer would not do: a voter
+//       outside of it may be the candidate that X's old vote is still on its way to.)
+//
+// A leader that is itself unsound counts its own copies only after step 2.
+#include <algorithm>
+#include <limits>
+
+#include "base/check.h"
+#include "consensus/raft_core.h"
+
+namespace cairn::consensus {
+
+bool RaftCore::JudgeStanding(Progress& progress, const AppendResponse& response) {
+  if (response.unsound && !progress.unsound()) {
+    BeginRound();
+    progress.BecomeUnsound(reads_.round(), terms_.Last().index);
+    return false;  // What it answered to rested on what it has lost.
+  }
+  // One that was sent before the crash also claims to be sound.
+  const bool absolved = progress.unsound() && !response.unsound && response.accepted &&
+                        progress.absolution_told() && response.match >= progress.absolve_target();
+  if (absolved) progress.BecomeSound();
+  return true;
+}
+
+bool RaftCore::MayAbsolve(const Progress& progress) const {
+  return progress.unsound() && progress.state() == Progress::State::kReplicate &&
+         RoundOfAllVoters() >= progress.absolve_round();
+}
+
+uint64_t RaftCore::RoundOfAllVoters() const {
+  uint64_t round = reads_.round();
+  for (const auto& [id, progress] : progress_) {
+    if (membership().IsVoter(id)) round = std::min(round, progress.round());
+  }
+  return round;
+}
+
+// Requires: this node leads. May end the reign, as any commit may.
+void RaftCore::MaybeAbsolve() {
+  for (auto& [id, progress] : progress_) {
+    if (MayAbsolve(progress) && progress.next() > progress.absolve_target()) {
+      SendEmptyAppend(id, progress);
+    }
+  }
+  if (standing_ != Standing::kSound && RoundOfAllVoters() >= absolve_round_) {
+    standing_ = Standing::kSound;
+    MaybeCommit();
+  }
+}
+
+void RaftCore::MaybeBecomeSound() {
+  if (standing_ == Standing::kSound || !absolve_target_) return;
+  if (!writes_.Durable(absolve_target_)) return;
+  standing_ = Standing::kSound;
+  absolve_target_ = Index();
+}
+
+}  // namespace cairn::consensus
