@@ -59,6 +59,8 @@ struct ClientOptions {
   TlsOptions tls;
   // Sent as "authorization: Bearer …" when not empty. Only with TLS, or to loopback addresses.
   std::string bearer_token;
+  // File that holds the token; read once at Connect(), in place of bearer_token.
+  std::string bearer_token_file;
   // TCP connections per endpoint, used in turn by unary calls: 1 … 64.
   int connections_per_endpoint = 1;
   // Used where a call gives none.
@@ -83,8 +85,7 @@ class Client {
  public:
   // Reads CAIRN_ENDPOINTS (comma-separated "host:port"; default "127.0.0.1:7400"), CAIRN_CA_FILE,
   // CAIRN_CERTIFICATE_FILE, CAIRN_KEY_FILE, CAIRN_SERVER_NAME (any of the four turns TLS on) and
-  // CAIRN_TOKEN_FILE (a file that holds the bearer token).
-  // Unreadable token file: its error surfaces from Connect() as kInvalidArgument.
+  // CAIRN_TOKEN_FILE (bearer_token_file). Reads no file.
   static ClientOptions OptionsFromEnvironment();
 
   // Checks the options and starts the client thread. Does not wait for a connection, so it

@@ -1,0 +1,135 @@
+#include "cairn/client.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <random>
+#include <sstream>
+#include <string>
+#include <utility>
+
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "cairn/admin.h"
+#include "cairn/log.h"
+#include "client/src/core.h"
+#include "client/src/grpc_stub.h"
+#include "client/src/thread_executor.h"
+#include "fmt/format.h"
+
+namespace cairn {
+namespace {
+
+constexpr char kDefaultEndpoint[] = "127.0.0.1:7400";
+
+std::string FromEnvironment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : std::string(value);
+}
+
+std::vector<std::string> SplitEndpoints(const std::string& text) {
+  std::vector<std::string> endpoints;
+  std::istringstream in(text);
+  for (std::string part; std::getline(in, part, ',');) {
+    const size_t first = part.find_first_not_of(' ');
+    if (first == std::string::npos) continue;
+    endpoints.push_back(part.substr(first, part.find_last_not_of(' ') - first + 1));
+  }
+  return endpoints;
+}
+
+absl::Status CheckEndpoint(const std::string& endpoint) {
+  const size_t colon = endpoint.rfind(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 == endpoint.size()) {
+    return absl::InvalidArgumentError(fmt::format("endpoint {:?}: want host:port", endpoint));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckOptions(const ClientOptions& options) {
+  if (options.endpoints.empty()) return absl::InvalidArgumentError("no endpoints");
+  for (const std::string& endpoint : options.endpoints) RETURN_IF_ERROR(CheckEndpoint(endpoint));
+  if (options.connections_per_endpoint < 1 || options.connections_per_endpoint > 64) {
+    return absl::InvalidArgumentError(fmt::format("connections_per_endpoint is {}, want 1 to 64",
+                                                  options.connections_per_endpoint));
+  }
+  if (options.default_timeout <= absl::ZeroDuration()) {
+    return absl::InvalidArgumentError("default_timeout must be positive");
+  }
+  const TlsOptions& tls = options.tls;
+  if (tls.certificate_file.empty() != tls.key_file.empty()) {
+    return absl::InvalidArgumentError("a client certificate needs its key, and the other way");
+  }
+  if (!tls.enabled && !(tls.ca_file.empty() && tls.key_file.empty() && tls.server_name.empty())) {
+    return absl::InvalidArgumentError("TLS settings without TLS");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LoadToken(ClientOptions& options) {
+  if (options.bearer_token_file.empty()) return absl::OkStatus();
+  std::ifstream in(options.bearer_token_file);
+  if (!(in >> options.bearer_token)) {
+    return absl::InvalidArgumentError(
+        fmt::format("cannot read a token from {}", options.bearer_token_file));
+  }
+  return absl::OkStatus();
+}
+
+uint64_t RandomSeed() {
+  std::random_device device;
+  return (uint64_t{device()} << 32) | device();
+}
+
+}  // namespace
+
+ClientOptions Client::OptionsFromEnvironment() {
+  ClientOptions options;
+  options.endpoints = SplitEndpoints(FromEnvironment("CAIRN_ENDPOINTS"));
+  if (options.endpoints.empty()) options.endpoints.emplace_back(kDefaultEndpoint);
+  TlsOptions& tls = options.tls;
+  tls.ca_file = FromEnvironment("CAIRN_CA_FILE");
+  tls.certificate_file = FromEnvironment("CAIRN_CERTIFICATE_FILE");
+  tls.key_file = FromEnvironment("CAIRN_KEY_FILE");
+  tls.server_name = FromEnvironment("CAIRN_SERVER_NAME");
+  tls.enabled = !(tls.ca_file.empty() && tls.certificate_file.empty() && tls.key_file.empty() &&
+                  tls.server_name.empty());
+  options.bearer_token_file = FromEnvironment("CAIRN_TOKEN_FILE");
+  return options;
+}
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options) {
+  RETURN_IF_ERROR(CheckOptions(options));
+  RETURN_IF_ERROR(LoadToken(options));
+  const Clock& clock = options.clock != nullptr ? *options.clock : SystemClock();
+  auto executor = std::make_unique<client::ThreadExecutor>(clock);
+  ASSIGN_OR_RETURN(auto stub, client::GrpcStub::Create(options, *executor));
+  return std::make_unique<Client>(std::make_unique<client::Core>(
+      std::move(options), std::move(stub), std::move(executor), clock, RandomSeed()));
+}
+
+Client::Client(std::unique_ptr<client::Core> core) : core_(std::move(core)) {
+  CHECK(core_ != nullptr);
+}
+
+Client::~Client() = default;
+
+absl::StatusOr<Log> Client::OpenLog(std::string_view name, const OpenLogOptions& options) {
+  if (options.create_if_missing) {
+    ASSIGN_OR_RETURN(const CreatedLog made, admin().CreateLog(name, {.call = options.call,
+                                                                     .settings = options.settings,
+                                                                     .if_not_exists = true}));
+    return LogWithId(name, made.log_id);
+  }
+  ASSIGN_OR_RETURN(const LogDescription found, admin().DescribeLog(name, options.call));
+  return LogWithId(name, found.log_id);
+}
+
+Log Client::LogWithId(std::string_view name, LogId log_id) {
+  return Log(core_.get(), std::string(name), log_id);
+}
+
+Admin Client::admin() { return Admin(core_.get()); }
+
+const ClientOptions& Client::options() const { return core_->options(); }
+
+}  // namespace cairn

@@ -1,0 +1,106 @@
+#include "client/src/stub.h"
+
+#include "base/check.h"
+#include "cairn/v1/cluster.pb.h"
+#include "cairn/v1/lease.pb.h"
+#include "cairn/v1/log.pb.h"
+
+namespace cairn::client {
+
+std::string_view MethodPath(Method method) {
+  switch (method) {
+    case Method::kCreateLog:
+      return "/cairn.v1.LogService/CreateLog";
+    case Method::kDescribeLog:
+      return "/cairn.v1.LogService/DescribeLog";
+    case Method::kListLogs:
+      return "/cairn.v1.LogService/ListLogs";
+    case Method::kUpdateLog:
+      return "/cairn.v1.LogService/UpdateLog";
+    case Method::kDeleteLog:
+      return "/cairn.v1.LogService/DeleteLog";
+    case Method::kAppend:
+      return "/cairn.v1.LogService/Append";
+    case Method::kAppendStream:
+      return "/cairn.v1.LogService/AppendStream";
+    case Method::kRegisterProducer:
+      return "/cairn.v1.LogService/RegisterProducer";
+    case Method::kRead:
+      return "/cairn.v1.LogService/Read";
+    case Method::kTail:
+      return "/cairn.v1.LogService/Tail";
+    case Method::kTrim:
+      return "/cairn.v1.LogService/Trim";
+    case Method::kRegisterSnapshot:
+      return "/cairn.v1.LogService/RegisterSnapshot";
+    case Method::kAcquire:
+      return "/cairn.v1.LeaseService/Acquire";
+    case Method::kRenew:
+      return "/cairn.v1.LeaseService/Renew";
+    case Method::kRelease:
+      return "/cairn.v1.LeaseService/Release";
+    case Method::kTransfer:
+      return "/cairn.v1.LeaseService/Transfer";
+    case Method::kGetLease:
+      return "/cairn.v1.LeaseService/Get";
+    case Method::kStatus:
+      return "/cairn.v1.ClusterService/Status";
+    case Method::kMembers:
+      return "/cairn.v1.ClusterService/Members";
+    case Method::kTransferLeadership:
+      return "/cairn.v1.ClusterService/TransferLeadership";
+    case Method::kCanIStop:
+      return "/cairn.v1.ClusterService/CanIStop";
+  }
+  CHECK_UNREACHABLE();
+}
+
+std::unique_ptr<google::protobuf::Message> NewResponse(Method method) {
+  switch (method) {
+    case Method::kCreateLog:
+      return std::make_unique<v1::CreateLogResponse>();
+    case Method::kDescribeLog:
+      return std::make_unique<v1::DescribeLogResponse>();
+    case Method::kListLogs:
+      return std::make_unique<v1::ListLogsResponse>();
+    case Method::kUpdateLog:
+      return std::make_unique<v1::UpdateLogResponse>();
+    case Method::kDeleteLog:
+      return std::make_unique<v1::DeleteLogResponse>();
+    case Method::kAppend:
+      return std::make_unique<v1::AppendResponse>();
+    case Method::kAppendStream:
+      return std::make_unique<v1::AppendStreamResponse>();
+    case Method::kRegisterProducer:
+      return std::make_unique<v1::RegisterProducerResponse>();
+    case Method::kRead:
+      return std::make_unique<v1::ReadResponse>();
+    case Method::kTail:
+      return std::make_unique<v1::TailResponse>();
+    case Method::kTrim:
+      return std::make_unique<v1::TrimResponse>();
+    case Method::kRegisterSnapshot:
+      return std::make_unique<v1::RegisterSnapshotResponse>();
+    case Method::kAcquire:
+      return std::make_unique<v1::AcquireResponse>();
+    case Method::kRenew:
+      return std::make_unique<v1::RenewResponse>();
+    case Method::kRelease:
+      return std::make_unique<v1::ReleaseResponse>();
+    case Method::kTransfer:
+      return std::make_unique<v1::TransferResponse>();
+    case Method::kGetLease:
+      return std::make_unique<v1::GetResponse>();
+    case Method::kStatus:
+      return std::make_unique<v1::StatusResponse>();
+    case Method::kMembers:
+      return std::make_unique<v1::MembersResponse>();
+    case Method::kTransferLeadership:
+      return std::make_unique<v1::TransferLeadershipResponse>();
+    case Method::kCanIStop:
+      return std::make_unique<v1::CanIStopResponse>();
+  }
+  CHECK_UNREACHABLE();
+}
+
+}  // namespace cairn::client
