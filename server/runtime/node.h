@@ -21,14 +21,10 @@
 #include "server/group.h"
 #include "server/group_events.h"
 #include "server/runtime/config.h"
+#include "server/runtime/group_keeper.h"
 #include "server/runtime/metrics.h"
 
 namespace cairn::server {
-
-// An immutable copy of the catalog, replaced whenever group 0 applies a change.
-struct CatalogView {
-  Catalog catalog;
-};
 
 struct NodeStatus {
   NodeId node_id;

@@ -209,6 +209,7 @@ absl::StatusOr<consensus::Body> DecodeBody(WireMessage& wire) {
       return consensus::HeartbeatResponse{.context = wire.context()};
     case WireType::kSnapshotRequest:
       return consensus::SnapshotRequest{.position = PositionOf(wire),
+                                        .membership = {},  // Part of the bytes; the group reads it.
                                         .snapshot = Bytes(std::move(*wire.mutable_snapshot()))};
     case WireType::kTimeoutNow:
       return consensus::TimeoutNow{};

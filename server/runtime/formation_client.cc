@@ -1,0 +1,52 @@
+#include "server/runtime/formation_client.h"
+
+#include <grpcpp/create_channel.h>
+
+#include <chrono>
+#include <memory>
+
+#include "base/strings.h"
+#include "cairn/v1/peer.grpc.pb.h"
+
+namespace cairn::server {
+namespace {
+
+constexpr auto kCallTimeout = std::chrono::seconds(1);
+
+std::unique_ptr<cairn::v1::PeerService::Stub> Connect(const std::string& address) {
+  grpc::ChannelArguments args;
+  args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return cairn::v1::PeerService::NewStub(
+      grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), args));
+}
+
+template <class Response>
+absl::StatusOr<Response> Result(const grpc::Status& status, Response response) {
+  if (status.ok()) return response;
+  return absl::UnavailableError(ToAbsl(status.error_code() == grpc::StatusCode::UNAVAILABLE
+                                           ? "it cannot be reached"
+                                           : status.error_message()));
+}
+
+}  // namespace
+
+absl::StatusOr<cairn::v1::IntroduceResponse> FormationClient::Introduce(
+    const std::string& address, const cairn::v1::IntroduceRequest& request) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+  cairn::v1::IntroduceResponse response;
+  const grpc::Status status = Connect(address)->Introduce(&context, request, &response);
+  return Result(status, std::move(response));
+}
+
+absl::StatusOr<cairn::v1::FormResponse> FormationClient::Form(
+    const std::string& address, const cairn::v1::FormRequest& request) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+  cairn::v1::FormResponse response;
+  const grpc::Status status = Connect(address)->Form(&context, request, &response);
+  return Result(status, std::move(response));
+}
+
+}  // namespace cairn::server

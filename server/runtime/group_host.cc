@@ -1,0 +1,220 @@
+#include "server/runtime/group_host.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "server/runtime/wire_codec.h"
+
+namespace cairn::server {
+namespace {
+
+constexpr uint32_t kProtocol = 1;
+constexpr MonoMicros kProposalTimeoutUs = 5 * kMicrosPerSecond;
+
+uint64_t DrawSeed() {
+  std::random_device device;
+  return (uint64_t{device()} << 32) | device();
+}
+
+PeerLinkOptions LinkOptions(const NodeConfig& config, const cairn::v1::FormRequest& formed,
+                            NodeId self, uint64_t incarnation) {
+  PeerLinkOptions options;
+  options.hello.set_cluster_id(formed.cluster_id());
+  options.hello.set_from_node_id(self.value());
+  options.hello.set_from_incarnation(incarnation);
+  options.hello.set_protocol(kProtocol);
+  options.queue_bytes = config.peer_queue_bytes;
+  options.request_bytes = config.peer_message_bytes;
+  options.random_seed = DrawSeed();
+  return options;
+}
+
+}  // namespace
+
+GroupHost::GroupHost(const NodeConfig* config, cairn::v1::FormRequest formed, NodeId self,
+                     storage::LogStore* store, const Clock* clock, Metrics* metrics,
+                     std::function<void()> wake)
+    : config_(config),
+      formed_(std::move(formed)),
+      self_(self),
+      store_(store),
+      clock_(clock),
+      metrics_(metrics),
+      commits_(store),
+      reads_(store) {
+  std::vector<Worker*> workers;
+  for (uint32_t i = 0; i < config->workers; ++i) {
+    const Worker::Options options{.number = i,
+                                  .mailbox_capacity = config->mailbox_events,
+                                  .cache_bytes = config->cache_bytes / config->workers,
+                                  .tick_us = config->tick_us(),
+                                  .random_seed = DrawSeed()};
+    workers_.push_back(std::make_unique<Worker>(options, clock, static_cast<WorkerPorts*>(this)));
+    workers.push_back(workers_.back().get());
+  }
+  keeper_ = std::make_unique<GroupKeeper>(config, self, store, std::move(workers), std::move(wake));
+  transport_ = std::make_unique<PeerTransport>(
+      LinkOptions(*config, formed_, self, store->Identity().incarnation), clock,
+      static_cast<LinkListener*>(this), metrics);
+}
+
+GroupHost::~GroupHost() { Stop(); }
+
+absl::Status GroupHost::Start() {
+  std::vector<NodeId> members;
+  for (const cairn::v1::FormMember& member : formed_.members()) {
+    members.push_back(NodeId(member.node_id()));
+  }
+  std::sort(members.begin(), members.end());
+  RETURN_IF_ERROR(keeper_->Open(members));
+  for (const std::unique_ptr<Worker>& worker : workers_) worker->Start();
+  ConnectPeers();
+  return absl::OkStatus();
+}
+
+void GroupHost::Stop() {
+  if (std::exchange(stopped_, true)) return;
+  for (const std::unique_ptr<Worker>& worker : workers_) worker->Stop();
+  transport_->Stop();
+  reads_.Stop();
+  commits_.Stop();
+}
+
+void GroupHost::ConnectPeers() {
+  std::vector<Peer> peers;
+  for (const cairn::v1::FormMember& member : formed_.members()) {
+    if (NodeId(member.node_id()) == self_) continue;
+    peers.push_back({NodeId(member.node_id()), member.name(), member.address()});
+  }
+  transport_->SetPeers(peers);
+}
+
+// ---- Events in ------------------------------------------------------------------------------
+
+bool GroupHost::Post(GroupId group, Event& event) {
+  GroupEvent posted{group, std::move(event)};
+  if (keeper_->WorkerOf(group).Post(posted)) return true;
+  event = std::move(posted.event);
+  return false;
+}
+
+void GroupHost::PostUrgent(GroupId group, Event event) {
+  keeper_->WorkerOf(group).PostUrgent({group, std::move(event)});
+}
+
+void GroupHost::Receive(cairn::v1::ExchangeRequest& request) {
+  metrics_->peer_messages_received_total.Increment(request.messages_size());
+  for (cairn::v1::WireMessage& wire : *request.mutable_messages()) {
+    auto message = DecodeMessage(std::move(wire));
+    if (!message.ok() || message->message.to != self_) {
+      metrics_->peer_undecodable_total.Increment();
+      continue;
+    }
+    GroupEvent event{message->group, PeerMessage{std::move(message->message)}};
+    if (!keeper_->WorkerOf(event.group).Post(event)) {
+      metrics_->peer_dropped_mailbox_total.Increment();
+    }
+  }
+}
+
+void GroupHost::DrainAll() {
+  for (const std::unique_ptr<Worker>& worker : workers_) worker->DrainAll();
+}
+
+std::vector<GroupView> GroupHost::Views() const {
+  std::vector<GroupView> all;
+  for (const std::unique_ptr<Worker>& worker : workers_) {
+    std::vector<GroupView> views = worker->Views();
+    std::move(views.begin(), views.end(), std::back_inserter(all));
+  }
+  std::sort(all.begin(), all.end(),
+            [](const GroupView& a, const GroupView& b) { return a.group < b.group; });
+  return all;
+}
+
+// ---- Ports ------------------------------------------------------------------------------------
+
+void GroupHost::Send(std::vector<OutMessage> messages) { transport_->Send(std::move(messages)); }
+
+void GroupHost::Commit(storage::StoreBatch batch, storage::CommitSink* sink, uint64_t ticket) {
+  commits_.Submit(std::move(batch), sink, ticket);
+}
+
+void GroupHost::Read(storage::ReadRequest request, storage::ReadSink* sink) {
+  metrics_->cold_reads_total.Increment();
+  reads_.Submit(std::move(request), sink);
+}
+
+void GroupHost::OnCatalogChange(const CatalogChange& change) { keeper_->OnCatalogChange(change); }
+
+void GroupHost::Alarm(const std::string& line) {
+  metrics_->alarms_total.Increment();
+  spdlog::error("{}", line);
+}
+
+bool GroupHost::HasSpace() const { return store_->HasSpace(); }
+
+void GroupHost::OnLink(LinkChange change) {
+  for (const std::unique_ptr<Worker>& worker : workers_) worker->Broadcast(change);
+}
+
+// ---- The node's own thread ----------------------------------------------------------------------
+
+void GroupHost::Work() {
+  for (const std::string& line : keeper_->Work()) Alarm(line);
+  ProposeFormed();
+  SettleVerdict();
+}
+
+void GroupHost::ProposeFormed() {
+  if (proposing_ || !keeper_->view()->catalog.cluster_id().empty()) return;
+  const std::vector<GroupView> views = keeper_->WorkerOf(kCatalogGroup).Views();
+  if (views.empty() || views.front().role != consensus::Role::kLeader) return;
+  CatalogOp op;
+  cairn::v1::ClusterFormed& cluster = *op.command.mutable_cluster_formed();
+  cluster.set_cluster_id(formed_.cluster_id());
+  for (const cairn::v1::FormMember& in : formed_.members()) {
+    cairn::v1::Member& member = *cluster.add_members();
+    member.set_node_id(in.node_id());
+    member.set_name(in.name());
+    member.set_address(in.address());
+    member.set_zone(in.zone());
+    member.set_incarnation(in.incarnation());
+  }
+  proposing_ = true;
+  PostUrgent(kCatalogGroup, Request{.reply_to = {this, 0},
+                                    .body = std::move(op),
+                                    .deadline = clock_->Mono() + kProposalTimeoutUs});
+}
+
+void GroupHost::OnReply(uint64_t, Reply reply) {
+  // A refusal means that leadership moved or time ran out: the next round looks again.
+  if (const auto* refused = std::get_if<Rejection>(&reply)) {
+    spdlog::debug("the cluster was not written into the catalog: {}", refused->message);
+  }
+  proposing_ = false;
+}
+
+void GroupHost::SettleVerdict() {
+  if (store_->Verdict() == storage::RecoveryVerdict::kSound || !keeper_->all_opened()) return;
+  const std::vector<GroupView> views = Views();
+  const bool sound = std::all_of(views.begin(), views.end(), [](const GroupView& view) {
+    return !view.halted && view.standing == consensus::Standing::kSound;
+  });
+  if (!sound || views.empty()) return;
+  const absl::Status status = store_->ResolveVerdict();
+  if (!status.ok()) {
+    Alarm(fmt::format("the disk was made whole, but that cannot be noted: {}",
+                      ToStd(status.message())));
+    return;
+  }
+  spdlog::info("all groups are whole again: the disk is trusted");
+}
+
+}  // namespace cairn::server

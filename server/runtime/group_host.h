@@ -1,0 +1,90 @@
+// GroupHost: the running part of a node that belongs to a cluster: workers, the storage and
+// read queues, the streams to peers, and the wiring between them.
+//
+// Made once, when the cluster is formed or known from an earlier run.
+//
+// Threads: the constructor, Start, Work and Stop from the node's own thread (Stop after Work
+//   was last called, from any); the rest from any thread.
+// Lifetime: config, store, clock and metrics outlive it.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cairn/v1/peer.pb.h"
+#include "server/group_events.h"
+#include "server/runtime/config.h"
+#include "server/runtime/group_keeper.h"
+#include "server/runtime/metrics.h"
+#include "server/runtime/peer_transport.h"
+#include "server/runtime/worker.h"
+#include "storage/commit_queue.h"
+#include "storage/log_store.h"
+#include "storage/read_queue.h"
+
+namespace cairn::server {
+
+class GroupHost : private WorkerPorts, private LinkListener, private ReplySink {
+ public:
+  GroupHost(const NodeConfig* config, cairn::v1::FormRequest formed, NodeId self,
+            storage::LogStore* store, const Clock* clock, Metrics* metrics,
+            std::function<void()> wake);
+  ~GroupHost() override;
+  GroupHost(const GroupHost&) = delete;
+  GroupHost& operator=(const GroupHost&) = delete;
+
+  // Opens group 0 and starts everything. Errors: the store's.
+  absl::Status Start();
+  // What has to be done from time to time, or after `wake`: opens groups, writes the cluster
+  // into a new catalog, settles the verdict on the disk.
+  void Work();
+  // Answers everything that waits, closes the streams, syncs. Again: does nothing.
+  void Stop();
+
+  [[nodiscard]] NodeId self() const { return self_; }
+  [[nodiscard]] const cairn::v1::FormRequest& formed() const { return formed_; }
+  [[nodiscard]] const GroupKeeper& keeper() const { return *keeper_; }
+  [[nodiscard]] bool Post(GroupId group, Event& event);
+  void PostUrgent(GroupId group, Event event);
+  void Receive(cairn::v1::ExchangeRequest& request);
+  void DrainAll();
+  [[nodiscard]] std::vector<GroupView> Views() const;
+  [[nodiscard]] uint64_t connected_peers() const { return transport_->connected(); }
+
+ private:
+  // WorkerPorts, on the workers' threads.
+  void Send(std::vector<OutMessage> messages) override;
+  void Commit(storage::StoreBatch batch, storage::CommitSink* sink, uint64_t ticket) override;
+  void Read(storage::ReadRequest request, storage::ReadSink* sink) override;
+  void OnCatalogChange(const CatalogChange& change) override;
+  void Alarm(const std::string& line) override;
+  [[nodiscard]] bool HasSpace() const override;
+  // LinkListener.
+  void OnLink(LinkChange change) override;
+  // ReplySink: of the proposal that writes the cluster into the catalog.
+  void OnReply(uint64_t token, Reply reply) override;
+
+  void ConnectPeers();
+  void ProposeFormed();
+  void SettleVerdict();
+
+  const NodeConfig* const config_;
+  const cairn::v1::FormRequest formed_;
+  const NodeId self_;
+  storage::LogStore* const store_;
+  const Clock* const clock_;
+  Metrics* const metrics_;
+
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<GroupKeeper> keeper_;
+  std::unique_ptr<PeerTransport> transport_;
+  storage::CommitQueue commits_;
+  storage::ReadQueue reads_;
+  std::atomic<bool> proposing_{false};
+  bool stopped_ = false;
+};
+
+}  // namespace cairn::server

@@ -1,0 +1,225 @@
+#include "server/runtime/group_keeper.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/check.h"
+#include "base/overloaded.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "server/group_load.h"
+
+namespace cairn::server {
+namespace {
+
+Rejection Refusal(cairn::v1::Reason reason, std::string_view log, std::string message) {
+  Rejection rejection;
+  rejection.info.set_reason(reason);
+  rejection.info.set_log(std::string(log));
+  rejection.message = std::move(message);
+  return rejection;
+}
+
+}  // namespace
+
+GroupKeeper::GroupKeeper(const NodeConfig* config, NodeId self, const storage::LogStore* store,
+                         std::vector<Worker*> workers, std::function<void()> wake)
+    : config_(config),
+      self_(self),
+      store_(store),
+      workers_(std::move(workers)),
+      wake_(std::move(wake)),
+      catalog_(config->max_logs),
+      view_(std::make_shared<const CatalogView>(CatalogView{catalog_})) {
+  CHECK(!workers_.empty());
+}
+
+GroupConfig GroupKeeper::MakeConfig() const {
+  GroupConfig group;
+  group.raft.self = self_;
+  group.raft.election_ticks = config_->election_ticks;
+  group.raft.heartbeat_ticks = config_->heartbeat_ticks;
+  group.raft.lease_reads = config_->lease_reads;
+  group.limits.max_leases = config_->max_leases_per_log;
+  group.limits.max_producers = config_->max_producers_per_log;
+  group.limits.producer_expiry_ms = config_->producer_expiry_ms;
+  group.tick_us = config_->tick_us();
+  group.segment_bytes = config_->segment_bytes;
+  group.append_message_bytes = config_->peer_message_bytes;
+  return group;
+}
+
+absl::Status GroupKeeper::Open(const std::vector<NodeId>& members) {
+  ASSIGN_OR_RETURN(std::vector<storage::StoredGroup> found, store_->LoadGroups());
+  for (storage::StoredGroup& group : found) {
+    const GroupId id = group.group;
+    if (id != kCatalogGroup) stored_ids_.insert(id);
+    stored_.emplace(id, std::move(group));
+  }
+  GroupStart start;
+  start.group = kCatalogGroup;
+  start.name = "catalog";
+  start.initial_voters = members;
+  start.verdict = store_->Verdict();
+  if (stored_.contains(kCatalogGroup)) {
+    if (const std::string damage = Load(start); !start.stored) {
+      return absl::DataLossError(ToAbsl(damage));
+    }
+  }
+  WorkerOf(kCatalogGroup).AddGroup(MakeConfig(), std::move(start), &catalog_);
+  return absl::OkStatus();
+}
+
+std::string GroupKeeper::Load(GroupStart& start) {
+  auto node = stored_.extract(start.group);
+  CHECK(!node.empty());
+  std::string damage;
+  const absl::Status status = LoadGroup(*store_, std::move(node.mapped()), &start, &damage);
+  if (!status.ok()) {
+    start.stored.reset();
+    return fmt::format("log {} ({}) cannot be opened: {}", start.group, start.name,
+                       ToStd(status.message()));
+  }
+  if (damage.empty()) return "";
+  return fmt::format("log {} ({}) is damaged and will be refilled by its peers: {}", start.group,
+                     start.name, damage);
+}
+
+// ---- The catalog, on group 0's worker ------------------------------------------------------
+
+void GroupKeeper::OnCatalogChange(const CatalogChange& change) {
+  switch (change.kind) {
+    case CatalogChange::Kind::kCreated:
+      OnCreated(change.log_id);
+      break;
+    case CatalogChange::Kind::kUpdated:
+      OnUpdated(change);
+      break;
+    case CatalogChange::Kind::kDeleted:
+      OnDeleted(change.log_id);
+      break;
+    case CatalogChange::Kind::kFormed:
+    case CatalogChange::Kind::kMember:
+      break;
+  }
+  Publish();
+}
+
+GroupStart GroupKeeper::NewStart(const CatalogLog& log) const {
+  GroupStart start;
+  start.group = log.id;
+  start.name = log.name;
+  start.settings = log.settings;
+  start.initial_voters = log.replicas;
+  start.verdict = store_->Verdict();
+  return start;
+}
+
+void GroupKeeper::OnCreated(GroupId id) {
+  // The catalog may be ahead of this change: what it no longer has was deleted behind it.
+  const CatalogLog* log = catalog_.Find(id);
+  if (log == nullptr) return;
+  if (!std::binary_search(log->replicas.begin(), log->replicas.end(), self_)) return;
+  if (!open_.insert(id).second) return;
+  if (stored_ids_.contains(id)) {
+    Note(OpenTask{*log});
+  } else {
+    WorkerOf(id).AddGroup(MakeConfig(), NewStart(*log), nullptr);
+  }
+}
+
+void GroupKeeper::OnUpdated(const CatalogChange& change) {
+  if (open_.contains(change.log_id)) Note(UpdateTask{change.log_id, change.settings});
+}
+
+void GroupKeeper::OnDeleted(GroupId id) {
+  const bool stored = stored_ids_.erase(id) != 0;
+  const bool open = open_.erase(id) != 0;
+  if (stored || open) Note(RemoveTask{id});
+}
+
+void GroupKeeper::Publish() {
+  // The catalog has all changes of a turn when the first of them is told: one copy is enough.
+  if (catalog_.applied_seq() == published_seq_) return;
+  published_seq_ = catalog_.applied_seq();
+  auto view = std::make_shared<const CatalogView>(CatalogView{catalog_});
+  absl::MutexLock lock(&mutex_);
+  view_.swap(view);
+}
+
+std::shared_ptr<const CatalogView> GroupKeeper::view() const {
+  absl::MutexLock lock(&mutex_);
+  return view_;
+}
+
+void GroupKeeper::Note(Task task) {
+  {
+    absl::MutexLock lock(&mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  wake_();
+}
+
+// ---- The node's own thread -------------------------------------------------------------------
+
+std::vector<std::string> GroupKeeper::Work() {
+  std::deque<Task> tasks;
+  {
+    absl::MutexLock lock(&mutex_);
+    tasks.swap(tasks_);
+  }
+  std::vector<std::string> alarms;
+  for (Task& task : tasks) {
+    std::visit(Overloaded{
+                   [&](const OpenTask& in) {
+                     GroupStart start = NewStart(in.log);
+                     const std::string alarm = Load(start);
+                     if (!alarm.empty()) alarms.push_back(alarm);
+                     // Without a base to start from it must not begin anew: it has voted.
+                     if (!start.stored) return;
+                     WorkerOf(in.log.id).AddGroup(MakeConfig(), std::move(start), nullptr);
+                   },
+                   [&](UpdateTask& in) {
+                     WorkerOf(in.group).UpdateGroup(in.group, std::move(in.settings));
+                   },
+                   [&](const RemoveTask& in) {
+                     stored_.erase(in.group);
+                     WorkerOf(in.group).RemoveGroup(in.group);
+                   },
+               },
+               task);
+  }
+  return alarms;
+}
+
+std::variant<GroupId, Rejection> GroupKeeper::Resolve(std::string_view log, uint64_t log_id) const {
+  const std::shared_ptr<const CatalogView> now = view();
+  if (now->catalog.cluster_id().empty()) {
+    return Refusal(cairn::v1::REASON_NOT_READY, log,
+                   "this node has not learnt the cluster's catalog yet");
+  }
+  const CatalogLog* found = now->catalog.FindByName(log);
+  if (found == nullptr) {
+    return Refusal(cairn::v1::REASON_LOG_NOT_FOUND, log, fmt::format("there is no log {}", log));
+  }
+  if (log_id != 0 && found->id != GroupId(log_id)) {
+    Rejection rejection =
+        Refusal(cairn::v1::REASON_LOG_RECREATED, log,
+                fmt::format("log {} has id {} now, the call named {}", log, found->id, log_id));
+    rejection.info.set_log_id(found->id.value());
+    return rejection;
+  }
+  if (!std::binary_search(found->replicas.begin(), found->replicas.end(), self_)) {
+    Rejection rejection = Refusal(cairn::v1::REASON_NOT_LEADER, log,
+                                  fmt::format("log {} has no replica on this node", log));
+    rejection.info.set_log_id(found->id.value());
+    rejection.info.set_actual(found->replicas.front().value());
+    return rejection;
+  }
+  return found->id;
+}
+
+}  // namespace cairn::server

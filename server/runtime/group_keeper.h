@@ -1,0 +1,118 @@
+// GroupKeeper: the groups of this node: which ones exist, on which worker, and how a name
+// leads to one.
+//
+// The catalog alone decides (design section 8): a group is created when group 0 applies its
+// log's creation and names this node, and removed when it applies the deletion. What the
+// store holds for a log id is opened when the replayed catalog says that the log exists;
+// absence from an older catalog is no deletion, and peers' messages never create a group.
+//
+// Opening what is stored reads the disk, so the worker that applies the catalog only notes
+// it, and Work() does it on the node's own thread. A log that is new here is opened at once,
+// so that who created it can use it.
+//
+// Threads: OnCatalogChange on group 0's worker; Open and Work on the node's own; the rest
+//   from any. One leaf mutex.
+// Lifetime: everything given to the constructor outlives it; the workers are stopped first.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "server/catalog.h"
+#include "server/group.h"
+#include "server/runtime/config.h"
+#include "server/runtime/worker.h"
+#include "storage/log_store.h"
+
+namespace cairn::server {
+
+// An immutable copy of the catalog, replaced whenever group 0 applies a change.
+struct CatalogView {
+  Catalog catalog;
+};
+
+class GroupKeeper {
+ public:
+  // `wake` makes the node's own thread call Work soon.
+  GroupKeeper(const NodeConfig* config, NodeId self, const storage::LogStore* store,
+              std::vector<Worker*> workers, std::function<void()> wake);
+  GroupKeeper(const GroupKeeper&) = delete;
+  GroupKeeper& operator=(const GroupKeeper&) = delete;
+
+  // Finds what is stored and opens group 0, whose voters are `members` if it is new.
+  // Before the workers start. Errors: the store's.
+  absl::Status Open(const std::vector<NodeId>& members);
+
+  [[nodiscard]] Worker& WorkerOf(GroupId group) const {
+    return *workers_[group.value() % workers_.size()];
+  }
+  void OnCatalogChange(const CatalogChange& change);
+  [[nodiscard]] std::shared_ptr<const CatalogView> view() const;
+
+  // Whether everything that the store holds was opened (or removed). Node's own thread.
+  [[nodiscard]] bool all_opened() const { return stored_.empty(); }
+
+  // Opens, updates and removes what was noted. Returns alarms, already worded.
+  std::vector<std::string> Work();
+
+  // The group that a call on `log` speaks of. `log_id` 0 skips the check of the id.
+  // Rejections: NOT_READY (the catalog was not replayed yet), LOG_NOT_FOUND, LOG_RECREATED,
+  //   NOT_LEADER (no replica here; `actual` is the node id of one, as in a group's).
+  [[nodiscard]] std::variant<GroupId, Rejection> Resolve(std::string_view log,
+                                                         uint64_t log_id) const;
+
+ private:
+  struct OpenTask {
+    CatalogLog log;
+  };
+  struct UpdateTask {
+    GroupId group;
+    cairn::v1::LogSettings settings;
+  };
+  struct RemoveTask {
+    GroupId group;
+  };
+  using Task = std::variant<OpenTask, UpdateTask, RemoveTask>;
+
+  void OnCreated(GroupId id);
+  void OnUpdated(const CatalogChange& change);
+  void OnDeleted(GroupId id);
+  void Publish();
+  void Note(Task task);
+  // Fills in what the store holds of the group. "" or an alarm.
+  std::string Load(GroupStart& start);
+  [[nodiscard]] GroupStart NewStart(const CatalogLog& log) const;
+  [[nodiscard]] GroupConfig MakeConfig() const;
+
+  const NodeConfig* const config_;
+  const NodeId self_;
+  const storage::LogStore* const store_;
+  const std::vector<Worker*> workers_;
+  const std::function<void()> wake_;
+
+  // ---- Group 0's worker ------------------------------------------------------------------
+  Catalog catalog_;
+  Seq published_seq_;
+  std::set<GroupId> open_;        // Created on a worker, or noted to be.
+  std::set<GroupId> stored_ids_;  // Keys of stored_, as found at the start.
+
+  // ---- The node's own thread -----------------------------------------------------------------
+  std::map<GroupId, storage::StoredGroup> stored_;  // Not opened yet.
+
+  mutable absl::Mutex mutex_;
+  std::shared_ptr<const CatalogView> view_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Task> tasks_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace cairn::server

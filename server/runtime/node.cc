@@ -1,0 +1,388 @@
+#include "server/runtime/node.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <atomic>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "server/runtime/formation.h"
+#include "server/runtime/formation_client.h"
+#include "server/runtime/group_host.h"
+#include "server/runtime/metered_store.h"
+#include "storage/rocks_log_store.h"
+
+namespace cairn::server {
+namespace {
+
+constexpr uint32_t kProtocol = 1;
+// Pauses of the node's own thread: between rounds of asking; while the catalog is empty;
+// and when there is nothing to hurry for.
+constexpr int64_t kFormingPauseMs = 200;
+constexpr int64_t kYoungPauseMs = 20;
+constexpr int64_t kIdlePauseMs = 1000;
+constexpr int64_t kSayWhyEveryUs = 5 * kMicrosPerSecond;
+constexpr int64_t kDrainPollMs = 5;
+
+std::string DrawClusterId() {
+  std::random_device device;
+  return fmt::format("{:08x}{:08x}{:08x}{:08x}", device(), device(), device(), device());
+}
+
+uint64_t FreeBytes(const std::string& dir) {
+  struct statvfs info;
+  if (statvfs(dir.c_str(), &info) != 0) return 0;
+  return uint64_t{info.f_bavail} * info.f_frsize;
+}
+
+// Leaderships that somebody else could take over.
+bool HasLeaderships(const std::vector<GroupView>& views) {
+  return std::any_of(views.begin(), views.end(), [](const GroupView& view) {
+    return !view.halted && view.role == consensus::Role::kLeader && view.voters.size() > 1;
+  });
+}
+
+Rejection Stopping(std::string_view log) {
+  Rejection rejection;
+  rejection.info.set_reason(cairn::v1::REASON_SHUTTING_DOWN);
+  rejection.info.set_log(std::string(log));
+  rejection.message = "the node is stopping";
+  return rejection;
+}
+
+}  // namespace
+
+// The node's own thread forms the cluster, then makes the host and keeps it going; it alone
+// writes `host`, which everybody else sees once it is complete.
+struct Node::Impl {
+  explicit Impl(NodeConfig config_in) : config(std::move(config_in)) {}
+
+  absl::Status OpenStore();
+  absl::Status StartHost();
+  void Run();
+  // One round of the own thread's work; returns the pause until the next one.
+  int64_t Round();
+  int64_t FormingRound();
+  void Wake();
+  void Fail(const absl::Status& status);
+  [[nodiscard]] GroupHost* host() const { return host_ready.load(std::memory_order_acquire); }
+  [[nodiscard]] Metrics::Snapshot LookAtEverything() const;
+  [[nodiscard]] bool Awake() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    return woken || stop_thread;
+  }
+
+  NodeConfig config;
+  const Clock& clock = SystemClock();
+  const MonoMicros started_at = clock.Mono();
+  Metrics metrics;
+  std::unique_ptr<storage::LogStore> store;
+  FormationClient formation_client;
+  std::unique_ptr<Formation> formation;
+  std::unique_ptr<GroupHost> host_owner;
+  std::atomic<GroupHost*> host_ready{nullptr};
+  std::atomic<bool> draining{false};
+  std::thread thread;
+  MonoMicros said_why_at = 0;  // The own thread's.
+
+  mutable absl::Mutex mutex;
+  bool woken ABSL_GUARDED_BY(mutex) = false;
+  bool stop_thread ABSL_GUARDED_BY(mutex) = false;
+  absl::Status failure ABSL_GUARDED_BY(mutex);
+};
+
+// ---- Start and stop ---------------------------------------------------------------------------
+
+Node::Node(NodeConfig config) : impl_(std::make_unique<Impl>(std::move(config))) {}
+
+Node::~Node() { Stop(); }
+
+absl::Status Node::Impl::OpenStore() {
+  storage::RocksOptions options;
+  options.dir = config.data_dir;
+  options.memtable_bytes = config.memtable_bytes;
+  options.watermark_bytes = config.storage_watermark_bytes;
+  options.clock = &clock;
+  ASSIGN_OR_RETURN(auto opened, storage::RocksLogStore::Open(std::move(options)));
+  store = std::make_unique<MeteredStore>(std::move(opened), &clock, &metrics);
+  const bool sound = store->Verdict() == storage::RecoveryVerdict::kSound;
+  spdlog::log(sound ? spdlog::level::info : spdlog::level::warn, "data directory {}: {}",
+              config.data_dir, store->VerdictDetail());
+  return absl::OkStatus();
+}
+
+absl::Status Node::Start() {
+  Impl& node = *impl_;
+  CHECK(node.store == nullptr);
+  RETURN_IF_ERROR(node.OpenStore());
+  node.formation = std::make_unique<Formation>(&node.config, node.store.get(),
+                                               &node.formation_client, DrawClusterId);
+  RETURN_IF_ERROR(node.formation->Load());
+  if (node.formation->formed()) RETURN_IF_ERROR(node.StartHost());
+  node.thread = std::thread([&node] { node.Run(); });
+  return absl::OkStatus();
+}
+
+absl::Status Node::Impl::StartHost() {
+  const cairn::v1::FormRequest formed = *formation->formed();
+  ASSIGN_OR_RETURN(const NodeId self, FindSelf(formed, config.name, store->Identity().incarnation));
+  spdlog::info("node {} ({}) of cluster {}, {} members", self, config.name, formed.cluster_id(),
+               formed.members_size());
+  host_owner = std::make_unique<GroupHost>(&config, formed, self, store.get(), &clock, &metrics,
+                                           [this] { Wake(); });
+  RETURN_IF_ERROR(host_owner->Start());
+  host_ready.store(host_owner.get(), std::memory_order_release);
+  return absl::OkStatus();
+}
+
+void Node::Drain(int64_t timeout_ms) {
+  impl_->draining = true;
+  GroupHost* const host = impl_->host();
+  if (host == nullptr) return;
+  host->DrainAll();
+  const MonoMicros deadline = impl_->clock.Mono() + timeout_ms * kMicrosPerMilli;
+  while (HasLeaderships(host->Views()) && impl_->clock.Mono() < deadline) {
+    absl::SleepFor(absl::Milliseconds(kDrainPollMs));
+  }
+}
+
+void Node::Stop() {
+  impl_->draining = true;
+  {
+    absl::MutexLock lock(&impl_->mutex);
+    impl_->stop_thread = true;
+  }
+  if (impl_->thread.joinable()) impl_->thread.join();
+  if (impl_->host_owner != nullptr) impl_->host_owner->Stop();
+}
+
+// ---- The node's own thread ----------------------------------------------------------------------
+
+void Node::Impl::Wake() {
+  absl::MutexLock lock(&mutex);
+  woken = true;
+}
+
+void Node::Impl::Fail(const absl::Status& status) {
+  spdlog::critical("{}", ToStd(status.message()));
+  absl::MutexLock lock(&mutex);
+  failure = status;
+}
+
+void Node::Impl::Run() {
+  while (true) {
+    const int64_t pause_ms = Round();
+    absl::MutexLock lock(&mutex);
+    if (!failure.ok()) mutex.Await(absl::Condition(&stop_thread));
+    mutex.AwaitWithTimeout(absl::Condition(this, &Impl::Awake), absl::Milliseconds(pause_ms));
+    woken = false;
+    if (stop_thread) return;
+  }
+}
+
+int64_t Node::Impl::Round() {
+  if (host() == nullptr) return FormingRound();
+  host_owner->Work();
+  return host()->keeper().view()->catalog.cluster_id().empty() ? kYoungPauseMs : kIdlePauseMs;
+}
+
+int64_t Node::Impl::FormingRound() {
+  absl::StatusOr<bool> formed = formation->Step();
+  if (formed.ok() && *formed) {
+    const absl::Status started = StartHost();
+    if (!started.ok()) Fail(started);
+    return 0;
+  }
+  if (!formed.ok()) {
+    Fail(formed.status());
+    return 0;
+  }
+  const MonoMicros now = clock.Mono();
+  if (said_why_at == 0 || now - said_why_at >= kSayWhyEveryUs) {
+    said_why_at = now;
+    spdlog::info("the cluster is forming; waiting for {}", formation->waiting_for());
+  }
+  return kFormingPauseMs;
+}
+
+absl::Status Node::Failure() const {
+  absl::MutexLock lock(&impl_->mutex);
+  return impl_->failure;
+}
+
+// ---- For services -------------------------------------------------------------------------------
+
+std::variant<GroupId, Rejection> Node::Resolve(std::string_view log, uint64_t log_id) const {
+  if (impl_->draining) return Stopping(log);
+  if (const GroupHost* host = impl_->host()) return host->keeper().Resolve(log, log_id);
+  Rejection rejection;
+  rejection.info.set_reason(cairn::v1::REASON_NOT_READY);
+  rejection.info.set_log(std::string(log));
+  rejection.message = NotReady();
+  return rejection;
+}
+
+bool Node::Post(GroupId group, Event& event) {
+  GroupHost* const host = impl_->host();
+  return host != nullptr && host->Post(group, event);
+}
+
+void Node::PostUrgent(GroupId group, Event event) {
+  if (GroupHost* host = impl_->host()) host->PostUrgent(group, std::move(event));
+}
+
+std::shared_ptr<const CatalogView> Node::catalog() const {
+  static const auto* const kEmpty =
+      new std::shared_ptr<const CatalogView>(std::make_shared<const CatalogView>());
+  const GroupHost* host = impl_->host();
+  return host != nullptr ? host->keeper().view() : *kEmpty;
+}
+
+NodeStatus Node::Status() const {
+  NodeStatus status;
+  status.name = impl_->config.name;
+  status.uptime_ms =
+      static_cast<uint64_t>((impl_->clock.Mono() - impl_->started_at) / kMicrosPerMilli);
+  status.disk_free_bytes = FreeBytes(impl_->config.data_dir);
+  if (const GroupHost* host = impl_->host()) {
+    status.node_id = host->self();
+    status.cluster_id = host->formed().cluster_id();
+  }
+  const absl::Status failure = Failure();
+  status.detail = NotReady();
+  if (!failure.ok()) {
+    status.state = "failed";
+  } else if (impl_->draining) {
+    status.state = "draining";
+  } else if (!status.detail.empty()) {
+    status.state = "forming";
+  } else {
+    status.state = impl_->store->HasSpace() ? "ready" : "storage_full";
+  }
+  return status;
+}
+
+std::string Node::NotReady() const {
+  const absl::Status failure = Failure();
+  if (!failure.ok()) return std::string(failure.message());
+  if (impl_->draining) return "the node is stopping";
+  const GroupHost* host = impl_->host();
+  if (host == nullptr) {
+    return impl_->formation == nullptr ? "the node is starting"
+                                       : fmt::format("the cluster is forming; waiting for {}",
+                                                     impl_->formation->waiting_for());
+  }
+  if (!host->keeper().view()->catalog.cluster_id().empty()) return "";
+  return "waiting for a majority of the members, to read the catalog";
+}
+
+std::vector<GroupView> Node::Groups() const {
+  const GroupHost* host = impl_->host();
+  return host != nullptr ? host->Views() : std::vector<GroupView>();
+}
+
+std::string Node::AddressOf(NodeId node) const {
+  const GroupHost* host = impl_->host();
+  if (host == nullptr) return "";
+  const std::shared_ptr<const CatalogView> view = host->keeper().view();
+  const auto it = view->catalog.members().find(node);
+  if (it != view->catalog.members().end()) return it->second.address;
+  for (const cairn::v1::FormMember& member : host->formed().members()) {
+    if (NodeId(member.node_id()) == node) return member.address();
+  }
+  return "";
+}
+
+const NodeConfig& Node::config() const { return impl_->config; }
+Metrics& Node::metrics() { return impl_->metrics; }
+const Clock& Node::clock() const { return impl_->clock; }
+
+Metrics::Snapshot Node::Impl::LookAtEverything() const {
+  Metrics::Snapshot now;
+  now.uptime_ms = static_cast<uint64_t>((clock.Mono() - started_at) / kMicrosPerMilli);
+  now.disk_free_bytes = FreeBytes(config.data_dir);
+  if (const GroupHost* running = host()) {
+    now.peers_connected = running->connected_peers();
+    for (const GroupView& view : running->Views()) {
+      if (view.halted) {
+        ++now.groups_halted;
+      } else if (view.role == consensus::Role::kLeader) {
+        ++now.groups_leader;
+      } else if (view.role == consensus::Role::kFollower) {
+        ++now.groups_follower;
+      } else {
+        ++now.groups_candidate;
+      }
+    }
+    const storage::StoreStats stats = store->Stats();
+    now.has_space = store->HasSpace();
+    now.disk_used_bytes = stats.disk_bytes;
+    now.store_turns = stats.turns;
+    now.store_syncs = stats.syncs;
+    now.store_payload_bytes = stats.bytes_written;
+    now.store_wal_bytes = stats.wal_bytes;
+  }
+  return now;
+}
+
+std::string Node::MetricsText() const {
+  Metrics::Snapshot now = impl_->LookAtEverything();
+  now.ready = NotReady().empty();
+  return impl_->metrics.Text(now);
+}
+
+// ---- For the peer service
+// -------------------------------------------------------------------------
+
+std::string Node::CheckHello(const cairn::v1::PeerHello& hello) const {
+  const GroupHost* host = impl_->host();
+  if (host == nullptr) return "this node's cluster is still forming";
+  if (hello.protocol() != kProtocol) {
+    return fmt::format("protocol {} is not spoken here, only {}", hello.protocol(), kProtocol);
+  }
+  if (hello.cluster_id() != host->formed().cluster_id()) {
+    return fmt::format("this node belongs to cluster {}, not to {}", host->formed().cluster_id(),
+                       hello.cluster_id());
+  }
+  if (NodeId(hello.to_node_id()) != host->self()) {
+    return fmt::format("this is node {}, not {}", host->self(), hello.to_node_id());
+  }
+  for (const cairn::v1::FormMember& member : host->formed().members()) {
+    if (member.node_id() != hello.from_node_id()) continue;
+    if (member.incarnation() == hello.from_incarnation()) return "";
+    return fmt::format(
+        "node {} ({}) has another data directory: incarnation {:016x} is known, "
+        "{:016x} calls",
+        member.node_id(), member.name(), member.incarnation(), hello.from_incarnation());
+  }
+  return fmt::format("node {} is no member of cluster {}", hello.from_node_id(),
+                     hello.cluster_id());
+}
+
+void Node::Receive(cairn::v1::ExchangeRequest& request) {
+  if (GroupHost* host = impl_->host()) host->Receive(request);
+}
+
+cairn::v1::IntroduceResponse Node::Introduce(const cairn::v1::IntroduceRequest& request) {
+  CHECK(impl_->formation != nullptr);
+  return impl_->formation->Introduce(request);
+}
+
+cairn::v1::FormResponse Node::Form(const cairn::v1::FormRequest& request) {
+  CHECK(impl_->formation != nullptr);
+  cairn::v1::FormResponse response = impl_->formation->Form(request);
+  impl_->Wake();
+  return response;
+}
+
+}  // namespace cairn::server
