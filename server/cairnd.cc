@@ -1,0 +1,183 @@
+// cairnd: the process of one node. Reads the configuration, starts the node and its servers,
+// and stops them in order.
+//
+// Signals: SIGTERM and SIGINT are blocked in every thread and taken by the main thread with
+//   sigtimedwait, so that nothing ever runs in a handler. The first one drains and exits 0; a
+//   second one exits at once. SIGPIPE is ignored: a closed connection is an error of a write.
+// Output: one line on stdout when the node takes requests, and one when it stops; the log goes
+//   to stderr.
+// Exit codes: 0 stopped as asked; 1 could not start or go on; 2 the configuration is wrong;
+//   130 a second signal.
+#include <fmt/format.h>
+#include <signal.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "base/check.h"
+#include "base/strings.h"
+#include "server/rpc/rpc_server.h"
+#include "server/runtime/config.h"
+#include "server/runtime/http_server.h"
+#include "server/runtime/node.h"
+
+namespace cairn {
+namespace {
+
+constexpr int kExitOk = 0;
+constexpr int kExitFailed = 1;
+constexpr int kExitConfig = 2;
+constexpr int kExitSecondSignal = 130;
+// How often the main thread looks whether the node is ready or has failed.
+constexpr long kLookEveryNs = 100'000'000;
+// For calls that are under way when the node has stopped: they have been answered.
+constexpr int64_t kRpcShutdownMs = 1000;
+
+// A message as a JSON string's contents: the rest of the line is put there by the pattern.
+class JsonText final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm& /*time*/,
+              spdlog::memory_buf_t& out) override {
+    for (const char c : message.payload) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (c == '"' || c == '\\') {
+        out.push_back('\\');
+        out.push_back(c);
+      } else if (byte < 0x20) {
+        fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
+      } else {
+        out.push_back(c);
+      }
+    }
+  }
+  [[nodiscard]] std::unique_ptr<custom_flag_formatter> clone() const override {
+    return spdlog::details::make_unique<JsonText>();
+  }
+};
+
+void SetUpLog(const server::NodeConfig& config) {
+  auto logger =
+      std::make_shared<spdlog::logger>("cairnd", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
+  formatter->add_flag<JsonText>('*');
+  formatter->set_pattern(config.log_format == "json"
+                             ? R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","message":"%*"})"
+                             : "%Y-%m-%dT%H:%M:%S.%fZ %^%L%$ %v");
+  logger->set_formatter(std::move(formatter));
+  logger->set_level(spdlog::level::from_str(config.log_level));
+  logger->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+// The signals that stop the process. Blocked before the first thread is made, so that all
+// threads inherit the mask.
+sigset_t BlockStopSignals() {
+  sigset_t stop;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGTERM);
+  sigaddset(&stop, SIGINT);
+  CHECK_EQ(pthread_sigmask(SIG_BLOCK, &stop, nullptr), 0);
+  CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+  return stop;
+}
+
+// Waits for a signal in a thread of its own while the main thread stops the node.
+void ExitAtNextSignal(const sigset_t& stop) {
+  std::thread([stop] {
+    int signal_number = 0;
+    sigwait(&stop, &signal_number);
+    _exit(kExitSecondSignal);
+  }).detach();
+}
+
+void SayReady(const server::Node& node) {
+  const server::NodeConfig& config = node.config();
+  fmt::print("cairnd {} is ready: listening on {}{}\n", config.name, config.listen,
+             config.http_listen.empty() ? "" : ", http on " + config.http_listen);
+  std::fflush(stdout);
+}
+
+// Runs until a stop signal (true) or until the node fails (false).
+bool Supervise(const server::Node& node, rpc::RpcServer& rpc, const sigset_t& stop) {
+  const timespec pause = {.tv_sec = 0, .tv_nsec = kLookEveryNs};
+  bool serving = false;
+  bool announced = false;
+  while (true) {
+    const bool ready = node.NotReady().empty();
+    if (ready != serving) rpc.SetServing(serving = ready);
+    if (ready && !std::exchange(announced, true)) SayReady(node);
+    if (!node.Failure().ok()) return false;
+    if (sigtimedwait(&stop, nullptr, &pause) > 0) return true;
+  }
+}
+
+absl::StatusOr<std::unique_ptr<server::HttpServer>> StartHttp(server::Node& node) {
+  if (node.config().http_listen.empty()) return std::unique_ptr<server::HttpServer>();
+  return server::HttpServer::Start(node.config().http_listen,
+                                   {.metrics = [&node] { return node.MetricsText(); },
+                                    .not_ready = [&node] { return node.NotReady(); }});
+}
+
+int Fail(std::string_view what, const absl::Status& status) {
+  spdlog::critical("{}: {}", what, ToStd(status.message()));
+  return kExitFailed;
+}
+
+int Run(server::NodeConfig config) {
+  const sigset_t stop = BlockStopSignals();
+  SetUpLog(config);
+  server::Node node(std::move(config));
+  if (absl::Status started = node.Start(); !started.ok()) return Fail("cannot start", started);
+  auto rpc = rpc::RpcServer::Start(&node);
+  if (!rpc.ok()) return Fail("cannot serve", rpc.status());
+  auto http = StartHttp(node);
+  if (!http.ok()) return Fail("cannot serve pages", http.status());
+
+  const bool asked = Supervise(node, **rpc, stop);
+  spdlog::info("stopping");
+  ExitAtNextSignal(stop);
+  (*rpc)->SetServing(false);
+  if (asked) node.Drain(node.config().drain_timeout_ms);
+  (*rpc)->EndStreams();
+  http->reset();
+  node.Stop();
+  (*rpc)->Shutdown(kRpcShutdownMs);
+  if (!asked) return Fail("cannot go on", node.Failure());
+  fmt::print("cairnd {} has stopped\n", node.config().name);
+  return kExitOk;
+}
+
+int Main(int argc, char** argv) {
+  absl::StatusOr<server::Invocation> invocation = server::ParseInvocation(
+      argc, argv, [](const char* name) -> const char* { return std::getenv(name); });
+  if (!invocation.ok()) {
+    fmt::print(stderr, "cairnd: {}\n", ToStd(invocation.status().message()));
+    return kExitConfig;
+  }
+  switch (invocation->action) {
+    case server::Invocation::Action::kPrint:
+      fmt::print("{}\n", invocation->text);
+      return kExitOk;
+    case server::Invocation::Action::kCheckConfig:
+      fmt::print("the configuration of {} is fine\n", invocation->config.name);
+      return kExitOk;
+    case server::Invocation::Action::kRun:
+      return Run(std::move(invocation->config));
+  }
+  CHECK_UNREACHABLE();
+}
+
+}  // namespace
+}  // namespace cairn
+
+int main(int argc, char** argv) { return cairn::Main(argc, argv); }

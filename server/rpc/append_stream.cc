@@ -1,0 +1,85 @@
+#include "server/rpc/append_stream.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "server/rpc/bounds.h"
+#include "server/rpc/convert.h"
+
+namespace cairn::rpc {
+
+void AppendStream::Submit(uint64_t token, v1::AppendStreamRequest& request) {
+  v1::AppendRequest& append = *request.mutable_append();
+  if (refused_) {
+    Answer(token,
+           Refused(Reject(v1::REASON_STREAM_BROKEN, log_,
+                          fmt::format("{}: an earlier request of this stream was refused", log_))));
+    return;
+  }
+  Refusal refusal = NameLog(append);
+  if (!refusal) refusal = PostAppend(token, append);
+  if (!refusal) return;
+  refused_ = true;
+  Answer(token, Refused(*std::move(refusal)));
+}
+
+Refusal AppendStream::NameLog(v1::AppendRequest& append) {
+  if (log_.empty()) {
+    if (Refusal refusal = CheckRequest(append, environment().bounds)) return refusal;
+    auto route = Route(*environment().node, append.log(), append.log_id());
+    if (auto* rejection = std::get_if<server::Rejection>(&route)) return std::move(*rejection);
+    group_ = std::get<GroupId>(route);
+    log_ = append.log();
+    log_id_ = append.log_id();
+    return std::nullopt;
+  }
+  const bool other_log = !append.log().empty() && append.log() != log_;
+  const bool other_id = append.log_id() != 0 && append.log_id() != group_.value();
+  if (other_log || other_id) {
+    return Reject(v1::REASON_INVALID, log_,
+                  fmt::format("{}: the stream is of log {}, a request names {} (id {})", log_,
+                              group_, append.log(), append.log_id()));
+  }
+  append.set_log(log_);
+  append.set_log_id(log_id_);
+  return CheckRecords(append, environment().bounds);
+}
+
+Refusal AppendStream::PostAppend(uint64_t token, v1::AppendRequest& append) {
+  server::Metrics& metrics = environment().node->metrics();
+  server::AppendOp op = ToOp(append);
+  op.stream_broken = &broken_in_group_;
+  metrics.append_requests_total.Increment();
+  metrics.append_records_total.Increment(op.count);
+  metrics.append_bytes_total.Increment(static_cast<double>(op.records.size()));
+  server::Event event = server::Request{.reply_to = {this, token},
+                                        .body = std::move(op),
+                                        .deadline = DeadlineOf(context(), *environment().node)};
+  if (environment().node->Post(group_, event)) return std::nullopt;
+  metrics.overloaded_total.Increment();
+  return Overloaded(log_, "the worker's mailbox");
+}
+
+v1::AppendStreamResponse AppendStream::ToResponse(server::Reply reply) {
+  if (auto* rejection = std::get_if<server::Rejection>(&reply)) {
+    return Refused(std::move(*rejection));
+  }
+  const auto* done = std::get_if<server::AppendDone>(&reply);
+  CHECK(done != nullptr);
+  v1::AppendStreamResponse response;
+  Fill(*done, *response.mutable_appended());
+  return response;
+}
+
+v1::AppendStreamResponse AppendStream::Refused(server::Rejection rejection) {
+  environment().node->metrics().append_refused_total.Increment();
+  NameLeader(rejection, *environment().node);
+  v1::AppendStreamResponse response;
+  response.set_code(CodeFor(rejection.info.reason()));
+  response.set_message(std::move(rejection.message));
+  *response.mutable_refused() = std::move(rejection.info);
+  return response;
+}
+
+}  // namespace cairn::rpc

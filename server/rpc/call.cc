@@ -1,0 +1,88 @@
+#include "server/rpc/call.h"
+
+#include <fmt/format.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "server/rpc/convert.h"
+
+namespace cairn::rpc {
+namespace {
+
+constexpr int kMaxReconnectBackoffMs = 1000;
+
+// Where a log lives that has no replica here: any replica knows its leader.
+server::Rejection Elsewhere(const server::Node& node, const server::CatalogLog& log) {
+  server::Rejection rejection = Reject(
+      v1::REASON_NOT_LEADER, log.name,
+      fmt::format("{}: node {} has no replica of log {}", log.name, node.Status().node_id, log.id));
+  rejection.info.set_log_id(log.id.value());
+  for (const NodeId replica : log.replicas) {
+    rejection.info.set_leader_address(node.AddressOf(replica));
+    if (!rejection.info.leader_address().empty()) break;
+  }
+  return rejection;
+}
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> PeerChannels::To(const std::string& address) {
+  absl::MutexLock lock(&mutex_);
+  std::shared_ptr<grpc::Channel>& channel = channels_[address];
+  if (channel == nullptr) {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(-1);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectBackoffMs);
+    channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  }
+  return channel;
+}
+
+int64_t TimeLeftUs(const grpc::ServerContextBase& context) {
+  using std::chrono::system_clock;
+  const system_clock::time_point deadline = context.deadline();
+  if (deadline == system_clock::time_point::max()) return kDefaultDeadlineUs;
+  const int64_t left_us =
+      std::chrono::duration_cast<std::chrono::microseconds>(deadline - system_clock::now()).count();
+  return std::clamp<int64_t>(left_us, 0, kMaxDeadlineUs);
+}
+
+MonoMicros DeadlineOf(const grpc::ServerContextBase& context, const server::Node& node) {
+  return node.clock().Mono() + TimeLeftUs(context);
+}
+
+bool WantsRedirect(const grpc::ServerContextBase& context) {
+  const auto found = context.client_metadata().find(kLeaderHeader);
+  return found != context.client_metadata().end() && found->second == kLeaderRedirect;
+}
+
+std::variant<GroupId, server::Rejection> Route(const server::Node& node, std::string_view log,
+                                               uint64_t log_id) {
+  std::variant<GroupId, server::Rejection> resolved = node.Resolve(log, log_id);
+  const GroupId* group = std::get_if<GroupId>(&resolved);
+  if (group == nullptr) return resolved;
+  const std::shared_ptr<const server::CatalogView> view = node.catalog();
+  const server::CatalogLog* row = view->catalog.Find(*group);
+  if (row == nullptr) return resolved;
+  if (row->replicas.size() >= view->catalog.members().size()) return resolved;  // Everywhere.
+  const NodeId self = node.Status().node_id;
+  const bool here =
+      std::find(row->replicas.begin(), row->replicas.end(), self) != row->replicas.end();
+  if (here) return resolved;
+  return Elsewhere(node, *row);
+}
+
+void NameLeader(server::Rejection& rejection, const server::Node& node) {
+  if (rejection.info.reason() != v1::REASON_NOT_LEADER || rejection.info.actual() == 0) return;
+  rejection.info.set_leader_address(node.AddressOf(NodeId(rejection.info.actual())));
+  rejection.info.clear_actual();
+}
+
+server::Rejection ShuttingDown(std::string_view log) {
+  return Reject(v1::REASON_SHUTTING_DOWN, log, fmt::format("{}: the node is stopping", log));
+}
+
+}  // namespace cairn::rpc

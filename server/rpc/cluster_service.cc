@@ -1,0 +1,152 @@
+#include "server/rpc/cluster_service.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "server/rpc/group_call.h"
+#include "server/rpc/stop_survey.h"
+
+namespace cairn::rpc {
+namespace {
+
+constexpr char kTransferMethod[] = "/cairn.v1.ClusterService/TransferLeadership";
+
+// One log's leadership.
+class TransferOneCall final : public GroupCall<server::Done, v1::TransferLeadershipRequest,
+                                               v1::TransferLeadershipResponse> {
+ public:
+  using GroupCall::GroupCall;
+
+  TransferOneCall* StartOne() {
+    if (Refusal refusal = CheckRequest(request(), environment().bounds)) {
+      Refuse(*refusal);
+      return this;
+    }
+    auto route = Route(*environment().node, request().log(), /*log_id=*/0);
+    if (auto* rejection = std::get_if<server::Rejection>(&route)) {
+      OnRejection(std::move(*rejection));
+    } else {
+      Post(std::get<GroupId>(route), ToOp(request()));
+    }
+    return this;
+  }
+};
+
+// All leaderships of this node. Counts those that were handed over; a group that could not is
+// no failure of the call. Freed in OnDone, after the last reply.
+class TransferAllCall final : public grpc::ServerUnaryReactor, private server::ReplySink {
+ public:
+  TransferAllCall(Environment* environment, grpc::CallbackServerContext* context,
+                  const v1::TransferLeadershipRequest* request,
+                  v1::TransferLeadershipResponse* response)
+      : environment_(environment), context_(context), request_(request), response_(response) {}
+
+  TransferAllCall* Start() {
+    std::vector<GroupId> led;
+    for (const server::GroupView& view : environment_->node->Groups()) {
+      if (view.role == consensus::Role::kLeader && view.voters.size() > 1)
+        led.push_back(view.group);
+    }
+    {
+      // One more than there are requests, so that no reply ends the call before all are posted.
+      absl::MutexLock lock(&mutex_);
+      open_ = led.size() + 1;
+    }
+    for (const GroupId group : led) PostOne(group);
+    Settle(false);
+    return this;
+  }
+
+ private:
+  void PostOne(GroupId group) {
+    server::Event event = server::Request{.reply_to = {this, group.value()},
+                                          .body = ToOp(*request_),
+                                          .deadline = DeadlineOf(*context_, *environment_->node)};
+    if (!environment_->node->Post(group, event)) Settle(false);
+  }
+
+  void OnReply(uint64_t /*token*/, server::Reply reply) override {
+    Settle(std::holds_alternative<server::Done>(reply));
+  }
+
+  void Settle(bool transferred) {
+    bool last = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (transferred) ++transferred_;
+      last = --open_ == 0;
+      if (last) response_->set_transferred(transferred_);
+    }
+    if (last) Finish(grpc::Status::OK);
+  }
+
+  void OnDone() override { delete this; }
+
+  Environment* const environment_;
+  grpc::CallbackServerContext* const context_;
+  const v1::TransferLeadershipRequest* const request_;
+  v1::TransferLeadershipResponse* const response_;
+  absl::Mutex mutex_;
+  size_t open_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint32_t transferred_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace
+
+grpc::ServerUnaryReactor* ClusterService::Status(grpc::CallbackServerContext* context,
+                                                 const v1::StatusRequest* request,
+                                                 v1::StatusResponse* response) {
+  const server::NodeStatus status = environment_->node->Status();
+  response->set_node_id(status.node_id.value());
+  response->set_node_name(status.name);
+  response->set_cluster_id(status.cluster_id);
+  response->set_version(CAIRN_VERSION);
+  response->set_state(status.state);
+  response->set_detail(status.detail);
+  response->set_uptime_ms(status.uptime_ms);
+  response->set_disk_free_bytes(status.disk_free_bytes);
+  if (request->with_groups()) {
+    for (const server::GroupView& view : environment_->node->Groups()) {
+      Fill(view, *response->add_groups());
+    }
+  }
+  return Answer(context, grpc::Status::OK);
+}
+
+grpc::ServerUnaryReactor* ClusterService::Members(grpc::CallbackServerContext* context,
+                                                  const v1::MembersRequest* /*request*/,
+                                                  v1::MembersResponse* response) {
+  const auto view = environment_->node->catalog();
+  response->set_cluster_id(view->catalog.cluster_id());
+  for (const auto& [id, member] : view->catalog.members()) Fill(member, *response->add_members());
+  return Answer(context, grpc::Status::OK);
+}
+
+grpc::ServerUnaryReactor* ClusterService::TransferLeadership(
+    grpc::CallbackServerContext* context, const v1::TransferLeadershipRequest* request,
+    v1::TransferLeadershipResponse* response) {
+  if (request->log().empty()) {
+    return (new TransferAllCall(environment_, context, request, response))->Start();
+  }
+  return (new TransferOneCall(environment_, context, kTransferMethod, request->log(), request,
+                              response))
+      ->StartOne();
+}
+
+grpc::ServerUnaryReactor* ClusterService::CanIStop(grpc::CallbackServerContext* context,
+                                                   const v1::CanIStopRequest* request,
+                                                   v1::CanIStopResponse* response) {
+  const auto view = environment_->node->catalog();
+  const NodeId stopping(request->node_id());
+  if (view->catalog.members().count(stopping) == 0) {
+    return Answer(context, ToStatus(Reject(v1::REASON_INVALID, "",
+                                           fmt::format("node {} is no member", stopping))));
+  }
+  return (new StopSurvey(environment_, stopping, response))->Start();
+}
+
+}  // namespace cairn::rpc

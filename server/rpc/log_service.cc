@@ -1,0 +1,226 @@
+#include "server/rpc/log_service.h"
+
+#include <grpcpp/impl/codegen/proto_utils.h>
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "server/rpc/append_stream.h"
+#include "server/rpc/catalog_call.h"
+#include "server/rpc/group_call.h"
+#include "server/rpc/record_stream.h"
+
+namespace cairn::rpc {
+namespace {
+
+using CreateCall = CatalogCall<v1::CreateLogRequest, v1::CreateLogResponse>;
+using UpdateCall = CatalogCall<v1::UpdateLogRequest, v1::UpdateLogResponse>;
+using DeleteCall = CatalogCall<v1::DeleteLogRequest, v1::DeleteLogResponse>;
+
+// Counts and times itself.
+class AppendCall final
+    : public GroupCall<server::AppendDone, v1::AppendRequest, v1::AppendResponse> {
+ public:
+  AppendCall(Environment* environment, grpc::CallbackServerContext* context,
+             const v1::AppendRequest* request, v1::AppendResponse* response)
+      : GroupCall(environment, context, "/cairn.v1.LogService/Append", request->log(), request,
+                  response),
+        arrived_(environment->node->clock().Mono()) {}
+
+ private:
+  void Ending(const grpc::Status& status) override {
+    server::Metrics& metrics = environment().node->metrics();
+    metrics.append_requests_total.Increment();
+    if (!status.ok()) {
+      metrics.append_refused_total.Increment();
+      return;
+    }
+    uint64_t bytes = 0;
+    for (const v1::Record& record : request().records()) bytes += record.payload().size();
+    metrics.append_records_total.Increment(request().records_size());
+    metrics.append_bytes_total.Increment(static_cast<double>(bytes));
+    metrics.append_seconds.Observe(
+        static_cast<double>(environment().node->clock().Mono() - arrived_) / kMicrosPerSecond);
+  }
+
+  const MonoMicros arrived_;
+};
+
+// Registers with the id of the log that the name stood for.
+class RegisterCall final
+    : public GroupCall<server::RegisterProducerDone, v1::RegisterProducerRequest,
+                       v1::RegisterProducerResponse> {
+ public:
+  using GroupCall::GroupCall;
+
+ private:
+  void Complete(const server::RegisterProducerDone& done) override {
+    Fill(done, response());
+    response().set_log_id(group().value());
+    End(grpc::Status::OK);
+  }
+};
+
+// Adds the names and addresses that the node knows to what the group knows.
+class DescribeCall final
+    : public GroupCall<server::Described, v1::DescribeLogRequest, v1::DescribeLogResponse> {
+ public:
+  using GroupCall::GroupCall;
+
+ private:
+  void Complete(const server::Described& described) override {
+    Fill(described, response());
+    const server::Node& node = *environment().node;
+    const auto view = node.catalog();
+    const NodeId leader(response().leader_node_id());
+    response().set_name(request().log());
+    response().set_log_id(group().value());
+    if (leader) response().set_leader_address(node.AddressOf(leader));
+    for (v1::ReplicaInfo& replica : *response().mutable_replicas()) {
+      const auto member = view->catalog.members().find(NodeId(replica.node_id()));
+      if (member != view->catalog.members().end()) replica.set_node_name(member->second.name);
+    }
+    End(grpc::Status::OK);
+  }
+};
+
+// One page of logs in name order, without sorting those that do not belong to it.
+void FillPage(const server::Catalog& catalog, const v1::ListLogsRequest& request,
+              v1::ListLogsResponse& response) {
+  std::vector<const server::CatalogLog*> logs;
+  for (const auto& [id, log] : catalog.logs()) {
+    if (log.name.compare(0, request.prefix().size(), request.prefix()) != 0) continue;
+    if (!request.page_token().empty() && log.name <= request.page_token()) continue;
+    logs.push_back(&log);
+  }
+  const size_t page_size = request.page_size() == 0 ? kMaxPageSize : request.page_size();
+  const size_t shown = std::min(page_size, logs.size());
+  std::partial_sort(logs.begin(), logs.begin() + static_cast<ptrdiff_t>(shown), logs.end(),
+                    [](const auto* a, const auto* b) { return a->name < b->name; });
+  for (size_t i = 0; i < shown; ++i) Fill(*logs[i], *response.add_logs());
+  if (shown < logs.size()) response.set_next_page_token(logs[shown - 1]->name);
+}
+
+template <class Request>
+Refusal Parse(const grpc::ByteBuffer& bytes, Request& request) {
+  grpc::ByteBuffer copy = bytes;  // Parsing spends the handle, not the bytes.
+  if (grpc::SerializationTraits<Request>::Deserialize(&copy, &request).ok()) return std::nullopt;
+  return Reject(v1::REASON_INVALID, "", "the request does not parse");
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* LogService::CreateLog(grpc::CallbackServerContext* context,
+                                                const v1::CreateLogRequest* request,
+                                                v1::CreateLogResponse* response) {
+  return (new CreateCall(environment_, context, "/cairn.v1.LogService/CreateLog", request->name(),
+                         request, response))
+      ->StartNew();
+}
+
+grpc::ServerUnaryReactor* LogService::UpdateLog(grpc::CallbackServerContext* context,
+                                                const v1::UpdateLogRequest* request,
+                                                v1::UpdateLogResponse* response) {
+  return (new UpdateCall(environment_, context, "/cairn.v1.LogService/UpdateLog", request->log(),
+                         request, response))
+      ->StartExisting();
+}
+
+grpc::ServerUnaryReactor* LogService::DeleteLog(grpc::CallbackServerContext* context,
+                                                const v1::DeleteLogRequest* request,
+                                                v1::DeleteLogResponse* response) {
+  return (new DeleteCall(environment_, context, "/cairn.v1.LogService/DeleteLog", request->log(),
+                         request, response))
+      ->StartExisting();
+}
+
+grpc::ServerUnaryReactor* LogService::DescribeLog(grpc::CallbackServerContext* context,
+                                                  const v1::DescribeLogRequest* request,
+                                                  v1::DescribeLogResponse* response) {
+  return (new DescribeCall(environment_, context, "/cairn.v1.LogService/DescribeLog",
+                           request->log(), request, response))
+      ->Start();
+}
+
+grpc::ServerUnaryReactor* LogService::ListLogs(grpc::CallbackServerContext* context,
+                                               const v1::ListLogsRequest* request,
+                                               v1::ListLogsResponse* response) {
+  if (Refusal refusal = CheckRequest(*request, environment_->bounds)) {
+    return Answer(context, ToStatus(*refusal));
+  }
+  FillPage(environment_->node->catalog()->catalog, *request, *response);
+  return Answer(context, grpc::Status::OK);
+}
+
+grpc::ServerUnaryReactor* LogService::Append(grpc::CallbackServerContext* context,
+                                             const v1::AppendRequest* request,
+                                             v1::AppendResponse* response) {
+  return (new AppendCall(environment_, context, request, response))->Start();
+}
+
+grpc::ServerBidiReactor<v1::AppendStreamRequest, v1::AppendStreamResponse>*
+LogService::AppendStream(grpc::CallbackServerContext* context) {
+  return (new rpc::AppendStream(environment_, context))->Start();
+}
+
+grpc::ServerUnaryReactor* LogService::RegisterProducer(grpc::CallbackServerContext* context,
+                                                       const v1::RegisterProducerRequest* request,
+                                                       v1::RegisterProducerResponse* response) {
+  return (new RegisterCall(environment_, context, "/cairn.v1.LogService/RegisterProducer",
+                           request->log(), request, response))
+      ->Start();
+}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* LogService::Read(grpc::CallbackServerContext* context,
+                                                             const grpc::ByteBuffer* bytes) {
+  v1::ReadRequest request;
+  Refusal refusal = Parse(*bytes, request);
+  if (!refusal) refusal = CheckRequest(request, environment_->bounds);
+  auto* stream = new RecordStream(environment_, context, RecordStream::Form::kRead, request.log());
+  if (refusal) return stream->Refuse(*refusal);
+  auto route = Route(*environment_->node, request.log(), request.log_id());
+  if (auto* rejection = std::get_if<server::Rejection>(&route)) return stream->Refuse(*rejection);
+  server::TailOpen open;
+  open.start = StartOf(request);
+  open.bounded = true;
+  open.end_seq = Seq(request.end_seq());
+  open.max_records = request.max_records();
+  return stream->Start(std::get<GroupId>(route), open, request.linearizable());
+}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* LogService::Tail(grpc::CallbackServerContext* context,
+                                                             const grpc::ByteBuffer* bytes) {
+  v1::TailRequest request;
+  Refusal refusal = Parse(*bytes, request);
+  if (!refusal) refusal = CheckRequest(request, environment_->bounds);
+  auto* stream = new RecordStream(environment_, context, RecordStream::Form::kTail, request.log());
+  if (refusal) return stream->Refuse(*refusal);
+  auto route = Route(*environment_->node, request.log(), request.log_id());
+  if (auto* rejection = std::get_if<server::Rejection>(&route)) return stream->Refuse(*rejection);
+  const uint64_t heartbeat_ms =
+      request.heartbeat_ms() == 0 ? kDefaultHeartbeatMs : request.heartbeat_ms();
+  server::TailOpen open;
+  open.start = StartOf(request);
+  open.heartbeat_us = heartbeat_ms * kMicrosPerMilli;
+  return stream->Start(std::get<GroupId>(route), open, /*sync_first=*/false);
+}
+
+grpc::ServerUnaryReactor* LogService::Trim(grpc::CallbackServerContext* context,
+                                           const v1::TrimRequest* request,
+                                           v1::TrimResponse* response) {
+  return StartCall<server::TrimDone>(environment_, context, "/cairn.v1.LogService/Trim", request,
+                                     response);
+}
+
+grpc::ServerUnaryReactor* LogService::RegisterSnapshot(grpc::CallbackServerContext* context,
+                                                       const v1::RegisterSnapshotRequest* request,
+                                                       v1::RegisterSnapshotResponse* response) {
+  return StartCall<server::Done>(environment_, context, "/cairn.v1.LogService/RegisterSnapshot",
+                                 request, response);
+}
+
+}  // namespace cairn::rpc

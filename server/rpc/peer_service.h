@@ -1,0 +1,29 @@
+// PeerService: the receiving side of the node-to-node streams (proto/cairn/v1/peer.proto). It
+// moves messages to the node and judges nothing.
+//
+// Threads: gRPC's; handlers never block. Lifetime: `environment` outlives the service.
+#pragma once
+
+#include "cairn/v1/peer.grpc.pb.h"
+#include "server/rpc/call.h"
+
+namespace cairn::rpc {
+
+class PeerService final : public v1::PeerService::CallbackService {
+ public:
+  explicit PeerService(Environment* environment) : environment_(environment) {}
+
+  grpc::ServerBidiReactor<v1::ExchangeRequest, v1::ExchangeResponse>* Exchange(
+      grpc::CallbackServerContext* context) override;
+  grpc::ServerUnaryReactor* Introduce(grpc::CallbackServerContext* context,
+                                      const v1::IntroduceRequest* request,
+                                      v1::IntroduceResponse* response) override;
+  grpc::ServerUnaryReactor* Form(grpc::CallbackServerContext* context,
+                                 const v1::FormRequest* request,
+                                 v1::FormResponse* response) override;
+
+ private:
+  Environment* const environment_;
+};
+
+}  // namespace cairn::rpc

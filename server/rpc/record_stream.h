@@ -1,0 +1,98 @@
+// RecordStream: the reactor of Read and Tail.
+//
+//   (linearizable: SyncOp ->) TailOpen -> OnChunk ... -> StartWrite -> OnWriteDone -> TailCredit
+//
+// Flow control: the group never has more than kCreditBytes outstanding; credit goes back when
+// gRPC has taken a message. Chunks that arrive while a write is under way leave together in the
+// next one.
+//
+// Threads: chunks come on a worker's thread, writes complete on gRPC's. One leaf lock orders
+//   them. StartWrite is called with it held, so that none can come after Finish; gRPC never
+//   runs a reaction inside it. So are the posts to the group, whose mailbox is a leaf too, so
+//   that they keep their order.
+// Lifetime: once a tail is open, Finish comes only after the group's OnEnd, so the reactor
+//   outlives its tail; a cancelled call closes the tail and waits. Frees itself in OnDone.
+#pragma once
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "server/rpc/call.h"
+
+namespace cairn::rpc {
+
+class RecordStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
+                           private server::ReplySink,
+                           private server::TailSink,
+                           private Closable {
+ public:
+  enum class Form : uint8_t { kRead, kTail };
+
+  RecordStream(Environment* environment, grpc::CallbackServerContext* context, Form form,
+               std::string log);
+
+  // Ends the call at once. Instead of Start.
+  RecordStream* Refuse(const server::Rejection& rejection);
+  // Opens `open` (its sink, token and credit are filled in here) on `group`. `sync_first`: only
+  // after this replica has caught up with everything committed by now.
+  RecordStream* Start(GroupId group, server::TailOpen open, bool sync_first);
+
+ private:
+  void OnReply(uint64_t token, server::Reply reply) override;
+  void OnChunk(uint64_t token, server::TailChunk chunk) override;
+  void OnEnd(uint64_t token, server::TailEnd end) override;
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+  void Close() override;
+
+  void PostSync();
+  void PostOpen();
+  // Ends a call whose tail is not open.
+  void End(grpc::Status status);
+  // Nothing more is written; the tail, if open, is closed, and the call ends with `status` once
+  // the group has let go of it.
+  void Stop(const grpc::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void StopAndFinish(const grpc::Status& status);
+  // Requires: no write is under way.
+  void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The status to finish with, once, when nothing is left to do. Whoever gets it calls Finish
+  // after the lock is released: the stream may be freed right after.
+  std::optional<grpc::Status> TakeEnd() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  Environment* const environment_;
+  grpc::CallbackServerContext* const context_;
+  const Form form_;
+  const std::string log_;
+  const uint64_t token_;  // Never reused in this process: a late TailClose hits nobody else.
+  // Set by Start, before anything is posted.
+  GroupId group_;
+  server::TailOpen open_;
+  // Of the write under way.
+  grpc::ByteBuffer message_;
+
+  absl::Mutex mutex_;
+  enum class State : uint8_t {
+    kIdle,     // Nothing posted yet, or a sync is under way.
+    kOpen,     // The tail is open (or its TailOpen is on the way).
+    kClosing,  // TailClose was posted.
+    kEnded,    // OnEnd came, or no tail was ever opened.
+  };
+  State state_ ABSL_GUARDED_BY(mutex_) = State::kIdle;
+  std::vector<server::TailChunk> pending_ ABSL_GUARDED_BY(mutex_);
+  uint64_t writing_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // Credit to give back; 0: no write.
+  bool first_message_ ABSL_GUARDED_BY(mutex_) = true;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;  // No more writes: cancelled or closing.
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  grpc::Status status_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace cairn::rpc

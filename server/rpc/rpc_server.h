@@ -1,0 +1,56 @@
+// RpcServer: all gRPC services of a node on one address: the log, lease, cluster and peer
+// services, grpc.health.v1.Health and server reflection.
+//
+// Stop order: SetServing(false) -> Node::Drain -> EndStreams -> Node::Stop -> Shutdown. The
+//   node must be stopped before Shutdown, since that waits for calls which only the node's
+//   workers can answer.
+// Threads: gRPC's own serve; the calls below are for the process's main thread.
+// Lifetime: `node` outlives this.
+#pragma once
+
+#include <grpcpp/server.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/rpc/call.h"
+#include "server/rpc/cluster_service.h"
+#include "server/rpc/lease_service.h"
+#include "server/rpc/log_service.h"
+#include "server/rpc/peer_service.h"
+
+namespace cairn::rpc {
+
+class RpcServer {
+ public:
+  // Listens on the node's `listen` address and serves. Health says NOT_SERVING at first.
+  // Errors: kUnavailable when the address cannot be bound.
+  static absl::StatusOr<std::unique_ptr<RpcServer>> Start(server::Node* node);
+  ~RpcServer();
+  RpcServer(const RpcServer&) = delete;
+  RpcServer& operator=(const RpcServer&) = delete;
+
+  // What health checks are told, of every service.
+  void SetServing(bool serving);
+  // Ends the long-lived calls with SHUTTING_DOWN; new ones get the same answer.
+  void EndStreams();
+  // Refuses new calls, waits up to `timeout_ms` for those under way and then cancels them.
+  void Shutdown(int64_t timeout_ms);
+
+  [[nodiscard]] int port() const { return port_; }
+
+ private:
+  explicit RpcServer(server::Node* node);
+
+  Environment environment_;
+  LogService log_service_{&environment_};
+  LeaseService lease_service_{&environment_};
+  ClusterService cluster_service_{&environment_};
+  PeerService peer_service_{&environment_};
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;  // Last: its calls use all of the above.
+};
+
+}  // namespace cairn::rpc
