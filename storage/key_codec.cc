@@ -62,8 +62,8 @@ std::string GroupBegin(GroupId group) {
 }
 
 std::string GroupEnd(GroupId group) {
-  const GroupId next = group + 1;
-  return next ? GroupBegin(next) : std::string();
+  CHECK(group + 1 > group);
+  return GroupBegin(group + 1);
 }
 
 std::optional<GroupId> GroupOfKey(std::string_view key) {

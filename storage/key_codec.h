@@ -39,7 +39,8 @@ std::string TrashKey(GroupId group);
 std::string MetaKey(KeyTag tag);
 
 // The half-open range [begin, end) of all keys of a group; the same for the three column
-// families that have groups. `end` is empty (no bound) for the highest id there can be.
+// families that have groups. Requires of the end: not the highest id there can be (an id is
+// a seq, and never comes near).
 std::string GroupBegin(GroupId group);
 std::string GroupEnd(GroupId group);
 

@@ -43,7 +43,7 @@ bool MemLogStore::FlipIn(Groups& groups, GroupId group_id, Index index, uint64_t
 // ---- One group --------------------------------------------------------------------
 
 void MemLogStore::Group::Install(const SegmentRow& row) {
-  table.Install(row.before_index, row.before_term);
+  table.Install(row);
   entries.clear();
   seqs.clear();
   segments.clear();
@@ -89,7 +89,7 @@ void MemLogStore::ApplyToGroup(const GroupWrite& write, Groups& groups) {
   for (const StoredEntry& entry : write.entries) group.Append(entry);
   for (const SegmentRow& row : write.segments) {
     group.table.AddSegment(
-        {row.before_index, row.before_term, group.BytesThrough(row.before_index)});
+        {row.before_index, row.before_term, row.first_seq, group.BytesThrough(row.before_index)});
     group.segments[row.before_index] = row;
   }
   if (write.trim_to) group.TrimTo(*write.trim_to);

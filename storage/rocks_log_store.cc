@@ -1,1 +1,201 @@
-// (Written next.)
+#include "storage/rocks_log_store.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "storage/key_codec.h"
+#include "storage/rocks_batch.h"
+#include "storage/rocks_impl.h"
+#include "storage/rocks_rows.h"
+#include "storage/rocks_status.h"
+
+namespace cairn::storage {
+
+// ---- Life -----------------------------------------------------------------------------
+
+absl::StatusOr<std::unique_ptr<RocksLogStore>> RocksLogStore::Open(RocksOptions options) {
+  auto impl = std::make_unique<Impl>(std::move(options));
+  RETURN_IF_ERROR(impl->Open());
+  return std::unique_ptr<RocksLogStore>(new RocksLogStore(std::move(impl)));
+}
+
+RocksLogStore::RocksLogStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+RocksLogStore::~RocksLogStore() = default;
+
+RocksLogStore::Impl::~Impl() {
+  {
+    absl::MutexLock lock(&upkeep_mutex);
+    stopping = true;
+  }
+  if (upkeep_thread.joinable()) upkeep_thread.join();
+  mark.reset();
+  if (db) {
+    for (rocksdb::ColumnFamilyHandle* handle : columns.handles) {
+      if (handle != nullptr) db->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+    }
+    db->Close().PermitUncheckedError();
+    db.reset();
+  }
+  if (wal_fs) wal_fs->Stop();
+}
+
+// ---- Upkeep ---------------------------------------------------------------------------
+
+void RocksLogStore::Impl::StartUpkeep() {
+  if (options.upkeep_period_us > 0) upkeep_thread = std::thread([this] { RunUpkeep(); });
+}
+
+void RocksLogStore::Impl::RunUpkeep() {
+  while (true) {
+    {
+      absl::MutexLock lock(&upkeep_mutex);
+      if (upkeep_mutex.AwaitWithTimeout(absl::Condition(&stopping),
+                                        absl::Microseconds(options.upkeep_period_us))) {
+        return;
+      }
+    }
+    const absl::Status status = Upkeep();
+    if (status.ok()) continue;
+    // The disk does not do what it is told: the next turn stops the process.
+    absl::MutexLock lock(&write_mutex);
+    failure = Annotate(status, "upkeep");
+    return;
+  }
+}
+
+absl::Status RocksLogStore::Impl::Upkeep() {
+  RETURN_IF_ERROR(mark->Sync());
+  RETURN_IF_ERROR(space->Upkeep());
+  return reclaimer->Run();
+}
+
+absl::Status RocksLogStore::Upkeep() {
+  RETURN_IF_ERROR(impl_->mark->Sync());
+  RETURN_IF_ERROR(impl_->space->Upkeep());
+  return impl_->reclaimer->RunNow();
+}
+
+// ---- Writing --------------------------------------------------------------------------
+
+void RocksLogStore::Impl::BeginTurn() {
+  batch.Clear();
+  ++turn;
+}
+
+absl::Status RocksLogStore::Impl::Commit() {
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  failure =
+      FromRocks(batch.Put(columns[Family::kMeta], MetaKey(KeyTag::kTurn), EncodeNumber(turn)));
+  if (failure.ok()) failure = FromRocks(db->Write(synced, &batch));
+  // Before anybody is told.
+  if (failure.ok()) failure = mark->Write(turn);
+  if (failure.ok()) turns.fetch_add(1, std::memory_order_relaxed);
+  return failure;
+}
+
+void RocksLogStore::Impl::Publish(const std::set<GroupId>& changed) {
+  for (const GroupId group : changed) {
+    const auto it = tables.live.find(group);
+    if (it == tables.live.end()) {
+      extents.Remove(group);
+    } else {
+      const SegmentTable& table = it->second;
+      extents.Set(group, {table.before_index(), table.last_index(), table.bytes()});
+    }
+  }
+}
+
+absl::Status RocksLogStore::Impl::Write(const StoreBatch& writes) {
+  absl::MutexLock lock(&write_mutex);
+  RETURN_IF_ERROR(failure);
+  const WallMicros now = options.clock->Wall();
+  BeginTurn();
+  BatchBuilder builder(columns, &tables, &batch, now);
+  for (auto it = tables.trash.begin(); it != tables.trash.end();) {
+    const auto [group, removed_at] = *it++;
+    if (now - removed_at >= options.trash_keep_us) RETURN_IF_ERROR(builder.Purge(group));
+  }
+  for (const GroupWrite& write : writes.groups) RETURN_IF_ERROR(builder.Add(write));
+  const absl::MutexLockMaybe reuse(builder.reuses_indexes() ? &reclaimer->reuse_mutex() : nullptr);
+  RETURN_IF_ERROR(Commit());
+  Publish(builder.changed());
+  reclaimer->Note(builder.shrunk());
+  payload_bytes.fetch_add(builder.payload_bytes(), std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+absl::Status RocksLogStore::Write(const StoreBatch& batch) { return impl_->Write(batch); }
+
+absl::Status RocksLogStore::Impl::SetFormed(const std::string& formed) {
+  absl::MutexLock lock(&write_mutex);
+  RETURN_IF_ERROR(failure);
+  BeginTurn();
+  RETURN_IF_ERROR(FromRocks(batch.Put(columns[Family::kMeta], MetaKey(KeyTag::kFormed), formed)));
+  RETURN_IF_ERROR(Commit());
+  absl::MutexLock facts(&facts_mutex);
+  identity.formed = formed;
+  return absl::OkStatus();
+}
+
+absl::Status RocksLogStore::SetFormed(const std::string& formed) {
+  return impl_->SetFormed(formed);
+}
+
+// ---- Facts ----------------------------------------------------------------------------
+
+NodeIdentity RocksLogStore::Identity() const {
+  absl::MutexLock lock(&impl_->facts_mutex);
+  return impl_->identity;
+}
+
+RecoveryVerdict RocksLogStore::Verdict() const {
+  absl::MutexLock lock(&impl_->facts_mutex);
+  return impl_->decision.verdict;
+}
+
+std::string RocksLogStore::VerdictDetail() const {
+  absl::MutexLock lock(&impl_->facts_mutex);
+  return impl_->decision.detail;
+}
+
+absl::Status RocksLogStore::ResolveVerdict() {
+  RETURN_IF_ERROR(impl_->dir->ClearVerdict());
+  absl::MutexLock lock(&impl_->facts_mutex);
+  impl_->decision = {RecoveryVerdict::kSound, "resolved"};
+  return absl::OkStatus();
+}
+
+bool RocksLogStore::HasSpace() const { return impl_->space->HasSpace(); }
+
+StoreStats RocksLogStore::Stats() const {
+  StoreStats stats;
+  stats.turns = impl_->turns.load(std::memory_order_relaxed);
+  stats.syncs = stats.turns;  // One each, whatever the turn holds.
+  stats.bytes_written = impl_->payload_bytes.load(std::memory_order_relaxed);
+  stats.disk_bytes = impl_->DiskBytes();
+  stats.wal_bytes = impl_->wal_fs->appended_bytes();
+  stats.table_bytes = impl_->table_bytes->bytes();
+  return stats;
+}
+
+uint64_t RocksLogStore::Impl::DiskBytes() const {
+  uint64_t sum = 0;
+  std::error_code error;
+  // Files come and go meanwhile: one that is gone counts nothing.
+  for (std::filesystem::recursive_directory_iterator it(dir->path(), error), end;
+       !error && it != end; it.increment(error)) {
+    std::error_code gone;
+    const uint64_t bytes = it->is_regular_file(gone) ? it->file_size(gone) : 0;
+    if (!gone) sum += bytes;
+  }
+  return sum;
+}
+
+}  // namespace cairn::storage

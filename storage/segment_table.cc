@@ -23,10 +23,10 @@ std::vector<uint64_t> SegmentTable::SegmentBytes() const {
   return sizes;
 }
 
-void SegmentTable::Install(Index before_index, Term before_term) {
-  segments_.assign(1, Segment{before_index, before_term, 0});
+void SegmentTable::Install(const SegmentRow& row) {
+  segments_.assign(1, Segment{row.before_index, row.before_term, row.first_seq, 0});
   terms_.clear();
-  last_ = before_index;
+  last_ = row.before_index;
   bytes_ = 0;
 }
 

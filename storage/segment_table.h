@@ -24,6 +24,7 @@ class SegmentTable {
   struct Segment {
     Index before_index;
     Term before_term;
+    Seq first_seq;              // First seq that a record in it has or will have.
     uint64_t bytes_before = 0;  // Running sum through before_index.
     bool operator==(const Segment&) const = default;
   };
@@ -50,8 +51,8 @@ class SegmentTable {
   // Payload bytes of each segment, in order.
   [[nodiscard]] std::vector<uint64_t> SegmentBytes() const;
 
-  // Forgets everything; the log now begins after this position, with one segment.
-  void Install(Index before_index, Term before_term);
+  // Forgets everything; the log now begins with this segment.
+  void Install(const SegmentRow& row);
   // Drops the entries after `last`, and segments that would begin behind it. `bytes` is the
   // running sum at `last`. Requires: before_index() <= last <= last_index().
   void CutAfter(Index last, uint64_t bytes);

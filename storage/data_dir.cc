@@ -1,0 +1,200 @@
+#include "storage/data_dir.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "storage/recovery.h"
+
+namespace cairn::storage {
+namespace {
+
+constexpr const char* kFormatLine = "cairn data directory, format ";
+
+absl::Status SystemError(const std::string& path, const char* call) {
+  const int error = errno;
+  const std::string message = fmt::format("{}: {}: {}", path, call, std::strerror(error));
+  if (error == ENOSPC) return absl::ResourceExhaustedError(ToAbsl(message));
+  if (error == EACCES || error == EPERM) return absl::PermissionDeniedError(ToAbsl(message));
+  return absl::UnavailableError(ToAbsl(message));
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  [[nodiscard]] int get() const { return fd_; }
+  [[nodiscard]] bool ok() const { return fd_ >= 0; }
+  int release() { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_;
+};
+
+absl::Status SyncDirectory(const std::string& path) {
+  const Descriptor dir(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!dir.ok() || fsync(dir.get()) != 0) return SystemError(path, "fsync");
+  return absl::OkStatus();
+}
+
+// Whole or not at all, and durable.
+absl::Status WriteSmallFile(const std::string& dir, const std::string& path,
+                            const std::string& text) {
+  const std::string draft = path + ".tmp";
+  {
+    const Descriptor out(
+        open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, S_IRUSR | S_IWUSR));
+    if (!out.ok()) return SystemError(draft, "open");
+    if (write(out.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+      return SystemError(draft, "write");
+    }
+    if (fsync(out.get()) != 0) return SystemError(draft, "fsync");
+  }
+  if (rename(draft.c_str(), path.c_str()) != 0) return SystemError(path, "rename");
+  return SyncDirectory(dir);
+}
+
+std::string ReadSmallFile(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+bool Exists(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error);
+}
+
+absl::StatusOr<int> TakeLock(const std::string& dir) {
+  const std::string path = dir + "/LOCK";
+  Descriptor lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR));
+  if (!lock.ok()) return SystemError(path, "open");
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return SystemError(path, "flock");
+    std::string holder = ReadSmallFile(path);
+    holder.erase(std::remove(holder.begin(), holder.end(), '\n'), holder.end());
+    return absl::FailedPreconditionError(ToAbsl(fmt::format(
+        "data directory {} is in use by process {}: stop that process, or give this node a "
+        "directory of its own",
+        dir, holder)));
+  }
+  const std::string pid = fmt::format("{}\n", getpid());
+  if (ftruncate(lock.get(), 0) != 0 ||
+      pwrite(lock.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+    return SystemError(path, "write");
+  }
+  return lock.release();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(const std::string& path, bool create) {
+  if (!Exists(path)) {
+    if (!create) {
+      return absl::NotFoundError(ToAbsl(fmt::format("data directory {} does not exist", path)));
+    }
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    if (error) {
+      return absl::FailedPreconditionError(
+          ToAbsl(fmt::format("data directory {} cannot be made: {}", path, error.message())));
+    }
+  }
+  if (chmod(path.c_str(), S_IRWXU) != 0) return SystemError(path, "chmod");
+  ASSIGN_OR_RETURN(const int lock_fd, TakeLock(path));
+  std::unique_ptr<DataDir> dir(new DataDir(path, lock_fd));
+  RETURN_IF_ERROR(dir->ReadFormat(create));
+  return dir;
+}
+
+DataDir::~DataDir() { close(lock_fd_); }
+
+absl::Status DataDir::ReadFormat(bool create) {
+  const std::string file = File("FORMAT");
+  if (!Exists(file)) {
+    if (!create) {
+      return absl::NotFoundError(ToAbsl(fmt::format("data directory {} holds no store", path_)));
+    }
+    is_new_ = true;
+    return CheckNothingForeign();
+  }
+  const std::string text = ReadSmallFile(file);
+  int version = 0;
+  if (!text.starts_with(kFormatLine) ||
+      std::sscanf(text.c_str() + std::strlen(kFormatLine), "%d", &version) != 1 || version < 1) {
+    return absl::DataLossError(ToAbsl(fmt::format(
+        "{} is damaged: it should read \"{}{}\". If the rest of the directory is intact, write "
+        "that line back; otherwise let this node join again with an empty directory",
+        file, kFormatLine, kDirectoryFormat)));
+  }
+  if (version > kDirectoryFormat) {
+    return absl::FailedPreconditionError(ToAbsl(fmt::format(
+        "data directory {} has format {}, and this program knows formats up to {}: start the "
+        "newer program that wrote it, or choose another directory",
+        path_, version, kDirectoryFormat)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DataDir::CheckNothingForeign() const {
+  // What an interrupted creation may have left, and what file systems put everywhere.
+  constexpr std::array<std::string_view, 8> kOurs = {"LOCK",    "MARK", "FORMAT.tmp", "VERDICT",
+                                                     "BALLAST", "db",   "wal-pool",   "lost+found"};
+  std::error_code error;
+  for (const auto& item : std::filesystem::directory_iterator(path_, error)) {
+    const std::string name = item.path().filename().string();
+    if (std::find(kOurs.begin(), kOurs.end(), name) != kOurs.end()) continue;
+    return absl::FailedPreconditionError(ToAbsl(fmt::format(
+        "data directory {} is not empty and holds no store (there is \"{}\"): choose an empty "
+        "directory",
+        path_, name)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DataDir::FinishCreation() {
+  RETURN_IF_ERROR(
+      WriteSmallFile(path_, File("FORMAT"), fmt::format("{}{}\n", kFormatLine, kDirectoryFormat)));
+  is_new_ = false;
+  return absl::OkStatus();
+}
+
+RecoveryVerdict DataDir::StoredVerdict() const {
+  if (!Exists(File("VERDICT"))) return RecoveryVerdict::kSound;
+  const std::string text = ReadSmallFile(File("VERDICT"));
+  const bool ambiguous = text.starts_with(ToString(RecoveryVerdict::kAmbiguous));
+  return ambiguous ? RecoveryVerdict::kAmbiguous : RecoveryVerdict::kLost;
+}
+
+absl::Status DataDir::StoreVerdict(RecoveryVerdict verdict, const std::string& detail) {
+  return WriteSmallFile(path_, File("VERDICT"), fmt::format("{}\n{}\n", ToString(verdict), detail));
+}
+
+absl::Status DataDir::ClearVerdict() {
+  const std::string file = File("VERDICT");
+  if (unlink(file.c_str()) != 0 && errno != ENOENT) return SystemError(file, "unlink");
+  return SyncDirectory(path_);
+}
+
+}  // namespace cairn::storage

@@ -1,0 +1,104 @@
+// RocksLogStore's inside, shared by its sources: rocks_open.cc (how a directory comes back),
+// rocks_log_store.cc (writing, upkeep) and rocks_read.cc (reading).
+#pragma once
+
+#include <rocksdb/db.h>
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "storage/data_dir.h"
+#include "storage/prezeroed_wal.h"
+#include "storage/recovery.h"
+#include "storage/rocks_log_store.h"
+#include "storage/rocks_options.h"
+#include "storage/rocks_reclaim.h"
+#include "storage/rocks_tables.h"
+#include "storage/side_mark.h"
+#include "storage/space_guard.h"
+
+namespace cairn::storage {
+
+struct RocksLogStore::Impl {
+  explicit Impl(RocksOptions options_in) : options(std::move(options_in)) {}
+  ~Impl();
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  // ---- Opening (rocks_open.cc), in this order ----------------------------------------
+  absl::Status Open();
+  absl::Status OpenFiles();
+  // Scans the log, writes what is feared to VERDICT, cuts. Leaves the finding in `evidence`.
+  absl::Status PrepareLog(RecoveryEvidence& evidence);
+  absl::Status OpenDatabase();
+  absl::Status LoadMeta();
+  absl::Status CreateMeta();
+  absl::Status Judge(RecoveryEvidence evidence);
+  absl::Status OpenMark(const RecoveryEvidence& evidence);
+  absl::Status LoadExtents();
+  void StartUpkeep();
+  // "data directory D: …", with what to do about it.
+  [[nodiscard]] absl::Status CannotOpen(const rocksdb::Status& status) const;
+
+  // ---- Writing (rocks_log_store.cc) ---------------------------------------------------
+  absl::Status Write(const StoreBatch& batch);
+  // Writes and syncs `batch`, as the next turn, and marks it.
+  absl::Status Commit() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex);
+  void BeginTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex);
+  void Publish(const std::set<GroupId>& changed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex);
+  absl::Status SetFormed(const std::string& formed);
+  absl::Status Upkeep();
+  void RunUpkeep();
+
+  // ---- Reading (rocks_read.cc) --------------------------------------------------------
+  absl::StatusOr<Extent> FindExtent(GroupId group) const;
+  absl::StatusOr<EntryRange> ReadEntries(GroupId group, Index first, Index last,
+                                         uint64_t max_bytes) const;
+  absl::StatusOr<Index> SeekSeq(GroupId group, Seq seq) const;
+  absl::StatusOr<std::optional<Seq>> SeekTime(GroupId group, int64_t timestamp_us) const;
+  absl::StatusOr<std::vector<StoredGroup>> LoadGroups() const;
+  absl::StatusOr<std::vector<uint64_t>> SegmentBytes(GroupId group) const;
+  [[nodiscard]] uint64_t DiskBytes() const;
+
+  // Declared in the order in which they are opened; closed in the reverse one.
+  const RocksOptions options;
+  std::unique_ptr<DataDir> dir;
+  std::shared_ptr<rocksdb::FileSystem> base_fs;
+  std::shared_ptr<PrezeroedWalFs> wal_fs;
+  std::unique_ptr<rocksdb::Env> env;
+  std::shared_ptr<TableBytesListener> table_bytes;
+  std::unique_ptr<rocksdb::DB> db;
+  Columns columns;
+  std::string boot_id;
+  std::unique_ptr<SideMark> mark;
+  std::unique_ptr<SpaceGuard> space;
+  Extents extents;
+  std::unique_ptr<Reclaimer> reclaimer;
+
+  // Held over a whole write: there is one writer, but for SetFormed.
+  absl::Mutex write_mutex;
+  GroupTables tables ABSL_GUARDED_BY(write_mutex);
+  rocksdb::WriteBatch batch ABSL_GUARDED_BY(write_mutex);
+  uint64_t turn ABSL_GUARDED_BY(write_mutex) = 0;
+  // Why no further write may be tried.
+  absl::Status failure ABSL_GUARDED_BY(write_mutex);
+
+  mutable absl::Mutex facts_mutex;
+  NodeIdentity identity ABSL_GUARDED_BY(facts_mutex);
+  RecoveryDecision decision ABSL_GUARDED_BY(facts_mutex);
+
+  std::atomic<uint64_t> turns{0};
+  std::atomic<uint64_t> payload_bytes{0};
+
+  absl::Mutex upkeep_mutex;
+  bool stopping ABSL_GUARDED_BY(upkeep_mutex) = false;
+  std::thread upkeep_thread;
+};
+
+}  // namespace cairn::storage

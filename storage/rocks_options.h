@@ -1,0 +1,42 @@
+// How Cairn tunes RocksDB, and why: the only place where its options are set.
+#pragma once
+
+#include <rocksdb/db.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/options.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace cairn::storage {
+
+// Families of key_codec.h. RocksDB insists on one called "default": it is `meta`.
+enum class Family : uint8_t { kMeta, kEntries, kSeqs, kState };
+inline constexpr size_t kFamilies = 4;
+const char* FamilyName(Family family);
+
+// Counts what flushes and compactions write. Threads: RocksDB's.
+class TableBytesListener : public rocksdb::EventListener {
+ public:
+  void OnFlushCompleted(rocksdb::DB* db, const rocksdb::FlushJobInfo& info) override;
+  void OnCompactionCompleted(rocksdb::DB* db, const rocksdb::CompactionJobInfo& info) override;
+  [[nodiscard]] uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> bytes_{0};
+};
+
+// What memtables and WAL files can take together, for the watermark.
+uint64_t MemtablesAndWalBytes(uint64_t memtable_bytes);
+// Length of a pool file: what one memtable of entries writes to the log, and some.
+uint64_t WalFileBytes(uint64_t memtable_bytes);
+
+rocksdb::DBOptions MakeDbOptions(rocksdb::Env* env, uint64_t memtable_bytes, bool create,
+                                 std::shared_ptr<rocksdb::EventListener> listener);
+// In the order of the enum.
+std::vector<rocksdb::ColumnFamilyDescriptor> MakeFamilies(uint64_t memtable_bytes);
+
+}  // namespace cairn::storage

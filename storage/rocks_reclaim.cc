@@ -1,0 +1,103 @@
+#include "storage/rocks_reclaim.h"
+
+#include <rocksdb/convenience.h>
+#include <rocksdb/metadata.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/status_macros.h"
+#include "storage/key_codec.h"
+#include "storage/rocks_status.h"
+
+namespace cairn::storage {
+namespace {
+
+constexpr int64_t kRoundPeriodUs = 15 * kMicrosPerSecond;
+constexpr uint64_t kRewriteAtBytes = 1 << 20;
+
+}  // namespace
+
+void Reclaimer::Note(const std::set<GroupId>& groups) {
+  if (groups.empty()) return;
+  absl::MutexLock lock(&mutex_);
+  noted_.insert(groups.begin(), groups.end());
+}
+
+absl::Status Reclaimer::Run() {
+  if (clock_->Mono() < next_round_us_) return absl::OkStatus();
+  return RunNow();
+}
+
+absl::Status Reclaimer::RunNow() {
+  std::set<GroupId> groups;
+  {
+    absl::MutexLock lock(&mutex_);
+    groups.swap(noted_);
+  }
+  if (groups.empty()) return absl::OkStatus();
+  next_round_us_ = clock_->Mono() + kRoundPeriodUs;
+  std::set<GroupId> later;
+  for (const GroupId group : groups) {
+    RETURN_IF_ERROR(DropFiles(group));
+    ASSIGN_OR_RETURN(const bool done, Reclaim(group));
+    if (!done) later.insert(group);
+  }
+  Note(later);
+  return absl::OkStatus();
+}
+
+Reclaimer::Range Reclaimer::DeadRange(GroupId group, bool& living) const {
+  const std::optional<Extent> extent = extents_->Find(group);
+  living = extent.has_value();
+  if (!living) return {GroupBegin(group), GroupEnd(group)};
+  return {GroupBegin(group), EntryKey(group, extent->before + 1)};
+}
+
+absl::Status Reclaimer::DropFiles(GroupId group) {
+  absl::MutexLock lock(&reuse_mutex_);
+  bool living = false;
+  const Range range = DeadRange(group, living);
+  // A group in the trash, or purged, may come back with any index.
+  if (!living) return absl::OkStatus();
+  const rocksdb::Slice begin(range.begin);
+  const rocksdb::Slice end(range.end);
+  const rocksdb::RangePtr dead(&begin, &end);
+  return FromRocks(rocksdb::DeleteFilesInRanges(columns_->db, (*columns_)[Family::kEntries], &dead,
+                                                1, /*include_end=*/false));
+}
+
+bool Reclaimer::WorthRewriting(const Range& range, uint64_t dead_bytes) const {
+  if (dead_bytes >= kRewriteAtBytes) return true;
+  std::vector<rocksdb::LiveFileMetaData> files;
+  columns_->db->GetLiveFilesMetaData(&files);
+  uint64_t file_bytes = 0;
+  for (const rocksdb::LiveFileMetaData& file : files) {
+    if (file.column_family_name != FamilyName(Family::kEntries)) continue;
+    if (file.smallestkey < range.end && file.largestkey >= range.begin) file_bytes += file.size;
+  }
+  return dead_bytes > 0 && 2 * dead_bytes > file_bytes;
+}
+
+absl::StatusOr<bool> Reclaimer::Reclaim(GroupId group) {
+  bool living = false;
+  const Range range = DeadRange(group, living);
+  const rocksdb::Range dead(range.begin, range.end);
+  rocksdb::SizeApproximationOptions what;
+  what.include_memtables = true;
+  what.include_files = true;
+  uint64_t dead_bytes = 0;
+  RETURN_IF_ERROR(FromRocks(columns_->db->GetApproximateSizes(what, (*columns_)[Family::kEntries],
+                                                              &dead, 1, &dead_bytes)));
+  if (!WorthRewriting(range, dead_bytes)) return dead_bytes == 0;
+  const rocksdb::Slice begin(range.begin);
+  const rocksdb::Slice end(range.end);
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  RETURN_IF_ERROR(
+      FromRocks(columns_->db->CompactRange(options, (*columns_)[Family::kEntries], &begin, &end)));
+  return true;
+}
+
+}  // namespace cairn::storage

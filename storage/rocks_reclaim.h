@@ -1,0 +1,67 @@
+// Reclaimer: gives the bytes of trimmed and purged data back to the file system.
+//
+// A trim leaves a range tombstone, which hides data but frees nothing. In the background:
+//   1. files that lie wholly in the dead range are dropped (no rewriting);
+//   2. what is left shares files with living data. It is compacted once it is 1 MiB, or more
+//      than half of the files it lies in; less than that waits for RocksDB's own compactions.
+// A round comes at most every 15 s, because the first trimmed bytes of many logs lie in the
+// same few files of level 0: one rewriting serves them all.
+//
+// Dropping a file also drops the tombstones in it, so older rows below it can come to light.
+// They lie below the group's first index, where nobody looks, and every later trim covers
+// them again. Hence only ranges below a living group's first index are dropped so, and never
+// while a group that came back reuses indexes (BeginReuse).
+//
+// Threads: Note and the reuse lock from the writer; Run from one thread.
+#pragma once
+
+#include <rocksdb/db.h>
+
+#include <set>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "base/clock.h"
+#include "storage/rocks_tables.h"
+
+namespace cairn::storage {
+
+class Reclaimer {
+ public:
+  // All outlive this.
+  Reclaimer(const Columns* columns, const Extents* extents, const Clock* clock)
+      : columns_(columns), extents_(extents), clock_(clock) {}
+
+  // These groups have dead bytes, since the last turn.
+  void Note(const std::set<GroupId>& groups);
+  // Does a round if one is due and there is anything to do. Errors: RocksDB's.
+  absl::Status Run();
+  // Does a round now.
+  absl::Status RunNow();
+
+  // Held by the writer while a batch that uses dropped indexes again, and its extents, become
+  // visible.
+  absl::Mutex& reuse_mutex() ABSL_LOCK_RETURNED(reuse_mutex_) { return reuse_mutex_; }
+
+ private:
+  struct Range {
+    std::string begin;  // Keys of the entries family; end exclusive.
+    std::string end;
+  };
+  [[nodiscard]] Range DeadRange(GroupId group, bool& living) const;
+  absl::Status DropFiles(GroupId group);
+  // Whether the group is done with; false: look again in a later round.
+  absl::StatusOr<bool> Reclaim(GroupId group);
+  [[nodiscard]] bool WorthRewriting(const Range& range, uint64_t dead_bytes) const;
+
+  const Columns* const columns_;
+  const Extents* const extents_;
+  const Clock* const clock_;
+  absl::Mutex reuse_mutex_;
+  absl::Mutex mutex_;
+  std::set<GroupId> noted_ ABSL_GUARDED_BY(mutex_);
+  MonoMicros next_round_us_ = 0;
+};
+
+}  // namespace cairn::storage

@@ -1,0 +1,124 @@
+#include "storage/side_mark.h"
+
+#include <xxhash.h>
+
+#include <array>
+#include <cstring>
+#include <fstream>
+#include <string_view>
+#include <utility>
+
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "storage/rocks_status.h"
+
+namespace cairn::storage {
+namespace {
+
+constexpr uint64_t kMagic = 0x6b72614d6e726143;  // "CarnMark"
+constexpr size_t kSlots = 2;
+constexpr size_t kSlotStride = 4096;
+constexpr size_t kBootIdBytes = 40;
+
+struct Slot {
+  uint64_t magic = kMagic;
+  uint64_t turn = 0;
+  std::array<char, kBootIdBytes> boot_id{};
+  uint64_t checksum = 0;
+};
+static_assert(sizeof(Slot) == 64 && offsetof(Slot, checksum) == 56, "a format");
+
+uint64_t ChecksumOf(const Slot& slot) { return XXH3_64bits(&slot, offsetof(Slot, checksum)); }
+
+Slot MakeSlot(uint64_t turn, const std::string& boot_id) {
+  Slot slot;
+  slot.turn = turn;
+  std::memcpy(slot.boot_id.data(), boot_id.data(), std::min(boot_id.size(), kBootIdBytes));
+  slot.checksum = ChecksumOf(slot);
+  return slot;
+}
+
+struct Newest {
+  Slot slot;
+  size_t number = 0;
+};
+
+std::optional<Newest> FindNewest(std::string_view bytes) {
+  std::optional<Newest> newest;
+  for (size_t i = 0; i < kSlots; ++i) {
+    if (bytes.size() < i * kSlotStride + sizeof(Slot)) break;
+    Slot slot;
+    std::memcpy(&slot, bytes.data() + i * kSlotStride, sizeof slot);
+    if (slot.magic != kMagic || slot.checksum != ChecksumOf(slot)) continue;
+    if (!newest || slot.turn >= newest->slot.turn) newest = Newest{slot, i};
+  }
+  return newest;
+}
+
+std::string ReadIfThere(rocksdb::FileSystem& fs, const std::string& path) {
+  std::string bytes;
+  if (!rocksdb::ReadFileToString(&fs, path, &bytes).ok()) bytes.clear();
+  return bytes;
+}
+
+}  // namespace
+
+absl::Status SideMark::Create(rocksdb::FileSystem& fs, const std::string& path,
+                              const std::string& boot_id) {
+  std::string bytes(kSlots * kSlotStride, '\0');
+  const Slot slot = MakeSlot(0, boot_id);
+  std::memcpy(bytes.data(), &slot, sizeof slot);
+  return FromRocks(rocksdb::WriteStringToFile(&fs, bytes, path, /*should_sync=*/true));
+}
+
+std::optional<SideMarkFound> SideMark::Load(rocksdb::FileSystem& fs, const std::string& path,
+                                            const std::string& boot_id) {
+  const std::optional<Newest> newest = FindNewest(ReadIfThere(fs, path));
+  if (!newest) return std::nullopt;
+  const bool same_boot = !boot_id.empty() && newest->slot.boot_id == MakeSlot(0, boot_id).boot_id;
+  return SideMarkFound{newest->slot.turn, same_boot};
+}
+
+absl::StatusOr<std::unique_ptr<SideMark>> SideMark::Open(rocksdb::FileSystem& fs,
+                                                         const std::string& path,
+                                                         const std::string& boot_id) {
+  const std::optional<Newest> newest = FindNewest(ReadIfThere(fs, path));
+  std::unique_ptr<rocksdb::FSRandomRWFile> file;
+  RETURN_IF_ERROR(FromRocks(fs.NewRandomRWFile(path, rocksdb::FileOptions(), &file, nullptr)));
+  const size_t next_slot = newest ? (newest->number + 1) % kSlots : 0;
+  return std::unique_ptr<SideMark>(new SideMark(std::move(file), boot_id, next_slot));
+}
+
+SideMark::SideMark(std::unique_ptr<rocksdb::FSRandomRWFile> file, std::string boot_id,
+                   size_t next_slot)
+    : file_(std::move(file)), boot_id_(std::move(boot_id)), next_slot_(next_slot) {}
+
+SideMark::~SideMark() {
+  // A bound that stays a little low is still a bound.
+  Sync().IgnoreError();
+  file_->Close(rocksdb::IOOptions(), nullptr).PermitUncheckedError();
+}
+
+absl::Status SideMark::Write(uint64_t turn) {
+  const Slot slot = MakeSlot(turn, boot_id_);
+  const rocksdb::Slice bytes(reinterpret_cast<const char*>(&slot), sizeof slot);
+  RETURN_IF_ERROR(
+      FromRocks(file_->Write(next_slot_ * kSlotStride, bytes, rocksdb::IOOptions(), nullptr)));
+  next_slot_ = (next_slot_ + 1) % kSlots;
+  dirty_.store(true, std::memory_order_release);
+  return absl::OkStatus();
+}
+
+absl::Status SideMark::Sync() {
+  if (!dirty_.exchange(false, std::memory_order_acq_rel)) return absl::OkStatus();
+  return FromRocks(file_->Sync(rocksdb::IOOptions(), nullptr));
+}
+
+std::string CurrentBootId() {
+  std::ifstream in("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  std::getline(in, id);
+  return id;
+}
+
+}  // namespace cairn::storage

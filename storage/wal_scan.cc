@@ -1,0 +1,262 @@
+#include "storage/wal_scan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <memory>
+#include <optional>
+
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "storage/rocks_status.h"
+
+namespace cairn::storage {
+namespace {
+
+constexpr uint64_t kBlockBytes = 32768;
+constexpr uint64_t kHeaderBytes = 7;
+constexpr uint64_t kBatchHeaderBytes = 12;
+
+enum RecordType : uint8_t { kFull = 1, kFirst = 2, kMiddle = 3, kLast = 4 };
+
+// CRC-32C (Castagnoli), eight bytes at a time.
+struct CrcTables {
+  std::array<std::array<uint32_t, 256>, 8> t{};
+  constexpr CrcTables() {
+    for (uint32_t i = 0; i < 256; ++i) {
+      uint32_t crc = i;
+      for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82f63b78u : 0);
+      t[0][i] = crc;
+    }
+    for (uint32_t i = 0; i < 256; ++i) {
+      for (size_t k = 1; k < 8; ++k) t[k][i] = (t[k - 1][i] >> 8) ^ t[0][t[k - 1][i] & 0xff];
+    }
+  }
+};
+constexpr CrcTables kCrc;
+
+uint32_t Crc32c(std::string_view bytes) {
+  uint32_t crc = ~0u;
+  const char* p = bytes.data();
+  size_t n = bytes.size();
+  for (; n >= 8; n -= 8, p += 8) {
+    uint64_t word;
+    std::memcpy(&word, p, sizeof word);
+    word ^= crc;
+    crc = 0;
+    for (size_t k = 0; k < 8; ++k) crc ^= kCrc.t[7 - k][(word >> (8 * k)) & 0xff];
+  }
+  for (; n > 0; --n, ++p) crc = (crc >> 8) ^ kCrc.t[0][(crc ^ static_cast<uint8_t>(*p)) & 0xff];
+  return ~crc;
+}
+
+// RocksDB masks its CRCs, so that a CRC over bytes that hold CRCs stays useful.
+uint32_t Masked(uint32_t crc) { return ((crc >> 15) | (crc << 17)) + 0xa282ead8u; }
+
+template <class T>
+T Load(std::string_view bytes, uint64_t offset) {
+  T value;
+  std::memcpy(&value, bytes.data() + offset, sizeof value);
+  return value;
+}
+
+bool AllZero(std::string_view bytes) {
+  return bytes.empty() ||
+         (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
+struct Record {
+  RecordType type;
+  std::string_view data;
+  uint64_t end;  // Offset behind it.
+};
+
+// The record at `offset`, if a whole one stands there that matches its checksum.
+std::optional<Record> RecordAt(std::string_view bytes, uint64_t offset) {
+  const uint64_t block_end =
+      std::min<uint64_t>((offset / kBlockBytes + 1) * kBlockBytes, bytes.size());
+  if (offset + kHeaderBytes > block_end) return std::nullopt;
+  const auto length = Load<uint16_t>(bytes, offset + 4);
+  const auto type = Load<uint8_t>(bytes, offset + 6);
+  if (type < kFull || type > kLast || offset + kHeaderBytes + length > block_end) {
+    return std::nullopt;
+  }
+  const std::string_view covered = bytes.substr(offset + 6, 1 + length);
+  if (Masked(Crc32c(covered)) != Load<uint32_t>(bytes, offset)) return std::nullopt;
+  return Record{static_cast<RecordType>(type), covered.substr(1), offset + kHeaderBytes + length};
+}
+
+// Whether a batch begins anywhere behind `offset`. A batch is only written once the one
+// before it is synced, so this tells damage from a torn end. Every byte is tried: the
+// length of a damaged record is worth nothing.
+bool BatchBeginsBehind(std::string_view bytes, uint64_t offset) {
+  for (; offset + kHeaderBytes <= bytes.size(); ++offset) {
+    const auto type = Load<uint8_t>(bytes, offset + 6);
+    if (type != kFull && type != kFirst) continue;
+    const std::optional<Record> record = RecordAt(bytes, offset);
+    if (record && record->data.size() >= kBatchHeaderBytes) return true;
+  }
+  return false;
+}
+
+// Follows the records of a file, gathering them into batches.
+class Scanner {
+ public:
+  explicit Scanner(std::string_view bytes) : bytes_(bytes) {}
+
+  WalFileScan Run() {
+    uint64_t offset = 0;
+    while (true) {
+      const uint64_t left_in_block = kBlockBytes - offset % kBlockBytes;
+      // A header never straddles blocks: the writer fills the rest with zeros.
+      if (left_in_block < kHeaderBytes) offset += left_in_block;
+      if (offset >= bytes_.size()) break;
+      if (AllZero(bytes_.substr(offset))) break;
+      const std::optional<Record> record = RecordAt(bytes_, offset);
+      if (!record || !Take(*record)) return Bad(offset);
+      offset = record->end;
+    }
+    if (in_batch_) return Bad(offset);
+    return scan_;
+  }
+
+ private:
+  // False when the record cannot stand where it does.
+  bool Take(const Record& record) {
+    const bool begins = record.type == kFull || record.type == kFirst;
+    if (begins == in_batch_) return false;
+    if (begins && !Begin(record.data)) return false;
+    in_batch_ = record.type == kFirst || record.type == kMiddle;
+    if (in_batch_) return true;
+    scan_.valid_end = record.end;
+    scan_.next_sequence = sequence_ + count_;
+    ++scan_.batches;
+    return true;
+  }
+
+  bool Begin(std::string_view data) {
+    if (data.size() < kBatchHeaderBytes) return false;
+    sequence_ = Load<uint64_t>(data, 0);
+    count_ = Load<uint32_t>(data, 8);
+    if (scan_.batches == 0) {
+      scan_.first_sequence = sequence_;
+      return true;
+    }
+    return sequence_ == scan_.next_sequence;
+  }
+
+  WalFileScan Bad(uint64_t offset) {
+    // A batch in order that only stands behind a gap is found at `offset` itself.
+    scan_.end = BatchBeginsBehind(bytes_, offset) ? WalEnd::kDamagedMid : WalEnd::kTorn;
+    return scan_;
+  }
+
+  const std::string_view bytes_;
+  WalFileScan scan_;
+  bool in_batch_ = false;
+  uint64_t sequence_ = 0;
+  uint64_t count_ = 0;
+};
+
+std::optional<uint64_t> WalNumber(const std::string& name) {
+  constexpr std::string_view kSuffix = ".log";
+  if (name.size() <= kSuffix.size() || !name.ends_with(kSuffix)) return std::nullopt;
+  uint64_t number = 0;
+  const char* end = name.data() + name.size() - kSuffix.size();
+  const auto [stop, error] = std::from_chars(name.data(), end, number);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return number;
+}
+
+// Judges the files together: trouble in one that has batches behind it is no torn end.
+void JudgeTogether(WalScan& scan) {
+  uint64_t next_sequence = 0;
+  for (size_t i = 0; i < scan.files.size(); ++i) {
+    WalFileScan& file = scan.files[i].scan;
+    if (file.batches > 0) {
+      const bool gap = next_sequence != 0 && file.first_sequence != next_sequence;
+      if (scan.end != WalEnd::kClean || gap) {
+        if (scan.end == WalEnd::kClean) {
+          scan.bad_file = i;
+          file.valid_end = 0;
+        }
+        scan.end = WalEnd::kDamagedMid;
+        return;
+      }
+      next_sequence = file.next_sequence;
+    }
+    if (file.end == WalEnd::kClean) continue;
+    if (scan.end == WalEnd::kClean) {
+      scan.bad_file = i;
+      scan.end = file.end;
+    } else {
+      scan.end = WalEnd::kDamagedMid;
+    }
+  }
+}
+
+absl::Status CopyFile(rocksdb::FileSystem& fs, const std::string& from, const std::string& to) {
+  std::string bytes;
+  RETURN_IF_ERROR(FromRocks(rocksdb::ReadFileToString(&fs, from, &bytes)));
+  return FromRocks(rocksdb::WriteStringToFile(&fs, bytes, to, /*should_sync=*/true));
+}
+
+absl::Status ZeroFrom(rocksdb::FileSystem& fs, const WalFile& file, uint64_t offset) {
+  static const std::string kZeros(1 << 20, '\0');
+  const rocksdb::IOOptions io;
+  std::unique_ptr<rocksdb::FSRandomRWFile> out;
+  RETURN_IF_ERROR(FromRocks(fs.NewRandomRWFile(file.path, rocksdb::FileOptions(), &out, nullptr)));
+  while (offset < file.bytes) {
+    const uint64_t n = std::min<uint64_t>(kZeros.size(), file.bytes - offset);
+    RETURN_IF_ERROR(FromRocks(out->Write(offset, rocksdb::Slice(kZeros.data(), n), io, nullptr)));
+    offset += n;
+  }
+  RETURN_IF_ERROR(FromRocks(out->Fsync(io, nullptr)));
+  return FromRocks(out->Close(io, nullptr));
+}
+
+}  // namespace
+
+WalFileScan ScanWalBytes(std::string_view bytes) { return Scanner(bytes).Run(); }
+
+absl::StatusOr<WalScan> ScanWals(rocksdb::FileSystem& fs, const std::string& db_dir) {
+  std::vector<std::string> names;
+  RETURN_IF_ERROR(FromRocks(fs.GetChildren(db_dir, rocksdb::IOOptions(), &names, nullptr)));
+  WalScan scan;
+  for (const std::string& name : names) {
+    if (const auto number = WalNumber(name)) {
+      scan.files.push_back({fmt::format("{}/{}", db_dir, name), *number, 0, {}});
+    }
+  }
+  std::sort(scan.files.begin(), scan.files.end(),
+            [](const WalFile& a, const WalFile& b) { return a.number < b.number; });
+  for (WalFile& file : scan.files) {
+    std::string bytes;
+    RETURN_IF_ERROR(FromRocks(rocksdb::ReadFileToString(&fs, file.path, &bytes)));
+    file.bytes = bytes.size();
+    file.scan = ScanWalBytes(bytes);
+  }
+  JudgeTogether(scan);
+  return scan;
+}
+
+absl::Status CutWal(rocksdb::FileSystem& fs, const WalScan& scan, const std::string& keep_dir) {
+  CHECK(scan.end != WalEnd::kClean);
+  const rocksdb::IOOptions io;
+  RETURN_IF_ERROR(FromRocks(fs.CreateDirIfMissing(keep_dir, io, nullptr)));
+  for (size_t i = scan.bad_file; i < scan.files.size(); ++i) {
+    const WalFile& file = scan.files[i];
+    RETURN_IF_ERROR(CopyFile(fs, file.path, fmt::format("{}/{:06}.log", keep_dir, file.number)));
+  }
+  // From the back: if this is interrupted, the next start finds the same trouble again.
+  for (size_t i = scan.files.size(); i-- > scan.bad_file;) {
+    const WalFile& file = scan.files[i];
+    RETURN_IF_ERROR(ZeroFrom(fs, file, i == scan.bad_file ? file.scan.valid_end : 0));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace cairn::storage

@@ -1,0 +1,59 @@
+// Reads the write-ahead log before RocksDB does, to tell a torn end from damage.
+//
+// RocksDB's own recovery cannot: over a zeroed file it takes a hole for the end of a block,
+// and a flipped length for the end of the log, and goes on without a word. The scan follows
+// RocksDB's published log format: blocks of 32 KiB; records of {masked CRC-32C(4) length(2)
+// type(1) data}; a batch is one FULL record, or FIRST MIDDLE… LAST, and begins with
+// {sequence(8) count(4)}. Sequences are contiguous over all files, so a missing batch shows
+// even where nothing looks damaged.
+//
+// Read-only, but for CutWal, which a caller may use once the verdict is safe on disk.
+#pragma once
+
+#include <rocksdb/file_system.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "storage/recovery.h"
+
+namespace cairn::storage {
+
+// What stands in the bytes of one WAL file.
+struct WalFileScan {
+  // End of the last whole batch before any damage.
+  uint64_t valid_end = 0;
+  uint64_t batches = 0;
+  WalEnd end = WalEnd::kClean;
+  // Of the first batch and behind the last one; both 0 without a batch.
+  uint64_t first_sequence = 0;
+  uint64_t next_sequence = 0;
+};
+WalFileScan ScanWalBytes(std::string_view bytes);
+
+struct WalFile {
+  std::string path;
+  uint64_t number = 0;
+  uint64_t bytes = 0;  // Physical size.
+  WalFileScan scan;
+};
+
+struct WalScan {
+  std::vector<WalFile> files;  // By number.
+  WalEnd end = WalEnd::kClean;
+  // Set unless `end` is kClean: the file in which the trouble begins.
+  size_t bad_file = 0;
+};
+// All WAL files in `db_dir`. Errors: the file system's.
+absl::StatusOr<WalScan> ScanWals(rocksdb::FileSystem& fs, const std::string& db_dir);
+
+// Makes the log end before the trouble: copies every file from `bad_file` on to `keep_dir`,
+// then overwrites what is behind the last good batch with zeros (sizes stay: the manifest
+// checks them). Requires: scan.end is not kClean. Durable before it returns.
+absl::Status CutWal(rocksdb::FileSystem& fs, const WalScan& scan, const std::string& keep_dir);
+
+}  // namespace cairn::storage
