@@ -60,6 +60,9 @@ Evaluation LogState::EvaluateAppend(const AppendOp& op, TurnTime now) {
   const GroupId log = applied_.log_id;
   if (op.count == 0) return Refuse(Invalid(log, "an append of no records, expected one or more"));
   if (op.producer_id != 0) {
+    if (op.producer_sequence == 0) {
+      return Refuse(Invalid(log, "producer sequence is 0, expected 1 or more"));
+    }
     if (auto decided = JudgeProducer(op.producer_id, op.producer_sequence)) return *decided;
   }
   if (spec().settings.fenced() && !op.if_lease_epoch) return Refuse(FenceRequired(log));

@@ -45,7 +45,7 @@ TEST_P(LogGoldenTest, SaysWhatTheScriptSays) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Scripts, LogGoldenTest, testing::ValuesIn(ScriptNames()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& script) { return script.param; });
 
 }  // namespace
 }  // namespace cairn::server

@@ -19,6 +19,7 @@ namespace cairn::server {
 namespace {
 
 constexpr GroupId kLog{7};
+const std::string kIndent = "    ";
 
 // One command line: a verb, plain words, and name=value options.
 struct Command {
@@ -92,16 +93,12 @@ std::string ReplyText(const Reply& reply) {
             return fmt::format("{} {} t={}", r.duplicate ? "duplicate of" : "appended",
                                Range(r.first_seq, r.last_seq), Seconds(r.timestamp_us));
           },
-          [](const RegisterProducerDone& r) {
-            return fmt::format("producer {}", r.producer_id);
-          },
+          [](const RegisterProducerDone& r) { return fmt::format("producer {}", r.producer_id); },
           [](const LeaseGranted& r) {
             return fmt::format("granted epoch={} last_seq={}", r.epoch, r.last_seq);
           },
           [](const LeaseRenewed& r) { return fmt::format("renewed ttl={}", r.ttl_ms); },
-          [](const LeaseReleased& r) {
-            return fmt::format("released last_seq={}", r.last_seq);
-          },
+          [](const LeaseReleased& r) { return fmt::format("released last_seq={}", r.last_seq); },
           [](const TrimDone& r) { return fmt::format("trimmed first_seq={}", r.first_seq); },
           [](const Done&) { return std::string("done"); },
           [](const auto&) -> std::string { CHECK_UNREACHABLE(); },
@@ -151,9 +148,10 @@ std::string ItemText(const cairn::v1::EntryItem& item) {
 }
 
 std::string StateText(const LogFacts& facts) {
-  std::string text = fmt::format("records {} t={}", facts.last_seq + 1 == facts.first_seq
-                                                       ? fmt::format("none, last={}", facts.last_seq)
-                                                       : Range(facts.first_seq, facts.last_seq),
+  std::string text = fmt::format("records {} t={}",
+                                 facts.last_seq + 1 == facts.first_seq
+                                     ? fmt::format("none, last={}", facts.last_seq)
+                                     : Range(facts.first_seq, facts.last_seq),
                                  Seconds(facts.timestamp_us));
   for (const auto& [name, lease] : facts.leases.leases()) {
     text += fmt::format("\n  lease {}: {} epoch={} ttl={} at index {}", name, lease.holder,
@@ -186,9 +184,9 @@ class World {
     }
     if (command.verb == "lease") {
       const std::string node = command.Text("node", leader_);
-      return fmt::format("{}: {}", node,
-                         LeaseText(nodes_.at(node)->DescribeLease(
-                             command.Word(0, kDefaultLease), now_)));
+      return fmt::format(
+          "{}: {}", node,
+          LeaseText(nodes_.at(node)->DescribeLease(command.Word(0, kDefaultLease), now_)));
     }
     return Request(command);
   }
@@ -208,8 +206,7 @@ class World {
     limits_.producer_expiry_ms = command.Number("expiry", limits_.producer_expiry_ms);
     limits_.entry_bytes = command.Number("entry_bytes", limits_.entry_bytes);
     for (const char* name : {"n1", "n2"}) {
-      nodes_[name] =
-          std::make_unique<LogState>(LogFacts::Empty(kLog, settings), Index(), limits_);
+      nodes_[name] = std::make_unique<LogState>(LogFacts::Empty(kLog, settings), Index(), limits_);
     }
     return "";
   }
@@ -307,8 +304,7 @@ class World {
     if (command.verb == "register") {
       const auto* accepted = std::get_if<Accepted>(&evaluation);
       if (accepted != nullptr) {
-        producers_[command.Word(0)] =
-            std::get<RegisterProducerDone>(accepted->reply).producer_id;
+        producers_[command.Word(0)] = std::get<RegisterProducerDone>(accepted->reply).producer_id;
       }
     }
     return EvaluationText(evaluation);
@@ -321,13 +317,13 @@ class World {
     if (command.verb == "register") return RegisterProducerOp{};
     if (command.verb == "acquire") {
       return AcquireOp{lease, command.Word(0), command.Number("ttl", 1000),
-                               command.SeqOption("if_last_seq")};
+                       command.SeqOption("if_last_seq")};
     }
     if (command.verb == "renew") return RenewOp{lease, epoch()};
     if (command.verb == "release") return ReleaseOp{lease, epoch()};
     if (command.verb == "transfer") {
-      return TransferLeaseOp{lease, epoch(), command.Text("to", ""),
-                                     command.Number("ttl", 0), command.SeqOption("if_last_seq")};
+      return TransferLeaseOp{lease, epoch(), command.Text("to", ""), command.Number("ttl", 0),
+                             command.SeqOption("if_last_seq")};
     }
     if (command.verb == "trim") {
       return TrimOp{Seq(std::stoull(command.Word(0))), command.Has("force")};
@@ -389,20 +385,13 @@ std::string RunLogScript(const std::string& script) {
   World world;
   std::istringstream in(script);
   std::string result;
-  std::string output;
   for (std::string line; std::getline(in, line);) {
-    if (line == "----") {
-      while (std::getline(in, line) && !line.empty()) continue;  // The former output.
-      result += "----\n" + std::exchange(output, "") + "\n";
-      continue;
-    }
+    if (line.rfind(kIndent, 0) == 0) continue;  // Former output.
     result += line + "\n";
     if (line.empty() || line.front() == '#') continue;
-    const std::string text = world.Run(Command(line));
-    if (!text.empty()) output += text + "\n";
+    std::istringstream output(world.Run(Command(line)));
+    for (std::string text; std::getline(output, text);) result += kIndent + text + "\n";
   }
-  CHECK(output.empty());  // Each block ends with "----".
-  while (result.size() > 1 && result.substr(result.size() - 2) == "\n\n") result.pop_back();
   return result;
 }
 

@@ -1,12 +1,12 @@
 // Runs the golden scripts of the log state machine (tests/golden/log/*.txt).
 //
-// A script opens with its story in comments. It then has blocks: command lines, a line
-// "----", the expected output, and a blank line. Each command acts on a little world: one
-// log, two or more replicas that are real LogStates, one of which leads, and a clock that
-// only the script moves. What a command prints is compared with the script as one text;
-// with CAIRN_REWRITE=1 in the environment the file is rewritten instead.
+// A script opens with its story in comments. Each further line is a command, and the
+// indented lines below it are what it prints. The commands act on a little world: one log,
+// two replicas that are real LogStates, one of which leads, and a clock that only the script
+// moves. The whole text with its outputs is compared with the file; with CAIRN_REWRITE=1 in
+// the environment the file is rewritten instead.
 //
-// Commands (options are name=value; times in milliseconds; one log, id 7, nodes n1, n2):
+// Commands (options are name=value; times in milliseconds; the log has id 7, the nodes are n1, n2):
 //   log [fenced] [guard=NAME] [max_leases=N] [max_producers=N] [max_snapshots=N]
 //       [expiry=MS] [entry_bytes=N]       begins anew
 //   lead NODE          NODE becomes leader at once: uncommitted entries are lost, a no-op is
