@@ -1,0 +1,60 @@
+#include "cli/chain_check.h"
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <algorithm>
+
+#include "cli/units.h"
+
+namespace cairn::cli {
+
+uint64_t NextChain(uint64_t chain, std::string_view record) {
+  return XXH3_64bits_withSeed(record.data(), record.size(), chain);
+}
+
+ChainCheck::ChainCheck(const std::vector<SegmentInfo>& segments) {
+  std::copy_if(segments.begin(), segments.end(), std::back_inserter(segments_),
+               [](const SegmentInfo& segment) { return static_cast<bool>(segment.last_seq); });
+  if (segments_.empty()) return;
+  next_seq_ = segments_.front().first_seq;
+  chain_ = segments_.front().chain_before;
+}
+
+absl::Status ChainCheck::Add(Seq seq, std::string_view record) {
+  if (seq != next_seq_) {
+    return absl::DataLossError(fmt::format("expected seq {}, found {}", next_seq_, seq));
+  }
+  if (segments_begun_ < segments_.size() && segments_[segments_begun_].first_seq == seq) {
+    const uint64_t promised = segments_[segments_begun_].chain_before;
+    if (promised != chain_) {
+      return absl::DataLossError(
+          fmt::format("the segment at seq {} begins on chain {}, but the "
+                      "records before it give {}",
+                      seq, FormatHash(promised), FormatHash(chain_)));
+    }
+    ++segments_begun_;
+  }
+  chain_ = NextChain(chain_, record);
+  ++next_seq_;
+  ++records_;
+  bytes_ += record.size();
+  return absl::OkStatus();
+}
+
+absl::Status ChainCheck::ExpectChain(uint64_t chain) const {
+  if (chain == 0 || chain == chain_) return absl::OkStatus();
+  return absl::DataLossError(fmt::format("the chain at seq {} is {}, but the records give {}",
+                                         next_seq_.Previous(), FormatHash(chain),
+                                         FormatHash(chain_)));
+}
+
+absl::Status ChainCheck::Finish(Seq last_seq, uint64_t chain) const {
+  if (segments_.empty()) return absl::OkStatus();
+  if (next_seq_ != last_seq + 1) {
+    return absl::DataLossError(fmt::format("records {} … {} are missing", next_seq_, last_seq));
+  }
+  return ExpectChain(chain);
+}
+
+}  // namespace cairn::cli

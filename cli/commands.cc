@@ -1,0 +1,77 @@
+#include "cli/commands.h"
+
+#include <array>
+
+#include "base/strings.h"
+#include "cli/units.h"
+
+namespace cairn::cli {
+namespace {
+
+// CLI11 reports a bad value by its own exception, which its parser catches for us.
+template <class Parse, class Assign>
+CLI::Option* AddParsed(CLI::App& app, const std::string& name, const char* type, Parse parse,
+                       Assign assign, const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [name, parse, assign](const std::string& text) {
+            const auto value = parse(text);
+            if (!value.ok()) {
+              throw CLI::ValidationError(name, std::string(ToStd(value.status().message())));
+            }
+            assign(*value);
+          },
+          help)
+      ->type_name(type);
+}
+
+}  // namespace
+
+std::span<const CommandFamily> Families() {
+  static const std::array kFamilies = {
+      CommandFamily{"", "append and read", DataCommands()},
+      CommandFamily{"log", "create, list, describe, change, trim and delete logs", LogCommands()},
+      CommandFamily{"lease", "acquire, hold and hand over leases", LeaseCommands()},
+      CommandFamily{"segment", "list and verify a log's segments", SegmentCommands()},
+      CommandFamily{"snapshot", "register and list snapshots of consumers", SnapshotCommands()},
+      CommandFamily{"cluster", "look at the cluster and move leaderships", ClusterCommands()},
+      CommandFamily{"bench", "measure the cluster under load", BenchCommands()},
+      CommandFamily{"", "tools", ToolCommands()},
+  };
+  return kFamilies;
+}
+
+CLI::Option* AddByteCount(CLI::App& app, const std::string& name, uint64_t& target,
+                          const std::string& help) {
+  return AddParsed(
+      app, name, "SIZE", ParseByteCount, [&target](uint64_t value) { target = value; }, help);
+}
+
+CLI::Option* AddByteCount(CLI::App& app, const std::string& name, std::optional<uint64_t>& target,
+                          const std::string& help) {
+  return AddParsed(
+      app, name, "SIZE", ParseByteCount, [&target](uint64_t value) { target = value; }, help);
+}
+
+CLI::Option* AddDuration(CLI::App& app, const std::string& name, uint64_t& target_ms,
+                         const std::string& help) {
+  return AddParsed(
+      app, name, "TIME", ParseDurationMs, [&target_ms](uint64_t value) { target_ms = value; },
+      help);
+}
+
+CLI::Option* AddDuration(CLI::App& app, const std::string& name, std::optional<uint64_t>& target_ms,
+                         const std::string& help) {
+  return AddParsed(
+      app, name, "TIME", ParseDurationMs, [&target_ms](uint64_t value) { target_ms = value; },
+      help);
+}
+
+CLI::Option* AddLogName(CLI::App& app, std::string& target) {
+  return app.add_option("NAME", target, "Name of the log: 1 … 255 of A-Z a-z 0-9 . _ / -")
+      ->required()
+      ->type_name("");
+}
+
+}  // namespace cairn::cli

@@ -1,0 +1,118 @@
+#include "cli/raw_reader.h"
+
+#include <fmt/format.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/impl/proto_utils.h>
+#include <grpcpp/security/credentials.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "cairn/v1/log.pb.h"
+
+namespace cairn::cli {
+namespace {
+
+constexpr char kReadMethod[] = "/cairn.v1.LogService/Read";
+// A batch of 16 MiB and its framing.
+constexpr int kMaxMessageBytes = 20 << 20;
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  if (path.empty()) return std::string();
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return absl::InvalidArgumentError(fmt::format("the file {} cannot be read", path));
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const ClientOptions& client,
+                                                           const std::string& endpoint) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  if (!client.tls.enabled) {
+    return grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(), arguments);
+  }
+  grpc::SslCredentialsOptions ssl;
+  ASSIGN_OR_RETURN(ssl.pem_root_certs, ReadFile(client.tls.ca_file));
+  ASSIGN_OR_RETURN(ssl.pem_cert_chain, ReadFile(client.tls.certificate_file));
+  ASSIGN_OR_RETURN(ssl.pem_private_key, ReadFile(client.tls.key_file));
+  if (!client.tls.server_name.empty()) {
+    arguments.SetSslTargetNameOverride(client.tls.server_name);
+  }
+  return grpc::CreateCustomChannel(endpoint, grpc::SslCredentials(ssl), arguments);
+}
+
+v1::ReadRequest ToRequest(const RawReadOptions& options) {
+  v1::ReadRequest request;
+  request.set_log(options.log);
+  request.set_log_id(options.log_id.value());
+  request.set_start_seq(options.start_seq.value());
+  request.set_end_seq(options.end_seq.value());
+  return request;
+}
+
+// One call, driven step by step on a completion queue of its own.
+class RawCall {
+ public:
+  RawCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& token,
+          absl::Duration timeout)
+      : stub_(channel) {
+    context_.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+    if (!token.empty()) context_.AddMetadata("authorization", "Bearer " + token);
+    call_ = stub_.PrepareCall(&context_, kReadMethod, &queue_);
+  }
+  ~RawCall() {
+    context_.TryCancel();
+    queue_.Shutdown();
+    void* tag = nullptr;
+    for (bool ok = false; queue_.Next(&tag, &ok);) {
+    }
+  }
+
+  void Send(const v1::ReadRequest& request) {
+    call_->StartCall(nullptr);
+    if (!Step()) return;
+    call_->WriteLast(request, grpc::WriteOptions(), nullptr);
+    Step();
+  }
+  bool Next(RawReadResponse& response) {
+    call_->Read(&response, nullptr);
+    return Step();
+  }
+  absl::Status Finish() {
+    grpc::Status status;
+    call_->Finish(&status, nullptr);
+    Step();
+    return {static_cast<absl::StatusCode>(status.error_code()), ToAbsl(status.error_message())};
+  }
+
+ private:
+  // Waits for the one operation under way. False: the call has ended.
+  bool Step() {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue_.Next(&tag, &ok) && ok;
+  }
+
+  grpc::TemplatedGenericStub<v1::ReadRequest, RawReadResponse> stub_;
+  grpc::CompletionQueue queue_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientAsyncReaderWriter<v1::ReadRequest, RawReadResponse>> call_;
+};
+
+}  // namespace
+
+absl::Status ReadRaw(const ClientOptions& client, const RawReadOptions& options,
+                     const std::function<absl::Status(const RawRecordBatch&)>& on_batch) {
+  ASSIGN_OR_RETURN(const auto channel, OpenChannel(client, options.endpoint));
+  RawCall call(channel, client.bearer_token, options.timeout);
+  call.Send(ToRequest(options));
+  for (RawReadResponse response; call.Next(response);) {
+    for (const RawRecordBatch& batch : response.batches()) RETURN_IF_ERROR(on_batch(batch));
+  }
+  return call.Finish();
+}
+
+}  // namespace cairn::cli

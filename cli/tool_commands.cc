@@ -1,0 +1,29 @@
+// The table of the tools around the tool: doctor, completion.
+#include "cli/tool_commands.h"
+
+namespace cairn::cli {
+namespace {
+
+constexpr Format kTextOnly[] = {Format::kText};
+
+constexpr CommandSpec kCommands[] = {
+    {"doctor", "look for what is wrong with the cluster, and say how to mend it",
+     "Asks every member and checks: does it answer, is it ready, do all belong to one cluster and "
+     "run one version, does every log have a leader and replicas that keep up, is there disk "
+     "space. Each finding comes with the way to mend it. Exit code 0: nothing is wrong; 6: "
+     "something failed. Warnings alone do not fail.",
+     "cairn doctor\ncairn doctor -o json | jq '.checks[] | select(.result != \"ok\")'",
+     DeclareDoctor},
+    {"completion", "print a completion script for a shell",
+     "Prints a script that completes commands, options and their fixed values. Only bash is "
+     "supported.",
+     "source <(cairn completion bash)\n"
+     "cairn completion bash >/usr/share/bash-completion/completions/cairn",
+     DeclareCompletion, kTextOnly},
+};
+
+}  // namespace
+
+std::span<const CommandSpec> ToolCommands() { return kCommands; }
+
+}  // namespace cairn::cli

@@ -1,0 +1,16 @@
+// The tools, one source file each.
+#pragma once
+
+#include <string>
+
+#include "cli/commands.h"
+
+namespace cairn::cli {
+
+Runner DeclareDoctor(CLI::App& app);      // doctor.cc
+Runner DeclareCompletion(CLI::App& app);  // completion.cc
+
+// The bash script for a tree of commands.
+std::string BashCompletion(const CLI::App& root);
+
+}  // namespace cairn::cli
