@@ -11,7 +11,8 @@
 //
 // Threads: all methods are safe from any thread. The library owns one thread of its own, the
 //   *client thread*, which runs timers and most callbacks; callbacks of Log::AppendAsync run on
-//   a transport thread. No callback may block or call a blocking method of this library.
+//   a transport thread. No callback may block, call a blocking method of this
+//   library, or destroy one of its objects.
 // Lifetime: the Client must outlive all that was opened from it.
 // Deadlines: each call takes CallOptions; retries, redirects and pauses happen within its
 //   timeout and never after it.

@@ -15,7 +15,8 @@
 // - From the moment Release() or Transfer() is called the process is not entitled, until the
 //   answer is *certainly not done*; an unknown outcome counts as loss.
 //
-// Threads: all methods from any thread; IsSafe() and epoch() are lock-free. Callbacks run on the
+// Threads: all methods from any thread; IsSafe(), SafeFor() and epoch() are lock-free. Callbacks
+// run on the
 //   client thread and must not block.
 // Lifetime: the Client must outlive it. The destructor does not release the lease: it stops
 //   renewing, and the lease expires after its TTL. Call Release() first to free it at once.
@@ -51,6 +52,9 @@ struct LeaseOptions {
   // How long Acquire() may take in all.
   CallOptions call;
 
+  // The end of the acquisition: OK, or why not (as Acquire). After an error the keeper is of no
+  // further use, and on_lost does not follow.
+  std::function<void(absl::Status)> on_granted;
   // No renewal has succeeded for half of the safe time: still entitled, but it is time to prepare
   // (stop accepting work that cannot be finished). At most once per renewal.
   std::function<void()> on_at_risk;
@@ -68,6 +72,9 @@ class LeaseKeeper {
   //   CONDITION_FAILED: read on to last_seq first; kDeadlineExceeded: nobody answered, and the
   //   lease may have been granted to `holder` after all; it then expires unused.
   static absl::StatusOr<std::unique_ptr<LeaseKeeper>> Acquire(const Log& log, LeaseOptions options);
+
+  // As Acquire without waiting; on_granted tells. Errors: kInvalidArgument for bad options.
+  static absl::StatusOr<std::unique_ptr<LeaseKeeper>> Start(const Log& log, LeaseOptions options);
 
   // Takes over a lease that this holder was given by another process's Transfer, at `epoch`.
   // The safe time begins with the first renewal, which this waits for.
@@ -105,6 +112,9 @@ class LeaseKeeper {
  private:
   class Impl;
   explicit LeaseKeeper(std::shared_ptr<Impl> impl);
+  static absl::StatusOr<std::unique_ptr<LeaseKeeper>> Begin(const Log& log,
+                                                            std::optional<Epoch> epoch,
+                                                            LeaseOptions options);
   std::shared_ptr<Impl> impl_;
 };
 

@@ -71,7 +71,7 @@ struct ProducerOptions {
   absl::Duration linger = absl::ZeroDuration();
   // 1 … 16. Lower values make bigger requests.
   int max_in_flight = 16;
-  // A record that is not answered that long after it was sent first fails the producer.
+  // A request that is not answered that long after it was cut fails the producer.
   absl::Duration delivery_timeout = absl::Seconds(30);
   // For the registration in Open().
   CallOptions call;
@@ -87,8 +87,13 @@ struct ProducerOptions {
 
 class Producer {
  public:
-  // Registers a producer with the log. Errors: as Log, and TABLE_FULL.
+  // Registers a producer with the log and waits for its id. Errors: as Log, TABLE_FULL, and
+  // kInvalidArgument for bad options.
   static absl::StatusOr<std::unique_ptr<Producer>> Open(const Log& log, ProducerOptions options);
+
+  // As Open without waiting: records are accepted at once, and a failed registration fails the
+  // producer. Errors: kInvalidArgument.
+  static absl::StatusOr<std::unique_ptr<Producer>> Start(const Log& log, ProducerOptions options);
 
   ~Producer();
   Producer(const Producer&) = delete;
@@ -119,7 +124,7 @@ class Producer {
   //   producer's final status.
   absl::Status Flush(absl::Duration timeout = absl::InfiniteDuration());
 
-  // Refuses further Sends and fails what is unanswered with kCancelled. Idempotent.
+  // Soon refuses further Sends, and fails what is unanswered with kCancelled. Idempotent.
   void Close();
 
   // OK while the producer works, its final status afterwards.
