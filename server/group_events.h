@@ -37,7 +37,7 @@ struct AppendOp {
   uint32_t count = 0;
   std::optional<Seq> if_last_seq;
   std::optional<Epoch> if_lease_epoch;
-  std::string lease_name;  // "primary" when the request left it empty.
+  std::string lease_name;    // "primary" when the request left it empty.
   uint64_t producer_id = 0;  // 0: none.
   uint64_t producer_sequence = 0;
   // Null outside of streams. Shared by the requests of one stream: the group sets it when it
@@ -110,10 +110,9 @@ struct TransferLeadershipOp {
   NodeId to;
 };
 
-using RequestBody =
-    std::variant<AppendOp, RegisterProducerOp, AcquireOp, RenewOp, ReleaseOp, TransferLeaseOp,
-                 GetLeaseOp, TrimOp, RegisterSnapshotOp, SettingsOp, DescribeOp, SyncOp, CatalogOp,
-                 TransferLeadershipOp>;
+using RequestBody = std::variant<AppendOp, RegisterProducerOp, AcquireOp, RenewOp, ReleaseOp,
+                                 TransferLeaseOp, GetLeaseOp, TrimOp, RegisterSnapshotOp,
+                                 SettingsOp, DescribeOp, SyncOp, CatalogOp, TransferLeadershipOp>;
 
 // ---- Replies --------------------------------------------------------------------
 
