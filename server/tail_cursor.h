@@ -22,8 +22,9 @@ inline constexpr uint64_t kTailChunkBytes = 1 << 20;
 // A chunk that is being cut. `bytes` is what TailChunk::bytes() will say.
 struct ChunkCut {
   explicit ChunkCut(uint64_t room_bytes) : room(room_bytes) {}
-  [[nodiscard]] bool full() const { return bytes >= room; }
-  [[nodiscard]] uint64_t free() const { return full() ? 0 : room - bytes; }
+  // A chunk without records is never full, or little credit would mean no progress.
+  [[nodiscard]] bool full() const { return bytes >= room && !chunk.batches.empty(); }
+  [[nodiscard]] uint64_t free() const { return bytes < room ? room - bytes : 0; }
 
   const uint64_t room;
   TailChunk chunk;

@@ -1,0 +1,279 @@
+#include "tests/support/lossy_fs.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "base/check.h"
+
+namespace cairn::testing {
+namespace {
+
+using rocksdb::IODebugContext;
+using rocksdb::IOOptions;
+using rocksdb::IOStatus;
+
+constexpr uint64_t kSectorBytes = 512;
+
+std::string ReadAll(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream bytes;
+  bytes << in.rdbuf();
+  return bytes.str();
+}
+
+std::string DirectoryOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+class LossyAppendFile : public rocksdb::FSWritableFileOwnerWrapper {
+ public:
+  LossyAppendFile(std::unique_ptr<rocksdb::FSWritableFile> file, LossyFs* fs, std::string path,
+                  uint64_t bytes)
+      : FSWritableFileOwnerWrapper(std::move(file)),
+        fs_(fs),
+        path_(std::move(path)),
+        bytes_(bytes) {}
+
+  using FSWritableFileOwnerWrapper::Append;
+  IOStatus Append(const rocksdb::Slice& data, const IOOptions& io, IODebugContext* debug) override {
+    IOStatus status = fs_->Change();
+    if (status.ok()) status = target()->Append(data, io, debug);
+    if (status.ok()) {
+      fs_->NoteWrite(path_, bytes_, "", data.size());
+      bytes_ += data.size();
+    }
+    return status;
+  }
+  IOStatus Sync(const IOOptions& io, IODebugContext* debug) override {
+    return Synced(fs_->Change(), io, debug);
+  }
+  IOStatus Fsync(const IOOptions& io, IODebugContext* debug) override {
+    return Synced(fs_->Change(), io, debug);
+  }
+
+ private:
+  // The real disk need not be bothered: the bookkeeping decides what is lost.
+  IOStatus Synced(IOStatus allowed, const IOOptions& io, IODebugContext* debug) {
+    if (allowed.ok()) allowed = target()->Flush(io, debug);
+    if (allowed.ok()) fs_->NoteSync(path_);
+    return allowed;
+  }
+
+  LossyFs* const fs_;
+  const std::string path_;
+  uint64_t bytes_;
+};
+
+class LossyRandomFile : public rocksdb::FSRandomRWFile {
+ public:
+  LossyRandomFile(std::unique_ptr<rocksdb::FSRandomRWFile> file, LossyFs* fs, std::string path)
+      : file_(std::move(file)), fs_(fs), path_(std::move(path)) {}
+
+  IOStatus Write(uint64_t offset, const rocksdb::Slice& data, const IOOptions& io,
+                 IODebugContext* debug) override {
+    IOStatus status = fs_->Change();
+    if (!status.ok()) return status;
+    std::string scratch(data.size(), '\0');
+    rocksdb::Slice old;
+    status = file_->Read(offset, data.size(), io, &old, scratch.data(), debug);
+    if (status.ok()) status = file_->Write(offset, data, io, debug);
+    if (status.ok()) fs_->NoteWrite(path_, offset, old.ToString(), data.size());
+    return status;
+  }
+  IOStatus Read(uint64_t offset, size_t n, const IOOptions& io, rocksdb::Slice* result,
+                char* scratch, IODebugContext* debug) const override {
+    return file_->Read(offset, n, io, result, scratch, debug);
+  }
+  IOStatus Flush(const IOOptions& io, IODebugContext* debug) override {
+    return file_->Flush(io, debug);
+  }
+  IOStatus Sync(const IOOptions&, IODebugContext*) override {
+    IOStatus status = fs_->Change();
+    if (status.ok()) fs_->NoteSync(path_);
+    return status;
+  }
+  IOStatus Close(const IOOptions& io, IODebugContext* debug) override {
+    return file_->Close(io, debug);
+  }
+
+ private:
+  const std::unique_ptr<rocksdb::FSRandomRWFile> file_;
+  LossyFs* const fs_;
+  const std::string path_;
+};
+
+class LossyDirectory : public rocksdb::FSDirectory {
+ public:
+  LossyDirectory(LossyFs* fs, std::string path) : fs_(fs), path_(std::move(path)) {}
+  IOStatus Fsync(const IOOptions&, IODebugContext*) override {
+    IOStatus status = fs_->Change();
+    if (status.ok()) fs_->NoteDirectorySync(path_);
+    return status;
+  }
+
+ private:
+  LossyFs* const fs_;
+  const std::string path_;
+};
+
+}  // namespace
+
+void LossyFs::CutAfter(uint64_t changes) {
+  absl::MutexLock lock(&mutex_);
+  changes_left_ = changes;
+}
+
+bool LossyFs::is_cut() const {
+  absl::MutexLock lock(&mutex_);
+  return changes_left_ == 0;
+}
+
+IOStatus LossyFs::Change() {
+  absl::MutexLock lock(&mutex_);
+  if (changes_left_ == 0) return IOStatus::IOError("power is cut");
+  if (changes_left_ != ~uint64_t{0}) --changes_left_;
+  return IOStatus::OK();
+}
+
+void LossyFs::NoteWrite(const std::string& path, uint64_t offset, std::string old_bytes,
+                        uint64_t new_bytes) {
+  absl::MutexLock lock(&mutex_);
+  unsynced_[path].push_back({offset, std::move(old_bytes), new_bytes});
+}
+
+void LossyFs::NoteSync(const std::string& path) {
+  absl::MutexLock lock(&mutex_);
+  unsynced_.erase(path);
+}
+
+void LossyFs::NoteDirectorySync(const std::string& path) {
+  absl::MutexLock lock(&mutex_);
+  names_.erase(std::remove_if(names_.begin(), names_.end(),
+                              [&](const NameChange& n) { return DirectoryOf(n.to) == path; }),
+               names_.end());
+}
+
+IOStatus LossyFs::NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
+                                  std::unique_ptr<rocksdb::FSWritableFile>* result,
+                                  IODebugContext* debug) {
+  IOStatus status = Change();
+  std::unique_ptr<rocksdb::FSWritableFile> file;
+  if (status.ok()) status = target()->NewWritableFile(path, options, &file, debug);
+  if (!status.ok()) return status;
+  *result = std::make_unique<LossyAppendFile>(std::move(file), this, path, 0);
+  absl::MutexLock lock(&mutex_);
+  unsynced_.erase(path);
+  names_.push_back({"", path});
+  return status;
+}
+
+IOStatus LossyFs::ReopenWritableFile(const std::string&, const rocksdb::FileOptions&,
+                                     std::unique_ptr<rocksdb::FSWritableFile>*, IODebugContext*) {
+  return IOStatus::NotSupported("the store never appends to a file that was closed");
+}
+
+IOStatus LossyFs::NewRandomRWFile(const std::string& path, const rocksdb::FileOptions& options,
+                                  std::unique_ptr<rocksdb::FSRandomRWFile>* result,
+                                  IODebugContext* debug) {
+  std::unique_ptr<rocksdb::FSRandomRWFile> file;
+  IOStatus status = target()->NewRandomRWFile(path, options, &file, debug);
+  if (status.ok()) *result = std::make_unique<LossyRandomFile>(std::move(file), this, path);
+  return status;
+}
+
+IOStatus LossyFs::NewDirectory(const std::string& path, const IOOptions&,
+                               std::unique_ptr<rocksdb::FSDirectory>* result, IODebugContext*) {
+  *result = std::make_unique<LossyDirectory>(this, path);
+  return IOStatus::OK();
+}
+
+IOStatus LossyFs::DeleteFile(const std::string& path, const IOOptions& io, IODebugContext* debug) {
+  IOStatus status = Change();
+  if (status.ok()) status = target()->DeleteFile(path, io, debug);
+  if (!status.ok()) return status;
+  absl::MutexLock lock(&mutex_);
+  unsynced_.erase(path);
+  names_.erase(std::remove_if(names_.begin(), names_.end(),
+                              [&](const NameChange& n) { return n.to == path; }),
+               names_.end());
+  return status;
+}
+
+IOStatus LossyFs::RenameFile(const std::string& from, const std::string& to, const IOOptions& io,
+                             IODebugContext* debug) {
+  IOStatus status = Change();
+  const bool replaces = std::filesystem::exists(to);
+  if (status.ok()) status = target()->RenameFile(from, to, io, debug);
+  if (!status.ok()) return status;
+  absl::MutexLock lock(&mutex_);
+  if (const auto writes = unsynced_.find(from); writes != unsynced_.end()) {
+    unsynced_[to] = std::move(writes->second);
+    unsynced_.erase(from);
+  }
+  if (!replaces) names_.push_back({from, to});
+  return status;
+}
+
+// ---- After the cut ---------------------------------------------------------------------
+
+void LossyFs::Lose(Loss loss, Random& random) {
+  absl::MutexLock lock(&mutex_);
+  if (loss != Loss::kNothing) {
+    for (const auto& [path, writes] : unsynced_) LoseWrites(path, writes, loss, random);
+    LoseNames(random);
+  }
+  unsynced_.clear();
+  names_.clear();
+  changes_left_ = ~uint64_t{0};
+}
+
+// Names come undone from the newest on, as in a journal: some of them, or all. Only the
+// database's own directory is synced through here.
+void LossyFs::LoseNames(Random& random) {
+  size_t lost = random.Below(names_.size() + 1);
+  for (; lost > 0; --lost, names_.pop_back()) {
+    const NameChange& name = names_.back();
+    if (!DirectoryOf(name.to).ends_with("/db")) continue;
+    std::error_code error;  // It may have moved on.
+    if (name.from.empty()) {
+      std::filesystem::remove(name.to, error);
+    } else {
+      std::filesystem::rename(name.to, name.from, error);
+    }
+  }
+}
+
+void LossyFs::LoseWrites(const std::string& path, const std::vector<Write>& writes, Loss loss,
+                         Random& random) {
+  if (!std::filesystem::exists(path)) return;
+  const std::string now = ReadAll(path);
+  std::string old = now;
+  uint64_t low = ~uint64_t{0};
+  uint64_t high = 0;
+  for (auto write = writes.rbegin(); write != writes.rend(); ++write) {
+    CHECK_LE(write->offset + write->bytes, old.size());
+    if (write->old_bytes.size() < write->bytes) old.resize(write->offset + write->old_bytes.size());
+    old.replace(write->offset, write->old_bytes.size(), write->old_bytes);
+    low = std::min(low, write->offset);
+    high = std::max(high, write->offset + write->bytes);
+  }
+  std::string kept = now;
+  if (loss == Loss::kAll) {
+    kept = old;
+  } else if (low >= old.size()) {
+    // Only grew: a journalling file system makes the length durable behind the data.
+    kept.resize(old.size() + random.Below(now.size() - old.size() + 1));
+  } else if (loss == Loss::kFlipped) {
+    const uint64_t bit = random.Below((high - low) * 8);
+    kept[low + bit / 8] = static_cast<char>(kept[low + bit / 8] ^ (1 << (bit % 8)));
+  } else {
+    old.resize(now.size());
+    for (uint64_t at = low / kSectorBytes * kSectorBytes; at < high; at += kSectorBytes) {
+      if (random.Chance(0.5)) kept.replace(at, kSectorBytes, old, at, kSectorBytes);
+    }
+  }
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << kept;
+}
+
+}  // namespace cairn::testing

@@ -1,0 +1,100 @@
+// LossyFs: a file system that forgets what was not synced, for crash tests of the store.
+//
+//   fs->CutAfter(n)           the n-th change from now on, and all behind it, fail: power is cut
+//   (destroy the store)
+//   fs->Lose(loss, random)    the real files now hold what a disk would hold after that
+//   (open it again)
+//
+// Every unsynced write is remembered with the bytes it replaced. Losing mixes old and new
+// sector by sector, so overwrites are torn, dropped and reordered at will, and a file that only
+// grew ends somewhere in what was added; a sync of a file makes all before it durable. A file
+// created or renamed in a directory comes undone unless the directory was synced after it.
+//
+// Not modelled: loss of a deletion, or of a rename that replaces a file (both are journalled
+// in order, and RocksDB syncs the directory before it relies on them).
+//
+// Threads: all of it; one mutex.
+#pragma once
+
+#include <rocksdb/file_system.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "base/random.h"
+
+namespace cairn::testing {
+
+enum class Loss : uint8_t {
+  kNothing,  // The process died, the kernel did not.
+  kAll,      // Nothing unsynced reached the disk.
+  kSectors,  // Some sectors of it did.
+  kFlipped,  // All of it did, but one bit of it is wrong.
+};
+
+class LossyFs : public rocksdb::FileSystemWrapper {
+ public:
+  explicit LossyFs(const std::shared_ptr<rocksdb::FileSystem>& target)
+      : rocksdb::FileSystemWrapper(target) {}
+
+  // The next `changes` changes succeed, then power is gone.
+  void CutAfter(uint64_t changes);
+  [[nodiscard]] bool is_cut() const;
+  // Requires: no file is open. Power is back.
+  void Lose(Loss loss, Random& random);
+
+  // ---- For the files it hands out ---------------------------------------------------
+  // A change may happen (and counts), unless power is cut.
+  rocksdb::IOStatus Change();
+  void NoteWrite(const std::string& path, uint64_t offset, std::string old_bytes,
+                 uint64_t new_bytes);
+  void NoteSync(const std::string& path);
+  void NoteDirectorySync(const std::string& path);
+
+  // ---- rocksdb::FileSystem ----------------------------------------------------------
+  [[nodiscard]] const char* Name() const override { return "LossyFs"; }
+  rocksdb::IOStatus NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSWritableFile>* result,
+                                    rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus ReopenWritableFile(const std::string& path, const rocksdb::FileOptions& options,
+                                       std::unique_ptr<rocksdb::FSWritableFile>* result,
+                                       rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus NewRandomRWFile(const std::string& path, const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSRandomRWFile>* result,
+                                    rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus NewDirectory(const std::string& path, const rocksdb::IOOptions& io,
+                                 std::unique_ptr<rocksdb::FSDirectory>* result,
+                                 rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus DeleteFile(const std::string& path, const rocksdb::IOOptions& io,
+                               rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to,
+                               const rocksdb::IOOptions& io,
+                               rocksdb::IODebugContext* debug) override;
+
+ private:
+  struct Write {
+    uint64_t offset;
+    std::string old_bytes;  // Shorter than the write where the file grew.
+    uint64_t bytes;
+  };
+  // A name that appeared in a directory; `from` is empty for a new file.
+  struct NameChange {
+    std::string from;
+    std::string to;
+  };
+  void LoseNames(Random& random) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LoseWrites(const std::string& path, const std::vector<Write>& writes, Loss loss,
+                  Random& random);
+
+  mutable absl::Mutex mutex_;
+  uint64_t changes_left_ ABSL_GUARDED_BY(mutex_) = ~uint64_t{0};
+  std::map<std::string, std::vector<Write>> unsynced_ ABSL_GUARDED_BY(mutex_);
+  std::vector<NameChange> names_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace cairn::testing
