@@ -25,15 +25,15 @@ inline absl::Status Annotate(const absl::Status& status, std::string_view contex
 
 }  // namespace cairn
 
-#define RETURN_IF_ERROR(expr)                                     \
-  do {                                                            \
-    if (absl::Status cairn_status = (expr); !cairn_status.ok()) { \
-      return cairn_status;                                        \
-    }                                                             \
-  } while (false)
-
 #define CAIRN_CONCAT_INNER(a, b) a##b
 #define CAIRN_CONCAT(a, b) CAIRN_CONCAT_INNER(a, b)
+#define CAIRN_RETURN_IF_ERROR(var, expr)                  \
+  do {                                                    \
+    if (absl::Status var = (expr); !var.ok()) return var; \
+  } while (false)
+// The variable is named by its line, so that a lambda within `expr` may use the macro, too.
+#define RETURN_IF_ERROR(expr) CAIRN_RETURN_IF_ERROR(CAIRN_CONCAT(cairn_status_, __LINE__), expr)
+
 #define CAIRN_ASSIGN_OR_RETURN(var, lhs, expr)   \
   auto var = (expr);                             \
   if (!var.ok()) return std::move(var).status(); \

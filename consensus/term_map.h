@@ -15,7 +15,8 @@ namespace cairn::consensus {
 class TermMap {
  public:
   // An empty log that begins after `before` ({0, 0}: at the very beginning).
-  explicit TermMap(Position before = {}) : before_(before), last_(before.index) {}
+  TermMap() : TermMap(Position()) {}
+  explicit TermMap(Position before) : before_(before), last_(before.index) {}
 
   // Position before the first kept entry, and that of the last one (equal to Before()
   // when the log is empty).
