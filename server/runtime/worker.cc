@@ -136,6 +136,11 @@ bool Worker::RunOnce() {
   return true;
 }
 
+const Group* Worker::Find(GroupId group) const {
+  const auto it = groups_.find(group);
+  return it == groups_.end() ? nullptr : it->second.group.get();
+}
+
 void Worker::Turns() {
   size_t begin = 0;
   do {

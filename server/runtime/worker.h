@@ -83,6 +83,9 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   // One turn over what is waiting, without blocking; ticks when the clock says that one is
   // due. Returns whether anything was done. Requires: Start was not called.
   bool RunOnce();
+  // Null when there is no such group, or its stored state does not decode. For the simulator,
+  // between turns.
+  [[nodiscard]] const Group* Find(GroupId group) const;
 
  private:
   struct Committed {
