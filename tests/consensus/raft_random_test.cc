@@ -66,362 +66,357 @@ class World {
       }
       if (EverybodyHas(leader->core().last().index)) return;
     }
-    if (violation_.empty()) {
-      violation_ = "no agreement after the world was healed";
-    }
-
-    [[nodiscard]] const std::string& violation() const { return violation_; }
-    [[nodiscard]] size_t committed() const { return committed_.size(); }
-    [[nodiscard]] size_t reads() const { return reads_answered_; }
-
-   private:
-    void Start(NodeId id, const RaftDisk& disk, Standing standing) {
-      const Config config{.self = id,
-                          .election_ticks = 5,
-                          .heartbeat_ticks = 1,
-                          .inflight_bytes = 64,
-                          .inflight_messages = 4,
-                          .append_entries = 3,
-                          .uncommitted_bytes = 200,
-                          .lease_reads = faults_.lease_reads,
-                          .priority_penalty_ticks = 0,
-                          .standing = standing};
-      nodes_[id] = std::make_unique<RaftNode>(config, disk, random_.Next());
-      applied_through_[id] = disk.before.index;
-    }
-
-    void Step() {
-      const NodeId id = AnyNode();
-      const uint64_t dice = random_.Below(100);
-      if (dice < 60) {
-        for (uint64_t count = random_.Below(8); count > 0; --count) DeliverOne();
-      } else if (dice < 72) {
-        Act(id, [&] { nodes_[id]->PersistNext(); });
-      } else if (dice < 83) {
-        TickSome(id);
-      } else if (dice < 93) {
-        Act(id, [&] {
-          for (uint64_t count = random_.Below(4); count > 0; --count) Propose(id);
-        });
-      } else if (dice < 96) {
-        Act(id, [&] { Read(id); });
-      } else if (dice < 97) {
-        Act(id, [&] { nodes_[id]->core().TransferLeadership(NodeId()); });
-      } else if (dice < 98) {
-        Act(id, [&] { nodes_[id]->core().OnUnreachable(AnyNode()); });
-      } else {
-        Act(id, [&] { nodes_[id]->core().OnLeaderGone(); });
-      }
-      if (random_.Chance(faults_.crash)) Crash(AnyNode());
-      if (random_.Chance(faults_.cut)) FlipLink();
-      if (random_.Chance(faults_.change)) Change();
-      if (random_.Chance(faults_.trim)) Trim(AnyNode());
-    }
-
-    NodeId AnyNode() {
-      auto node = nodes_.begin();
-      std::advance(node, random_.Below(nodes_.size()));
-      return node->first;
-    }
-
-    template <class F>
-    void Act(NodeId id, const F& f) {
-      f();
-      Absorb(id);
-    }
-
-    // Takes what the node's last input brought about, and judges it.
-    void Absorb(NodeId id) {
-      RaftNode& node = *nodes_[id];
-      RaftNode::Outcome outcome = node.Collect();
-      for (Message& message : outcome.messages) {
-        if (!nodes_.contains(message.to)) continue;
-        network_.push_back(std::move(message));
-      }
-      for (const Write& write : outcome.writes) {
-        if (write.install) applied_through_[id] = write.install->position.index;
-      }
-      for (const Entry& entry : outcome.applied) CheckApplied(id, entry);
-      for (const ReadState& read : outcome.reads) CheckRead(id, read);
-      node.core().CheckInvariants();
-      CheckLeader(node);
-    }
-
-    // ---- Checks -----------------------------------------------------------------------
-
-    // State machine safety: one entry per index, for ever, and no holes.
-    void CheckApplied(NodeId id, const Entry& entry) {
-      Index& through = applied_through_[id];
-      if (entry.index != through + 1) Fail("a hole in what node ", id, " applied");
-      through = entry.index;
-      const auto [known, inserted] = committed_.emplace(entry.index, entry);
-      if (!(known->second == entry)) Fail("two entries are committed at index ", entry.index);
-      newest_committed_ = std::max(newest_committed_, entry.index);
-    }
-
-    // Election safety, and leader completeness: who leads a newer term holds all that is
-    // committed.
-    void CheckLeader(const RaftNode& node) {
-      const RaftCore& core = node.core();
-      if (core.role() != Role::kLeader) return;
-      const auto [known, inserted] = leaders_.emplace(core.term(), core.self());
-      if (known->second != core.self()) Fail("two leaders in term ", core.term());
-      if (!inserted) return;
-      for (const auto& [index, entry] : committed_) {
-        if (index <= core.terms().Before().index) continue;
-        if (core.terms().At(index) != entry.term) Fail("the new leader lacks index ", index);
-      }
-      CheckLogMatching();
-    }
-
-    // Two logs that agree on an entry's index and term agree on everything before it.
-    void CheckLogMatching() {
-      for (const auto& [a_id, a] : nodes_) {
-        for (const auto& [b_id, b] : nodes_) {
-          if (a_id < b_id) CompareLogs(*a, *b);
-        }
-      }
-    }
-
-    void CompareLogs(const RaftNode& a, const RaftNode& b) {
-      const Index begin = std::max(a.log_before().index, b.log_before().index) + 1;
-      const Index end = std::min(a.core().last().index, b.core().last().index) + 1;
-      bool agreed = false;
-      for (Index i = end.Previous(); i >= begin && i; i = i.Previous()) {
-        const Entry& x = a.log().at(i - a.log_before().index - 1);
-        const Entry& y = b.log().at(i - b.log_before().index - 1);
-        agreed |= x.term == y.term;
-        if (agreed && !(x == y)) Fail("logs differ below a match, at index ", i);
-      }
-    }
-
-    // A confirmed read covers all that had been committed anywhere when it was asked for.
-    void CheckRead(NodeId id, const ReadState& read) {
-      const auto asked = reads_.find(read.context);
-      if (asked == reads_.end()) {
-        Fail("a read is answered twice or was never asked by node ", id);
-        return;
-      }
-      if (read.confirmed && read.index < asked->second) Fail("a stale read at node ", id);
-      if (read.confirmed) ++reads_answered_;
-      reads_.erase(asked);
-    }
-
-    template <class T>
-    void Fail(const char* what, T detail, const char* more = "") {
-      if (violation_.empty()) violation_ = what + ToString(detail) + more;
-    }
-
-    // ---- Deeds ------------------------------------------------------------------------
-
-    // Leases hold for clocks that go at one rate; nothing else may depend on that.
-    void TickSome(NodeId id) {
-      if (!faults_.lease_reads) {
-        Act(id, [&] { nodes_[id]->core().Tick(); });
-        return;
-      }
-      if (random_.Below(nodes_.size()) != 0) return;
-      for (auto& [each, node] : nodes_) Act(each, [&] { node->core().Tick(); });
-    }
-
-    void Propose(NodeId id) {
-      RaftCore& core = nodes_[id]->core();
-      Position position;
-      const std::string payload(random_.Below(40), static_cast<char>('a' + random_.Below(26)));
-      const ProposeResult could = core.CanPropose();
-      const ProposeResult result = core.Propose(EntryKind::kData, Bytes(payload), &position);
-      if (could != result) Fail("CanPropose was wrong at node ", id);
-      if (healed_ && result == ProposeResult::kAccepted) proposed_last_ = true;
-    }
-
-    void Read(NodeId id) {
-      const uint64_t context = ++last_context_;
-      reads_[context] = newest_committed_;
-      nodes_[id]->core().ReadIndex(context);
-    }
-
-    void DeliverOne() {
-      if (network_.empty()) return;
-      const size_t place = faults_.reorder ? random_.Below(network_.size()) : 0;
-      Message message = network_[place];
-      if (!random_.Chance(faults_.repeat)) {
-        network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(place));
-      }
-      if (!healed_ && random_.Chance(faults_.drop)) return;
-      Hand(std::move(message));
-    }
-
-    void Hand(Message message) {
-      if (cut_.contains({message.from, message.to})) return;
-      const NodeId to = message.to;
-      Act(to, [&] { nodes_[to]->core().Step(std::move(message)); });
-    }
-
-    // Everything that is under way arrives.
-    void Settle() {
-      std::vector<Message> now = std::exchange(network_, {});
-      for (Message& message : now) Hand(std::move(message));
-      for (auto& [id, node] : nodes_) {
-        while (node->writes_in_flight() > 0) Act(id, [&] { node->PersistNext(); });
-      }
-    }
-
-    void Crash(NodeId id) {
-      // Doubt lasts over further restarts until the core has shaken it off.
-      Standing standing = nodes_[id]->core().standing();
-      size_t lost = 0;
-      if (random_.Chance(faults_.doubt)) standing = std::max(standing, Standing::kAmbiguous);
-      if (random_.Chance(faults_.lose) && OthersAreSound(id)) {
-        // One turn that it acknowledged: a flipped bit. Several: a lost file.
-        lost = std::min<size_t>(nodes_[id]->disks_remembered(), 1 + random_.Below(4));
-        standing = std::max(standing, lost > 1 ? Standing::kLost : Standing::kAmbiguous);
-      }
-      const RaftDisk disk = nodes_[id]->disk(lost);
-      Start(id, disk, standing);
-      for (auto& [peer, node] : nodes_) {
-        if (peer != id && random_.Chance(0.5)) Act(peer, [&] { node->core().OnUnreachable(id); });
-      }
-    }
-
-    bool OthersAreSound(NodeId id) const {
-      return std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& node) {
-        return node.first == id || node.second->core().standing() == Standing::kSound;
-      });
-    }
-
-    void FlipLink() {
-      const std::pair<NodeId, NodeId> link{AnyNode(), AnyNode()};
-      if (!cut_.insert(link).second) cut_.erase(link);
-      auto& core = nodes_[link.first]->core();
-      if (cut_.contains(link)) {
-        Act(link.first, [&] { core.OnLinkDown(link.second); });
-      } else {
-        Act(link.first, [&] { core.OnLinkUp(link.second); });
-      }
-    }
-
-    void Change() {
-      const NodeId id = AnyNode();
-      RaftCore& core = nodes_[id]->core();
-      if (core.role() != Role::kLeader) return;
-      MembershipChange change{core.membership().voters, core.membership().learners};
-      const NodeId who = AnyNode();
-      const auto voter = std::find(change.voters.begin(), change.voters.end(), who);
-      const auto learner = std::find(change.learners.begin(), change.learners.end(), who);
-      if (voter != change.voters.end()) {
-        if (change.voters.size() <= 2) return;
-        change.voters.erase(voter);
-        if (random_.Chance(0.5)) change.learners.push_back(who);
-      } else if (learner != change.learners.end()) {
-        change.learners.erase(learner);
-        change.voters.push_back(who);
-      } else {
-        change.learners.push_back(who);
-      }
-      Position position;
-      Act(id, [&] { (void)core.ProposeChange(change, &position); });
-    }
-
-    void Trim(NodeId id) {
-      RaftNode& node = *nodes_[id];
-      const Index end = std::min(node.core().applied(), node.core().persisted());
-      if (node.core().role() == Role::kCandidate || end <= node.log_before().index) return;
-      // The store trims behind all writes in flight; so does this one.
-      if (node.writes_in_flight() > 0) return;
-      node.Trim(end);
-    }
-
-    const RaftNode* TheLeader() const {
-      const RaftNode* leader = nullptr;
-      for (const auto& [id, node] : nodes_) {
-        if (node->core().role() != Role::kLeader) continue;
-        if (leader == nullptr || leader->core().term() < node->core().term()) leader = node.get();
-      }
-      return leader;
-    }
-
-    bool EverybodyHas(Index index) const {
-      const RaftNode* leader = TheLeader();
-      for (const NodeId id : leader->core().membership().All()) {
-        const RaftCore& core = nodes_.at(id)->core();
-        if (core.applied() < index || core.persisted() < index) return false;
-        if (core.standing() != Standing::kSound) return false;
-      }
-      return true;
-    }
-
-    Random random_;
-    const Faults faults_;
-    const size_t count_;
-    std::map<NodeId, std::unique_ptr<RaftNode>> nodes_;
-    std::vector<Message> network_;
-    std::set<std::pair<NodeId, NodeId>> cut_;
-    bool healed_ = false;
-    bool proposed_last_ = false;
-
-    std::string violation_;
-    std::map<Term, NodeId> leaders_;
-    std::map<Index, Entry> committed_;
-    Index newest_committed_;
-    std::map<NodeId, Index> applied_through_;
-    uint64_t last_context_ = 0;
-    std::map<uint64_t, Index> reads_;  // What was committed when it was asked for.
-    size_t reads_answered_ = 0;
-  };
-
-  struct Weather {
-    const char* name;
-    Faults faults;
-    uint64_t seeds;
-  };
-
-  const Weather kWeathers[] = {
-      {"Calm", {}, 100},
-      {"Lossy", {.drop = 0.1, .repeat = 0.05, .reorder = true}, 400},
-      {"Crashing", {.drop = 0.02, .crash = 0.008, .trim = 0.01}, 400},
-      {"Doubting", {.drop = 0.02, .crash = 0.008, .doubt = 0.5}, 300},
-      {"Losing", {.drop = 0.02, .crash = 0.008, .doubt = 0.1, .lose = 0.5}, 400},
-      {"Leased", {.drop = 0.05, .crash = 0.003, .cut = 0.01, .lease_reads = true}, 300},
-      {"CutOff", {.drop = 0.02, .cut = 0.02, .trim = 0.01}, 300},
-      {"Changing", {.drop = 0.02, .crash = 0.005, .change = 0.03, .trim = 0.01}, 400},
-      {"Foul",
-       {.drop = 0.1,
-        .repeat = 0.05,
-        .crash = 0.01,
-        .cut = 0.02,
-        .change = 0.02,
-        .trim = 0.01,
-        .doubt = 0.2,
-        .reorder = true},
-       400},
-  };
-
-  class RaftRandomTest : public testing::TestWithParam<Weather> {};
-
-  TEST_P(RaftRandomTest, NobodyContradictsAnybody) {
-    size_t committed = 0;
-    size_t reads = 0;
-    for (uint64_t seed = getenv("SEED") ? atoi(getenv("SEED")) : 1; seed <= GetParam().seeds;
-         ++seed) {
-      SCOPED_TRACE("seed " + std::to_string(seed));
-      World world(seed, 3 + seed % 3, GetParam().faults);
-      world.Run(800);
-      ASSERT_EQ(world.violation(), "");
-      world.HealAndAgree();
-      ASSERT_EQ(world.violation(), "");
-      committed += world.committed();
-      reads += world.reads();
-    }
-    if (getenv("STAT"))
-      fprintf(stderr, "committed/seed %f reads/seed %f\n", double(committed) / GetParam().seeds,
-              double(reads) / GetParam().seeds);
-    // A world in which nothing happens proves nothing.
-    EXPECT_GT(committed, GetParam().seeds * 5);
-    EXPECT_GT(reads, GetParam().seeds);
+    if (violation_.empty()) violation_ = "no agreement after the world was healed";
   }
 
-  INSTANTIATE_TEST_SUITE_P(Weathers, RaftRandomTest, testing::ValuesIn(kWeathers),
-                           [](const auto& weather) { return std::string(weather.param.name); });
+  [[nodiscard]] const std::string& violation() const { return violation_; }
+  [[nodiscard]] size_t committed() const { return committed_.size(); }
+  [[nodiscard]] size_t reads() const { return reads_answered_; }
+
+ private:
+  void Start(NodeId id, const RaftDisk& disk, Standing standing) {
+    const Config config{.self = id,
+                        .election_ticks = 5,
+                        .heartbeat_ticks = 1,
+                        .inflight_bytes = 64,
+                        .inflight_messages = 4,
+                        .append_entries = 3,
+                        .uncommitted_bytes = 200,
+                        .lease_reads = faults_.lease_reads,
+                        .priority_penalty_ticks = 0,
+                        .standing = standing};
+    nodes_[id] = std::make_unique<RaftNode>(config, disk, random_.Next());
+    applied_through_[id] = disk.before.index;
+  }
+
+  void Step() {
+    const NodeId id = AnyNode();
+    const uint64_t dice = random_.Below(100);
+    if (dice < 60) {
+      for (uint64_t count = random_.Below(8); count > 0; --count) DeliverOne();
+    } else if (dice < 72) {
+      Act(id, [&] { nodes_[id]->PersistNext(); });
+    } else if (dice < 83) {
+      TickSome(id);
+    } else if (dice < 93) {
+      Act(id, [&] {
+        for (uint64_t count = random_.Below(4); count > 0; --count) Propose(id);
+      });
+    } else if (dice < 96) {
+      Act(id, [&] { Read(id); });
+    } else if (dice < 97) {
+      Act(id, [&] { nodes_[id]->core().TransferLeadership(NodeId()); });
+    } else if (dice < 98) {
+      Act(id, [&] { nodes_[id]->core().OnUnreachable(AnyNode()); });
+    } else {
+      Act(id, [&] { nodes_[id]->core().OnLeaderGone(); });
+    }
+    if (random_.Chance(faults_.crash)) Crash(AnyNode());
+    if (random_.Chance(faults_.cut)) FlipLink();
+    if (random_.Chance(faults_.change)) Change();
+    if (random_.Chance(faults_.trim)) Trim(AnyNode());
+  }
+
+  NodeId AnyNode() {
+    auto node = nodes_.begin();
+    std::advance(node, random_.Below(nodes_.size()));
+    return node->first;
+  }
+
+  template <class F>
+  void Act(NodeId id, const F& f) {
+    f();
+    Absorb(id);
+  }
+
+  // Takes what the node's last input brought about, and judges it.
+  void Absorb(NodeId id) {
+    RaftNode& node = *nodes_[id];
+    RaftNode::Outcome outcome = node.Collect();
+    for (Message& message : outcome.messages) {
+      if (!nodes_.contains(message.to)) continue;
+      network_.push_back(std::move(message));
+    }
+    for (const Write& write : outcome.writes) {
+      if (write.install) applied_through_[id] = write.install->position.index;
+    }
+    for (const Entry& entry : outcome.applied) CheckApplied(id, entry);
+    for (const ReadState& read : outcome.reads) CheckRead(id, read);
+    node.core().CheckInvariants();
+    CheckLeader(node);
+  }
+
+  // ---- Checks -----------------------------------------------------------------------
+
+  // State machine safety: one entry per index, for ever, and no holes.
+  void CheckApplied(NodeId id, const Entry& entry) {
+    Index& through = applied_through_[id];
+    if (entry.index != through + 1) Fail("a hole in what node ", id, " applied");
+    through = entry.index;
+    const auto [known, inserted] = committed_.emplace(entry.index, entry);
+    if (!(known->second == entry)) Fail("two entries are committed at index ", entry.index);
+    newest_committed_ = std::max(newest_committed_, entry.index);
+  }
+
+  // Election safety, and leader completeness: who leads a newer term holds all that is
+  // committed.
+  void CheckLeader(const RaftNode& node) {
+    const RaftCore& core = node.core();
+    if (core.role() != Role::kLeader) return;
+    const auto [known, inserted] = leaders_.emplace(core.term(), core.self());
+    if (known->second != core.self()) Fail("two leaders in term ", core.term());
+    if (!inserted) return;
+    for (const auto& [index, entry] : committed_) {
+      if (index <= core.terms().Before().index) continue;
+      if (core.terms().At(index) != entry.term) Fail("the new leader lacks index ", index);
+    }
+    CheckLogMatching();
+  }
+
+  // Two logs that agree on an entry's index and term agree on everything before it.
+  void CheckLogMatching() {
+    for (const auto& [a_id, a] : nodes_) {
+      for (const auto& [b_id, b] : nodes_) {
+        if (a_id < b_id) CompareLogs(*a, *b);
+      }
+    }
+  }
+
+  void CompareLogs(const RaftNode& a, const RaftNode& b) {
+    const Index begin = std::max(a.log_before().index, b.log_before().index) + 1;
+    const Index end = std::min(a.core().last().index, b.core().last().index) + 1;
+    bool agreed = false;
+    for (Index i = end.Previous(); i >= begin && i; i = i.Previous()) {
+      const Entry& x = a.log().at(i - a.log_before().index - 1);
+      const Entry& y = b.log().at(i - b.log_before().index - 1);
+      agreed |= x.term == y.term;
+      if (agreed && !(x == y)) Fail("logs differ below a match, at index ", i);
+    }
+  }
+
+  // A confirmed read covers all that had been committed anywhere when it was asked for.
+  void CheckRead(NodeId id, const ReadState& read) {
+    const auto asked = reads_.find(read.context);
+    if (asked == reads_.end()) {
+      Fail("a read is answered twice or was never asked by node ", id);
+      return;
+    }
+    if (read.confirmed && read.index < asked->second) Fail("a stale read at node ", id);
+    if (read.confirmed) ++reads_answered_;
+    reads_.erase(asked);
+  }
+
+  template <class T>
+  void Fail(const char* what, T detail, const char* more = "") {
+    if (violation_.empty()) violation_ = what + ToString(detail) + more;
+  }
+
+  // ---- Deeds ------------------------------------------------------------------------
+
+  // Leases hold for clocks that go at one rate; nothing else may depend on that.
+  void TickSome(NodeId id) {
+    if (!faults_.lease_reads) {
+      Act(id, [&] { nodes_[id]->core().Tick(); });
+      return;
+    }
+    if (random_.Below(nodes_.size()) != 0) return;
+    for (auto& [each, node] : nodes_) Act(each, [&] { node->core().Tick(); });
+  }
+
+  void Propose(NodeId id) {
+    RaftCore& core = nodes_[id]->core();
+    Position position;
+    const std::string payload(random_.Below(40), static_cast<char>('a' + random_.Below(26)));
+    const ProposeResult could = core.CanPropose();
+    const ProposeResult result = core.Propose(EntryKind::kData, Bytes(payload), &position);
+    if (could != result) Fail("CanPropose was wrong at node ", id);
+    if (healed_ && result == ProposeResult::kAccepted) proposed_last_ = true;
+  }
+
+  void Read(NodeId id) {
+    const uint64_t context = ++last_context_;
+    reads_[context] = newest_committed_;
+    nodes_[id]->core().ReadIndex(context);
+  }
+
+  void DeliverOne() {
+    if (network_.empty()) return;
+    const size_t place = faults_.reorder ? random_.Below(network_.size()) : 0;
+    Message message = network_[place];
+    if (!random_.Chance(faults_.repeat)) {
+      network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(place));
+    }
+    if (!healed_ && random_.Chance(faults_.drop)) return;
+    Hand(std::move(message));
+  }
+
+  void Hand(Message message) {
+    if (cut_.contains({message.from, message.to})) return;
+    const NodeId to = message.to;
+    Act(to, [&] { nodes_[to]->core().Step(std::move(message)); });
+  }
+
+  // Everything that is under way arrives.
+  void Settle() {
+    std::vector<Message> now = std::exchange(network_, {});
+    for (Message& message : now) Hand(std::move(message));
+    for (auto& [id, node] : nodes_) {
+      while (node->writes_in_flight() > 0) Act(id, [&] { node->PersistNext(); });
+    }
+  }
+
+  void Crash(NodeId id) {
+    // Doubt lasts over further restarts until the core has shaken it off.
+    Standing standing = nodes_[id]->core().standing();
+    size_t lost = 0;
+    if (random_.Chance(faults_.doubt)) standing = std::max(standing, Standing::kAmbiguous);
+    if (random_.Chance(faults_.lose) && OthersAreSound(id)) {
+      // One turn that it acknowledged: a flipped bit. Several: a lost file.
+      lost = std::min<size_t>(nodes_[id]->disks_remembered(), 1 + random_.Below(4));
+      standing = std::max(standing, lost > 1 ? Standing::kLost : Standing::kAmbiguous);
+    }
+    const RaftDisk disk = nodes_[id]->disk(lost);
+    Start(id, disk, standing);
+    for (auto& [peer, node] : nodes_) {
+      if (peer != id && random_.Chance(0.5)) Act(peer, [&] { node->core().OnUnreachable(id); });
+    }
+  }
+
+  bool OthersAreSound(NodeId id) const {
+    return std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& node) {
+      return node.first == id || node.second->core().standing() == Standing::kSound;
+    });
+  }
+
+  void FlipLink() {
+    const std::pair<NodeId, NodeId> link{AnyNode(), AnyNode()};
+    if (!cut_.insert(link).second) cut_.erase(link);
+    auto& core = nodes_[link.first]->core();
+    if (cut_.contains(link)) {
+      Act(link.first, [&] { core.OnLinkDown(link.second); });
+    } else {
+      Act(link.first, [&] { core.OnLinkUp(link.second); });
+    }
+  }
+
+  void Change() {
+    const NodeId id = AnyNode();
+    RaftCore& core = nodes_[id]->core();
+    if (core.role() != Role::kLeader) return;
+    MembershipChange change{core.membership().voters, core.membership().learners};
+    const NodeId who = AnyNode();
+    const auto voter = std::find(change.voters.begin(), change.voters.end(), who);
+    const auto learner = std::find(change.learners.begin(), change.learners.end(), who);
+    if (voter != change.voters.end()) {
+      if (change.voters.size() <= 2) return;
+      change.voters.erase(voter);
+      if (random_.Chance(0.5)) change.learners.push_back(who);
+    } else if (learner != change.learners.end()) {
+      change.learners.erase(learner);
+      change.voters.push_back(who);
+    } else {
+      change.learners.push_back(who);
+    }
+    Position position;
+    Act(id, [&] { (void)core.ProposeChange(change, &position); });
+  }
+
+  void Trim(NodeId id) {
+    RaftNode& node = *nodes_[id];
+    const Index end = std::min(node.core().applied(), node.core().persisted());
+    if (node.core().role() == Role::kCandidate || end <= node.log_before().index) return;
+    // The store trims behind all writes in flight; so does this one.
+    if (node.writes_in_flight() > 0) return;
+    node.Trim(end);
+  }
+
+  const RaftNode* TheLeader() const {
+    const RaftNode* leader = nullptr;
+    for (const auto& [id, node] : nodes_) {
+      if (node->core().role() != Role::kLeader) continue;
+      if (leader == nullptr || leader->core().term() < node->core().term()) leader = node.get();
+    }
+    return leader;
+  }
+
+  bool EverybodyHas(Index index) const {
+    const RaftNode* leader = TheLeader();
+    for (const NodeId id : leader->core().membership().All()) {
+      const RaftCore& core = nodes_.at(id)->core();
+      if (core.applied() < index || core.persisted() < index) return false;
+      if (core.standing() != Standing::kSound) return false;
+    }
+    return true;
+  }
+
+  Random random_;
+  const Faults faults_;
+  const size_t count_;
+  std::map<NodeId, std::unique_ptr<RaftNode>> nodes_;
+  std::vector<Message> network_;
+  std::set<std::pair<NodeId, NodeId>> cut_;
+  bool healed_ = false;
+  bool proposed_last_ = false;
+
+  std::string violation_;
+  std::map<Term, NodeId> leaders_;
+  std::map<Index, Entry> committed_;
+  Index newest_committed_;
+  std::map<NodeId, Index> applied_through_;
+  uint64_t last_context_ = 0;
+  std::map<uint64_t, Index> reads_;  // What was committed when it was asked for.
+  size_t reads_answered_ = 0;
+};
+
+struct Weather {
+  const char* name;
+  Faults faults;
+  uint64_t seeds;
+};
+
+const Weather kWeathers[] = {
+    {"Calm", {}, 100},
+    {"Lossy", {.drop = 0.1, .repeat = 0.05, .reorder = true}, 400},
+    {"Crashing", {.drop = 0.02, .crash = 0.008, .trim = 0.01}, 400},
+    {"Doubting", {.drop = 0.02, .crash = 0.008, .doubt = 0.5}, 300},
+    {"Losing", {.drop = 0.02, .crash = 0.008, .doubt = 0.1, .lose = 0.5}, 400},
+    {"Leased", {.drop = 0.05, .crash = 0.003, .cut = 0.01, .lease_reads = true}, 300},
+    {"CutOff", {.drop = 0.02, .cut = 0.02, .trim = 0.01}, 300},
+    {"Changing", {.drop = 0.02, .crash = 0.005, .change = 0.03, .trim = 0.01}, 400},
+    {"Foul",
+     {.drop = 0.1,
+      .repeat = 0.05,
+      .crash = 0.01,
+      .cut = 0.02,
+      .change = 0.02,
+      .trim = 0.01,
+      .doubt = 0.2,
+      .reorder = true},
+     400},
+};
+
+class RaftRandomTest : public testing::TestWithParam<Weather> {};
+
+TEST_P(RaftRandomTest, NobodyContradictsAnybody) {
+  size_t committed = 0;
+  size_t reads = 0;
+  for (uint64_t seed = 1; seed <= GetParam().seeds; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    World world(seed, 3 + seed % 3, GetParam().faults);
+    world.Run(800);
+    ASSERT_EQ(world.violation(), "");
+    world.HealAndAgree();
+    ASSERT_EQ(world.violation(), "");
+    committed += world.committed();
+    reads += world.reads();
+  }
+  // A world in which nothing happens proves nothing.
+  EXPECT_GT(committed, GetParam().seeds * 5);
+  EXPECT_GT(reads, GetParam().seeds);
+}
+
+INSTANTIATE_TEST_SUITE_P(Weathers, RaftRandomTest, testing::ValuesIn(kWeathers),
+                         [](const auto& weather) { return std::string(weather.param.name); });
 
 }  // namespace
 }  // namespace cairn::consensus
