@@ -145,10 +145,11 @@ class LogStore {
   // Errors: any is final for the process; kResourceExhausted for a full disk.
   virtual absl::Status Write(const StoreBatch& batch) = 0;
 
-  // Entries [first, last] of `group`, oldest first, cut short once their payloads exceed
-  // `max_bytes`; at least one entry is returned.
+  // Entries [first, last] of `group`, oldest first, cut short before their payloads exceed
+  // `max_bytes`, and before a damaged entry; at least one entry is returned.
   // Errors: kOutOfRange if `first` was trimmed or not yet written; kDataLoss, naming group
-  //   and index, if a stored checksum does not match; kNotFound for an unknown group.
+  //   and index, if `first` is gone or does not match its checksum; kNotFound for an unknown
+  //   group.
   virtual absl::StatusOr<EntryRange> ReadEntries(GroupId group, Index first, Index last,
                                                  uint64_t max_bytes) const = 0;
 

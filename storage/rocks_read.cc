@@ -73,16 +73,18 @@ absl::StatusOr<EntryRange> RocksLogStore::Impl::ReadEntries(GroupId group, Index
     const std::string_view value = cursor.value();
     bytes += value.size() - std::min(value.size(), kEntryRowHeaderBytes);
     if (bytes > max_bytes && !range.entries.empty()) return range;
-    ASSIGN_OR_RETURN(StoredEntry entry, DecodeEntryRow(group, index, value));
-    range.entries.push_back(std::move(entry));
+    absl::StatusOr<StoredEntry> entry = DecodeEntryRow(group, index, value);
+    // What stands before the damage can be read; who goes on from there is told.
+    if (!entry.ok() && !range.entries.empty()) return range;
+    RETURN_IF_ERROR(entry.status());
+    range.entries.push_back(std::move(*entry));
     ++index;
   }
+  if (index > last || !range.entries.empty()) return range;
   RETURN_IF_ERROR(Annotate(cursor.status(), fmt::format("group {}: entry {}", group, index)));
-  if (index > last) return range;
   // Gone between the look at the extent and the read (a trim, a replaced suffix), or lost.
   ASSIGN_OR_RETURN(const Extent now, FindExtent(group));
   if (index <= now.before || index > now.last) return OutOfRange(group, index, now);
-  if (!range.entries.empty()) return range;
   return absl::DataLossError(
       ToAbsl(fmt::format("group {}: entry {} is missing, {} through {} should be stored", group,
                          index, now.before + 1, now.last)));

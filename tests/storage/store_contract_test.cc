@@ -109,7 +109,7 @@ TEST_P(StoreContractTest, ReadsBackWhatWasWritten) {
 TEST_P(StoreContractTest, CutsReadsByBytesButNeverToNothing) {
   WriteSixEntries();
   EXPECT_EQ(Payloads(1, 6, 0), "1/1: ") << "an empty entry fits, the next one does not";
-  EXPECT_EQ(Payloads(2, 6, 1), "2/1:two 3/1: ");
+  EXPECT_EQ(Payloads(2, 6, 1), "2/1:two ") << "too big, but the first";
   EXPECT_EQ(Payloads(2, 6, 6), "2/1:two 3/1: ");
   EXPECT_EQ(Payloads(2, 6, 7), "2/1:two 3/1: 4/2:four ");
 }
@@ -495,7 +495,9 @@ TEST(MemLogStoreTest, LostTurnsAndFlippedBitsAreFound) {
   EXPECT_FALSE(store.FlipBit(kGroup, Index(8), random));
   ASSERT_TRUE(store.FlipBit(kGroup, Index(6), random));
   store.Crash(CrashFault::kLoseAll, random);
-  const auto read = store.ReadEntries(kGroup, Index(5), Index(7), kNoLimit);
+  EXPECT_EQ(store.ReadEntries(kGroup, Index(4), Index(7), kNoLimit)->entries.size(), 2u)
+      << "what stands before the damage can be read";
+  const auto read = store.ReadEntries(kGroup, Index(6), Index(7), kNoLimit);
   EXPECT_TRUE(absl::IsDataLoss(read.status())) << read.status();
   EXPECT_TRUE(store.ReadEntries(kGroup, Index(7), Index(7), kNoLimit).ok());
   EXPECT_EQ(store.Verdict(), RecoveryVerdict::kLost) << "a restart does not heal";
