@@ -136,6 +136,8 @@ int64_t Route::NextInCircle() {
     current_ = table_.After(current_);
     if (!IsSuspect(current_)) return 0;
   }
+  // The next round does not begin with the node that ended this one.
+  current_ = table_.After(current_);
   suspects_.clear();
   ++rounds_;
   return RoundPauseUs();

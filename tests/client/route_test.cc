@@ -63,12 +63,15 @@ TEST_F(RouteTest, ARoundAsksEachNodeOnce) {
   Route route = To(Goal::kAny);
   for (int round = 0; round < 5; ++round) {
     std::set<std::string> asked;
+    std::string last;
     int64_t pause_us = 0;
     while (pause_us == 0) {
-      EXPECT_TRUE(asked.insert(route.current()).second) << route.current() << " was asked twice";
+      last = route.current();
+      EXPECT_TRUE(asked.insert(last).second) << last << " was asked twice";
       pause_us = Down(route);
     }
     EXPECT_EQ(asked.size(), 3u);
+    EXPECT_NE(route.current(), last) << "the node that ended the round begins the next one";
   }
   EXPECT_EQ(route.full_rounds(), 5u);
   EXPECT_EQ(route.misses(), 15u);
