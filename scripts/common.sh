@@ -1,0 +1,71 @@
+# shellcheck shell=bash
+# Shared by the scripts of this folder; to be sourced by bash, with the project's root as
+# working directory. Only what a minimal Debian has: no curl, no jq, no python.
+
+# fail MESSAGE… — says what is wrong and ends the script with code 1.
+fail() {
+  echo "${0#"$PWD"/}: $*" >&2
+  exit 1
+}
+
+# Where the programs are: $CAIRN_BIN, else the release build's folder.
+cairn_bin() { echo "${CAIRN_BIN:-$PWD/build/release/bin}"; }
+
+# ensure_programs — builds cairnd and cairn into build/release unless they are there, or unless
+# $CAIRN_BIN says where they are.
+ensure_programs() {
+  local bin
+  bin=$(cairn_bin)
+  [ -x "$bin/cairnd" ] && [ -x "$bin/cairn" ] && return
+  [ -z "${CAIRN_BIN:-}" ] || fail "no cairnd and cairn in CAIRN_BIN=$CAIRN_BIN"
+  build_programs
+}
+
+# build_programs — installs what is missing and brings build/release up to date.
+build_programs() {
+  scripts/setup build >&2
+  echo "Building cairnd and cairn in build/release" >&2
+  cmake --preset release >/dev/null
+  cmake --build --preset release --target cairnd cairn >&2
+}
+
+# now_ms — milliseconds since 1970.
+now_ms() {
+  local us=${EPOCHREALTIME/[.,]/}
+  echo "${us%???}"
+}
+
+# is_running PID — whether the process exists and is not a zombie.
+is_running() {
+  local state
+  state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null)
+  [ -n "$state" ] && [ "$state" != Z ]
+}
+
+# await SECONDS COMMAND… — runs the command every 50 ms until it succeeds; 1 when time is up.
+await() {
+  local deadline=$(($(now_ms) + $1 * 1000))
+  shift
+  until "$@"; do
+    [ "$(now_ms)" -lt "$deadline" ] || return 1
+    sleep 0.05
+  done
+}
+
+# http_get PORT PATH — prints the body; returns 0 only for status 200.
+http_get() {
+  local port=$1 path=$2 status line in_body=0
+  exec {socket}<>"/dev/tcp/127.0.0.1/$port" || return 1
+  printf 'GET %s HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n' "$path" >&"$socket"
+  read -r -t 2 -u "$socket" _ status _ || { exec {socket}>&-; return 1; }
+  while IFS= read -r -t 2 -u "$socket" line; do
+    line=${line%$'\r'}
+    if [ "$in_body" = 1 ]; then
+      printf '%s\n' "$line"
+    elif [ -z "$line" ]; then
+      in_body=1
+    fi
+  done
+  exec {socket}>&-
+  [ "$status" = 200 ]
+} 2>/dev/null
