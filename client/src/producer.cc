@@ -154,6 +154,7 @@ class Producer::Impl : public std::enable_shared_from_this<Producer::Impl> {
   size_t untaken_bytes_ ABSL_GUARDED_BY(mutex_) = 0;    // In the buffer, not in charges_ yet.
   size_t pending_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t settled_ticket_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t told_ticket_ ABSL_GUARDED_BY(mutex_) = 0;  // Its callback has returned.
   std::deque<Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
   AppendResult last_result_ ABSL_GUARDED_BY(mutex_);
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
@@ -354,6 +355,9 @@ void Producer::Impl::Deliver(const std::vector<Delivery>& deliveries) {
     }
     woken.clear();
     if (options_.on_delivery && !silenced_) options_.on_delivery(delivery);
+    absl::MutexLock lock(&mutex_);
+    told_ticket_ = delivery.last_ticket;
+    answered_.SignalAll();
   }
 }
 
@@ -397,10 +401,10 @@ absl::Status Producer::Impl::Flush(absl::Duration timeout) {
   const absl::Time deadline = DeadlineAfter(timeout);
   absl::MutexLock lock(&mutex_);
   const uint64_t ticket = buffer_.last_ticket();
-  while (settled_ticket_ < ticket && status_.ok()) {
-    if (answered_.WaitWithDeadline(&mutex_, deadline) && settled_ticket_ < ticket && status_.ok()) {
+  while (told_ticket_ < ticket && status_.ok()) {
+    if (answered_.WaitWithDeadline(&mutex_, deadline) && told_ticket_ < ticket && status_.ok()) {
       return absl::DeadlineExceededError(
-          fmt::format("{}: {} records are unanswered", log_.name(), ticket - settled_ticket_));
+          fmt::format("{}: {} records are unanswered", log_.name(), ticket - told_ticket_));
     }
   }
   return status_;

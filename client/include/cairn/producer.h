@@ -119,8 +119,9 @@ class Producer {
   std::future<absl::StatusOr<Seq>> SendForResult(std::string_view payload,
                                                  absl::Duration timeout = absl::InfiniteDuration());
 
-  // Waits until everything accepted before the call is answered, and returns OK if all of it was
-  // appended. Errors: kDeadlineExceeded after `timeout` (nothing is given up by that); the
+  // Waits until everything accepted before the call is answered and its callbacks have returned
+  // (so never call it from one), and returns OK if all of it was appended. Errors:
+  // kDeadlineExceeded after `timeout` (nothing is given up by that); the
   //   producer's final status.
   absl::Status Flush(absl::Duration timeout = absl::InfiniteDuration());
 
