@@ -20,7 +20,7 @@ class LeaseDeadline {
   void Begin(MonoMicros until_us) { until_us_.store(until_us, std::memory_order_release); }
 
   [[nodiscard]] bool IsSafe(MonoMicros now_us) const {
-    if (suspended_.load(std::memory_order_acquire)) return false;
+    if (suspensions_.load(std::memory_order_acquire) > 0) return false;
     MonoMicros until_us = until_us_.load(std::memory_order_acquire);
     // A renewal may move the deadline between the look and the verdict: then look again.
     while (until_us != kNotHeld && now_us >= until_us) {
@@ -51,16 +51,17 @@ class LeaseDeadline {
   [[nodiscard]] bool lost() const { return until_us_.load(std::memory_order_acquire) == kNotHeld; }
   [[nodiscard]] MonoMicros until_us() const { return until_us_.load(std::memory_order_acquire); }
 
-  // Not entitled while a Release or Transfer is on its way.
-  void Suspend() { suspended_.store(true, std::memory_order_release); }
-  void Resume() { suspended_.store(false, std::memory_order_release); }
+  // Not entitled while a Release or Transfer is on its way. Counted, so that the end of one does
+  // not make safe what another one has just given up.
+  void Suspend() { suspensions_.fetch_add(1, std::memory_order_acq_rel); }
+  void Resume() { suspensions_.fetch_sub(1, std::memory_order_acq_rel); }
 
  private:
   // Before every real time, yet far enough from the type's end to be subtracted from.
   static constexpr MonoMicros kNotHeld = INT64_MIN / 4;
 
   mutable std::atomic<MonoMicros> until_us_{kNotHeld};
-  std::atomic<bool> suspended_{false};
+  std::atomic<int> suspensions_{0};
 };
 
 }  // namespace cairn::client

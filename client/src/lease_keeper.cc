@@ -60,7 +60,8 @@ class LeaseKeeper::Impl : public std::enable_shared_from_this<LeaseKeeper::Impl>
         log_(log),
         options_(std::move(options)),
         logic_({.holder = options_.holder,
-                .ttl_us = absl::ToInt64Microseconds(options_.ttl),
+                // In whole milliseconds, as the log is told.
+                .ttl_us = absl::ToInt64Milliseconds(options_.ttl) * kMicrosPerMilli,
                 .drift_margin = options_.drift_margin,
                 .acquire_timeout_us = core_.TimeoutUs(options_.call)}) {}
 
@@ -312,6 +313,7 @@ absl::Status LeaseKeeper::Impl::Leave(Ask ask, const std::shared_ptr<LeaveReques
   const int64_t timeout_us = core_.TimeoutUs(options);
   core_.executor().Post([self = shared_from_this(), ask, request, timeout_us] {
     if (self->leaving_) {
+      self->logic_.deadline().Resume();
       request->result = absl::FailedPreconditionError("the lease is being given up already");
       return request->over.Notify();
     }

@@ -14,6 +14,9 @@ namespace {
 constexpr int64_t kMinRetryPauseUs = 5 * kMicrosPerMilli;
 constexpr int64_t kMaxRetryPauseUs = 200 * kMicrosPerMilli;
 constexpr int64_t kMinRenewTimeoutUs = 50 * kMicrosPerMilli;
+// An Acquire cannot be repeated blindly. One that got no answer for that long is looked up at the
+// log instead of waited for, since its node may be stopped or cut off.
+constexpr int64_t kAcquireTryUs = 2 * kMicrosPerSecond;
 
 // The log itself says that this epoch is over. Anything else may pass before the time is up.
 bool EndsEpoch(const absl::Status& status) {
@@ -65,7 +68,12 @@ void LeaseKeeperCore::AskTo(Ask ask, int64_t timeout_us, Actions& actions) {
 void LeaseKeeperCore::Acquire(MonoMicros now_us, Actions& actions) {
   phase_ = Phase::kAcquiring;
   sent_us_ = now_us;
-  AskTo(Ask::kAcquire, give_up_us_ - now_us, actions);
+  AskTo(Ask::kAcquire, std::min(give_up_us_ - now_us, kAcquireTryUs), actions);
+}
+
+void LeaseKeeperCore::Resolve(MonoMicros now_us, Actions& actions) {
+  phase_ = Phase::kResolving;
+  AskTo(Ask::kGet, give_up_us_ - now_us, actions);
 }
 
 void LeaseKeeperCore::Renew(MonoMicros now_us, Actions& actions) {
@@ -93,12 +101,15 @@ LeaseKeeperCore::Actions LeaseKeeperCore::OnAcquired(const absl::StatusOr<Grant>
     if (now_us >= give_up_us_) {
       Refuse(status, actions);
     } else {
-      phase_ = Phase::kResolving;
-      AskTo(Ask::kGet, give_up_us_ - now_us, actions);
+      Resolve(now_us, actions);
     }
   } else if (open_since_us_ && info && info->reason == Reason::kLeaseHeld &&
              info->lease.holder == options_.holder) {
     Take(info->lease.epoch, *open_since_us_, now_us, actions);  // An earlier try had won.
+  } else if (open_since_us_ && info && info->reason == Reason::kConditionFailed &&
+             now_us < give_up_us_) {
+    later_refusal_ = status;  // The record that moved the log may be our own grant.
+    Resolve(now_us, actions);
   } else {
     Refuse(status, actions);
   }
@@ -113,6 +124,8 @@ LeaseKeeperCore::Actions LeaseKeeperCore::OnLease(const absl::StatusOr<LeaseInfo
     Refuse(MarkUnknown(lease.status()), actions);
   } else if (lease->holder == options_.holder) {
     Take(lease->epoch, *open_since_us_, now_us, actions);
+  } else if (later_refusal_) {
+    Refuse(*later_refusal_, actions);
   } else if (!lease->holder.empty()) {
     Refuse(HeldBy(*lease), actions);
   } else if (now_us >= give_up_us_) {
@@ -200,11 +213,11 @@ LeaseKeeperCore::Actions LeaseKeeperCore::Leave(Ask ask, int64_t timeout_us, Mon
   CHECK(ask == Ask::kRelease || ask == Ask::kTransfer);
   Actions actions;
   if (phase_ != Phase::kHolding || now_us >= deadline_.until_us()) {
+    deadline_.Resume();
     actions.left = absl::FailedPreconditionError(
-        fmt::format("epoch {} is lost already, or is being given up", epoch_));
+        fmt::format("epoch {} is not held, or is being given up", epoch_));
     return actions;
   }
-  deadline_.Suspend();  // Again: an earlier attempt may have resumed it meanwhile.
   phase_ = Phase::kLeaving;
   leaving_ = ask;
   AskTo(ask, timeout_us, actions);

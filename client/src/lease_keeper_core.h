@@ -68,8 +68,9 @@ class LeaseKeeperCore {
   Actions OnRenewed(const absl::StatusOr<int64_t>& ttl_us, MonoMicros now_us);
   Actions OnTimer(MonoMicros now_us);
 
-  // `ask` is kRelease or kTransfer. The caller has suspended deadline() before, on its own thread,
-  // so that nobody acts on the lease between its call and this.
+  // `ask` is kRelease or kTransfer. The caller has suspended deadline() once before, on its own
+  // thread, so that nobody acts on the lease between its call and this. It is resumed here if
+  // nothing is asked, and by OnLeft after a certain refusal.
   Actions Leave(Ask ask, int64_t timeout_us, MonoMicros now_us);
   Actions OnLeft(const absl::Status& status, MonoMicros now_us);
 
@@ -87,6 +88,7 @@ class LeaseKeeperCore {
 
   void AskTo(Ask ask, int64_t timeout_us, Actions& actions);
   void Acquire(MonoMicros now_us, Actions& actions);
+  void Resolve(MonoMicros now_us, Actions& actions);
   void Renew(MonoMicros now_us, Actions& actions);
   // The lease is ours since `sent_us` or later.
   void Take(Epoch epoch, MonoMicros sent_us, MonoMicros now_us, Actions& actions);
@@ -107,6 +109,8 @@ class LeaseKeeperCore {
   MonoMicros give_up_us_ = 0;                // End of the acquisition.
   MonoMicros sent_us_ = 0;                   // Just before the acquisition or renewal that is out.
   std::optional<MonoMicros> open_since_us_;  // Send time of the first Acquire of unknown fate.
+  // What a later Acquire met; stands unless the log says that the one of unknown fate had won.
+  std::optional<absl::Status> later_refusal_;
   bool renewing_ = false;
   Ask leaving_ = Ask::kRelease;
   MonoMicros renew_at_us_ = kNever;
