@@ -94,7 +94,9 @@ struct Group::Impl {
 
   // ---- group_replica.cc
   void OnMessage(consensus::Message message, Effects& effects);
-  [[nodiscard]] absl::Status VerifyChain(const consensus::AppendRequest& append) const;
+  absl::Status VerifyChain(const consensus::AppendRequest& append);
+  // Position of the log after `at`, an entry that the core holds.
+  [[nodiscard]] LogPosition PositionAfterHeld(const consensus::Position& at) const;
   void TakeReady(TurnTime now, Effects& effects);
   void DoWrite(consensus::Write write, TurnTime now, Effects& effects);
   void InstallSnapshot(consensus::Write::InstallSnapshot install, TurnTime now, Effects& effects);
@@ -158,6 +160,9 @@ struct Group::Impl {
   // Last entry that this leader proposed; the next one waits until it is on its own disk.
   Index last_proposed;
   Term leading_term;
+  // Verified in this turn, and not yet taken from the core into the hub: found by index *and*
+  // term, since what the core refused after all stays in here until the turn ends.
+  std::vector<std::pair<consensus::Position, LogPosition>> verified;
   std::map<uint64_t, ChainCheck> chain_checks;
   uint64_t next_chain_ticket = 0;
   std::optional<Request> transfer;

@@ -16,6 +16,21 @@ LogPosition PositionOf(const LogFacts& facts) {
   return {facts.last_seq, facts.chain, facts.timestamp_us};
 }
 
+// The position after a data entry, once it has proved to follow `before`.
+absl::StatusOr<LogPosition> VerifyEntry(const consensus::Entry& entry, const LogPosition& before) {
+  ASSIGN_OR_RETURN(const storage::EntryView view, storage::EntryView::Parse(entry.payload.view()));
+  const storage::EntryHeader& header = view.header();
+  if (header.first_seq != before.last_seq + 1) {
+    return absl::DataLossError(fmt::format("entry {} begins with seq {}, expected {}", entry.index,
+                                           header.first_seq, before.last_seq + 1));
+  }
+  if (const uint64_t chain = view.ComputeChain(before.chain); chain != header.chain) {
+    return absl::DataLossError(fmt::format("entry {} has chain {:016x}, expected {:016x}",
+                                           entry.index, header.chain, chain));
+  }
+  return LogPosition{header.last_seq(), header.chain, header.timestamp_us};
+}
+
 }  // namespace
 
 LogPosition PositionAfterEntry(const consensus::Entry& entry, const LogPosition& before,
@@ -45,32 +60,30 @@ void Group::Impl::OnMessage(consensus::Message message, Effects& effects) {
   core.Step(std::move(message));
 }
 
+LogPosition Group::Impl::PositionAfterHeld(const consensus::Position& at) const {
+  if (at.index <= state.applied_index()) return PositionOf(state.applied());
+  for (auto it = verified.rbegin(); it != verified.rend(); ++it) {
+    if (it->first == at) return it->second;
+  }
+  const auto position = hub.PositionAfter(at.index);
+  CHECK(position.has_value());  // What is held and not applied is in the ring.
+  return *position;
+}
+
 // A follower computes the chain of new entries before it acknowledges them (design 5.6).
-absl::Status Group::Impl::VerifyChain(const consensus::AppendRequest& append) const {
+absl::Status Group::Impl::VerifyChain(const consensus::AppendRequest& append) {
   if (append.entries.empty() || !core.terms().Matches(append.prev)) return absl::OkStatus();
   const Index applied = state.applied_index();
-  std::optional<LogPosition> position;
-  if (append.prev.index > applied) position = hub.PositionAfter(append.prev.index);
+  LogPosition position = PositionAfterHeld(append.prev);
   for (const consensus::Entry& entry : append.entries) {
     if (entry.index <= applied) continue;  // Held already, and committed.
-    if (!position) position = PositionOf(state.applied());
     if (entry.kind == consensus::EntryKind::kConfig) {
       RETURN_IF_ERROR(consensus::DecodeMembership(entry.payload.view()).status());
     }
-    if (entry.kind != consensus::EntryKind::kData) continue;
-    ASSIGN_OR_RETURN(const storage::EntryView view,
-                     storage::EntryView::Parse(entry.payload.view()));
-    const storage::EntryHeader& header = view.header();
-    if (header.first_seq != position->last_seq + 1) {
-      return absl::DataLossError(fmt::format("entry {} begins with seq {}, expected {}",
-                                             entry.index, header.first_seq,
-                                             position->last_seq + 1));
+    if (entry.kind == consensus::EntryKind::kData) {
+      ASSIGN_OR_RETURN(position, VerifyEntry(entry, position));
     }
-    if (const uint64_t chain = view.ComputeChain(position->chain); chain != header.chain) {
-      return absl::DataLossError(fmt::format("entry {} has chain {:016x}, expected {:016x}",
-                                             entry.index, header.chain, chain));
-    }
-    position = LogPosition{header.last_seq(), header.chain, header.timestamp_us};
+    verified.emplace_back(consensus::Position{entry.term, entry.index}, position);
   }
   return absl::OkStatus();
 }
@@ -79,6 +92,7 @@ void Group::Impl::TakeReady(TurnTime now, Effects& effects) {
   consensus::Ready ready = core.TakeReady();
   // The write first: messages may name entries that it puts into the ring.
   if (ready.write) DoWrite(std::move(*ready.write), now, effects);
+  verified.clear();
   if (halted) return;
   SendMessages(std::move(ready.messages), effects);
   ApplyCommitted(now, effects);

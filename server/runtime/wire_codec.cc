@@ -20,8 +20,6 @@ enum Flag : uint32_t {
   kTransfer = 1 << 1,
   kLeaderGone = 1 << 2,
   kConditional = 1 << 3,
-  kAbsolves = 1 << 4,
-  kUnsound = 1 << 5,
 };
 
 constexpr uint64_t kMessageOverheadBytes = 64;
@@ -43,6 +41,7 @@ void Encode(const consensus::VoteRequest& body, WireMessage& wire) {
   SetPosition(wire, body.last);
   wire.set_flags(If(body.pre_vote, kPreVote) | If(body.transfer, kTransfer) |
                  If(body.leader_gone, kLeaderGone));
+  wire.set_context(body.ballot);
 }
 
 void Encode(const consensus::VoteResponse& body, WireMessage& wire) {
@@ -50,13 +49,14 @@ void Encode(const consensus::VoteResponse& body, WireMessage& wire) {
   SetPosition(wire, body.last);
   wire.set_reject(!body.granted);
   wire.set_flags(If(body.pre_vote, kPreVote) | If(body.conditional, kConditional));
+  wire.set_context(body.ballot);
 }
 
 void Encode(const consensus::AppendRequest& body, WireMessage& wire) {
   SetType(wire, WireType::kAppendRequest);
   SetPosition(wire, body.prev);
   wire.set_commit(body.commit.value());
-  wire.set_flags(If(body.absolves, kAbsolves));
+  wire.set_context(body.absolves);
   wire.mutable_entries()->Reserve(static_cast<int>(body.entries.size()));
   for (const consensus::Entry& entry : body.entries) {
     cairn::v1::WireEntry& out = *wire.add_entries();
@@ -73,7 +73,8 @@ void Encode(const consensus::AppendResponse& body, WireMessage& wire) {
   wire.set_index(body.accepted ? body.match.value() : body.rejected_prev.value());
   wire.set_hint_index(body.hint.index.value());
   wire.set_hint_term(body.hint.term.value());
-  wire.set_flags(If(body.unsound, kUnsound));
+  wire.set_context(body.absolved);
+  wire.set_doubt(body.doubt);
 }
 
 void Encode(const consensus::Heartbeat& body, WireMessage& wire) {
@@ -85,6 +86,7 @@ void Encode(const consensus::Heartbeat& body, WireMessage& wire) {
 void Encode(const consensus::HeartbeatResponse& body, WireMessage& wire) {
   SetType(wire, WireType::kHeartbeatResponse);
   wire.set_context(body.context);
+  wire.set_doubt(body.doubt);
 }
 
 void Encode(const consensus::SnapshotRequest& body, WireMessage& wire) {
@@ -129,9 +131,7 @@ uint32_t KnownFlags(WireType type) {
     case WireType::kVoteResponse:
       return kPreVote | kConditional;
     case WireType::kAppendRequest:
-      return kAbsolves;
     case WireType::kAppendResponse:
-      return kUnsound;
     case WireType::kHeartbeat:
     case WireType::kHeartbeatResponse:
     case WireType::kSnapshotRequest:
@@ -152,7 +152,7 @@ absl::StatusOr<consensus::Body> DecodeAppend(WireMessage& wire) {
   consensus::AppendRequest body;
   body.prev = PositionOf(wire);
   body.commit = Index(wire.commit());
-  body.absolves = Has(wire, kAbsolves);
+  body.absolves = wire.context();
   body.entries.reserve(static_cast<size_t>(wire.entries_size()));
   consensus::Position last = body.prev;
   for (cairn::v1::WireEntry& in : *wire.mutable_entries()) {
@@ -183,7 +183,8 @@ consensus::AppendResponse DecodeAppendResponse(const WireMessage& wire) {
   body.accepted = !wire.reject();
   (body.accepted ? body.match : body.rejected_prev) = Index(wire.index());
   body.hint = {.term = Term(wire.hint_term()), .index = Index(wire.hint_index())};
-  body.unsound = Has(wire, kUnsound);
+  body.doubt = wire.doubt();
+  body.absolved = wire.context();
   return body;
 }
 
@@ -193,12 +194,14 @@ absl::StatusOr<consensus::Body> DecodeBody(WireMessage& wire) {
       return consensus::VoteRequest{.pre_vote = Has(wire, kPreVote),
                                     .last = PositionOf(wire),
                                     .transfer = Has(wire, kTransfer),
-                                    .leader_gone = Has(wire, kLeaderGone)};
+                                    .leader_gone = Has(wire, kLeaderGone),
+                                    .ballot = wire.context()};
     case WireType::kVoteResponse:
       return consensus::VoteResponse{.pre_vote = Has(wire, kPreVote),
                                      .granted = !wire.reject(),
                                      .conditional = Has(wire, kConditional),
-                                     .last = PositionOf(wire)};
+                                     .last = PositionOf(wire),
+                                     .ballot = wire.context()};
     case WireType::kAppendRequest:
       return DecodeAppend(wire);
     case WireType::kAppendResponse:
@@ -206,7 +209,7 @@ absl::StatusOr<consensus::Body> DecodeBody(WireMessage& wire) {
     case WireType::kHeartbeat:
       return consensus::Heartbeat{.commit = Index(wire.commit()), .context = wire.context()};
     case WireType::kHeartbeatResponse:
-      return consensus::HeartbeatResponse{.context = wire.context()};
+      return consensus::HeartbeatResponse{.context = wire.context(), .doubt = wire.doubt()};
     case WireType::kSnapshotRequest:
       return consensus::SnapshotRequest{.position = PositionOf(wire),
                                         .membership = {},  // Part of the bytes; the group reads it.

@@ -160,6 +160,8 @@ void SimNode::OnCatalogChange(const server::CatalogChange&) {}
 
 void SimNode::Alarm(const std::string& line) {
   context_.note(fmt::format("node {} alarm: {}", id_, line));
+  // The simulated network damages nothing, so a replica has no reason to doubt its leader.
+  if (line.find("refused entries") != std::string::npos) context_.violation(line);
 }
 
 }  // namespace cairn::sim

@@ -30,6 +30,7 @@ class SimNode : public server::WorkerPorts {
     std::function<void(SimNode&)> after_turn;
     // A line of the story.
     std::function<void(std::string)> note;
+    std::function<void(std::string)> violation;
   };
   SimNode(NodeId id, std::vector<GroupId> groups, Context context);
   ~SimNode() override;
@@ -44,6 +45,8 @@ class SimNode : public server::WorkerPorts {
   void SetSpace(bool has_space) { store_.SetSpace(has_space); }
 
   [[nodiscard]] NodeId id() const { return id_; }
+  // All that was written is on its disk, too.
+  [[nodiscard]] bool synced() const { return unsynced_.empty(); }
   [[nodiscard]] SimClock& clock() { return clock_; }
   [[nodiscard]] const storage::MemLogStore& store() const { return store_; }
   // Null while down.

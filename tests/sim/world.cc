@@ -45,7 +45,8 @@ World::World(uint64_t seed, Faults faults)
                          .network = network_.get(),
                          .random = &random_,
                          .after_turn = [this](SimNode& node) { AfterTurn(node); },
-                         .note = [this](std::string line) { Note(std::move(line)); }}));
+                         .note = [this](std::string line) { Note(std::move(line)); },
+                         .violation = [this](std::string line) { Violation(std::move(line)); }}));
     SimClock& clock = nodes_.back()->clock();
     clock.set_rate(1 + (random_.Fraction() * 2 - 1) * faults_.drift);
     clock.set_origin(random_.Between(0, 1'000'000'000));
@@ -280,7 +281,8 @@ bool World::Converged() const {
   const server::GroupView want = leader->View();
   return std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& node) {
     const server::GroupView view = node->group(kLog)->View();
-    return view.applied == want.last && view.last == want.last && view.term == want.term;
+    return node->synced() && view.applied == want.last && view.last == want.last &&
+           view.term == want.term;
   });
 }
 
