@@ -135,9 +135,11 @@ void ReadStream::Impl::Retry(const absl::Status& status) {
                         request_.start_case() == v1::ReadRequest::kStartSeq &&
                         request_.start_seq() > request_.end_seq();
   if (past_end || (limited_ && request_.max_records() == 0)) return Finish(absl::OkStatus());
-  const Verdict verdict = client::Judge(status, kTraits);
-  const bool believed =
-      GetReason(status) == Reason::kLogNotFound && route_.full_rounds() >= kRoundsToBelieve;
+  const Reason reason = GetReason(status);
+  // These speak for one replica, which may lag.
+  const bool of_one_replica = reason == Reason::kLogNotFound || reason == Reason::kSeqInFuture;
+  const Verdict verdict = of_one_replica ? Verdict::kElsewhere : client::Judge(status, kTraits);
+  const bool believed = of_one_replica && route_.full_rounds() >= kRoundsToBelieve;
   if (verdict == Verdict::kGiveUp || believed) return Finish(status);
   const int64_t pause_us = route_.OnFailure(status, verdict);
   if (core_.clock().Mono() + pause_us >= deadline_us_) return Finish(status);
