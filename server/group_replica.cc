@@ -268,6 +268,9 @@ storage::SegmentRow Group::Impl::MakeRow() const {
 }
 
 void Group::Impl::MaybeSeal() {
+  // A start applies what follows the newest row, and no row holds the catalog's own state: it
+  // stays one segment, so that a start applies all of it.
+  if (catalog != nullptr) return;
   if (!segments.SealDue(state.applied().settings, state.applied().timestamp_us)) return;
   storage::SegmentRow row = MakeRow();
   PendingWrite().segments.push_back(row);
