@@ -10,17 +10,13 @@ absl::StatusOr<BenchReport> BenchAppend(Session& session, const BenchOptions& op
   ASSIGN_OR_RETURN(BenchFixture fixture, BenchFixture::Open(session, options));
   const std::string payload = MakePayload(options.size_bytes);
   BenchRecorder recorder(options, NowNanos());
-  SlotLoop loop(
-      options, options.clients * options.in_flight,
-      [&](size_t slot, SlotLoop::Done done) {
-        fixture.LogOf(slot % options.clients)
-            .AppendAsync(payload, {},
-                         [done = std::move(done)](absl::StatusOr<AppendResult> result) {
-                           done(result.status());
-                         });
-      },
-      recorder);
-  loop.Run(session.interrupt());
+  SlotLoop loop(options, options.clients * options.in_flight, recorder);
+  loop.Run(session.interrupt(), [&](size_t slot, int64_t) {
+    fixture.LogOf(slot % options.clients)
+        .AppendAsync(payload, {}, [&loop, slot](const absl::StatusOr<AppendResult>& result) {
+          loop.Finish(slot, result.status());
+        });
+  });
   return recorder.Report(NowNanos());
 }
 

@@ -15,14 +15,18 @@ struct Writer {
   Seq last_seq;
 };
 
+// All logs are created before the first is asked for its end: their groups elect in parallel.
 absl::StatusOr<std::vector<Writer>> OpenWriters(const BenchFixture& fixture,
                                                 const BenchOptions& options) {
   const uint64_t logs = options.logs == 0 ? options.clients : options.logs;
   std::vector<Writer> writers;
   for (uint64_t i = 0; i < options.clients; ++i) {
     ASSIGN_OR_RETURN(Log log, fixture.OpenNumbered(i, i % logs));
-    ASSIGN_OR_RETURN(const LogDescription description, log.Describe({.linearizable = true}));
-    writers.push_back({std::move(log), description.last_seq});
+    writers.push_back({std::move(log), Seq{}});
+  }
+  for (Writer& writer : writers) {
+    ASSIGN_OR_RETURN(const LogDescription description, writer.log.Describe({.linearizable = true}));
+    writer.last_seq = description.last_seq;
   }
   return writers;
 }
@@ -45,21 +49,18 @@ absl::StatusOr<BenchReport> BenchCas(Session& session, const BenchOptions& optio
   ASSIGN_OR_RETURN(std::vector<Writer> writers, OpenWriters(fixture, options));
   const std::string payload = MakePayload(options.size_bytes);
   BenchRecorder recorder(options, NowNanos());
-  SlotLoop loop(
-      options, options.clients,
-      [&](size_t slot, SlotLoop::Done done) {
-        Writer& writer = writers[slot];
-        AppendOptions append;
-        append.if_last_seq = writer.last_seq;
-        writer.log.AppendAsync(
-            payload, append,
-            [&writer, done = std::move(done)](const absl::StatusOr<AppendResult>& result) {
-              Learn(writer, result);
-              done(result.status());
-            });
-      },
-      recorder);
-  loop.Run(session.interrupt());
+  SlotLoop loop(options, options.clients, recorder);
+  const auto start = [&](size_t slot, int64_t) {
+    AppendOptions append;
+    append.if_last_seq = writers[slot].last_seq;
+    writers[slot].log.AppendAsync(
+        payload, append,
+        [&loop, &writer = writers[slot], slot](const absl::StatusOr<AppendResult>& result) {
+          Learn(writer, result);
+          loop.Finish(slot, result.status());
+        });
+  };
+  loop.Run(session.interrupt(), start);
   return recorder.Report(NowNanos());
 }
 

@@ -75,6 +75,7 @@ Runner DeclareCas(CLI::App& app) {
 
 Runner DeclareTail(CLI::App& app) {
   auto options = std::make_shared<BenchOptions>();
+  options->in_flight = 64;  // Enough that the rate decides, not the depth.
   AddCommon(app, *options);
   AddSizeAndDepth(app, *options);
   app.add_flag("--replay", options->replay, "Read the whole log once instead, as fast as it goes");
@@ -105,9 +106,10 @@ constexpr CommandSpec kCommands[] = {
      "cairn bench cas --producer --in-flight 10000 --max-request-records 16",
      DeclareCas},
     {"tail", "time from append to delivery, or speed of a replay",
-     "Appends at --rate (default: 1000) and measures from each send until a tail hands the record "
-     "out; commit_p50_us is the appends' own latency. With --replay reads the whole log once.",
-     "cairn bench tail --in-flight 16 --rate 2000\n"
+     "Appends at --rate (default: 1000) and measures from when each was due until a tail hands the "
+     "record out; commit_p50_us is the appends' own latency, from the same moment. With --replay "
+     "reads the whole log once.",
+     "cairn bench tail --rate 2000\n"
      "cairn bench tail --log big --replay -o json",
      DeclareTail},
     {"lease", "renewals per second and their latency",

@@ -22,7 +22,7 @@ class BenchFixture {
   static absl::StatusOr<BenchFixture> Open(Session& session, const BenchOptions& options);
 
   // The log, through the connection of client number `client`.
-  [[nodiscard]] Log LogOf(size_t client) const { return logs_[client % logs_.size()]; }
+  [[nodiscard]] Log& LogOf(size_t client) { return logs_[client % logs_.size()]; }
   // Another log, "<log>-<number>", created if it does not exist.
   absl::StatusOr<Log> OpenNumbered(size_t client, uint64_t number) const;
 

@@ -43,6 +43,7 @@ struct BenchReport {
   uint64_t errors = 0;     // Certainly not done.
   uint64_t unknown = 0;    // May have been done.
   uint64_t conflicts = 0;  // Lost comparisons (cas); not errors.
+  uint64_t unsent = 0;     // Open loop: were due, but --in-flight were unanswered already.
   double ops_per_s = 0;
   double mb_per_s = 0;  // Payload, 10^6 bytes.
   double mean_us = 0;
@@ -69,6 +70,7 @@ struct BenchReport {
     field("errors", errors);
     field("unknown", unknown);
     field("conflicts", conflicts);
+    field("unsent", unsent);
     field("ops_per_s", ops_per_s);
     field("mb_per_s", mb_per_s);
     field("mean_us", mean_us);

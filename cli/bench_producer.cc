@@ -1,6 +1,6 @@
 // `cairn bench append --producer` and `cairn bench cas --producer`: records through
 // producers, which batch and pipeline by themselves. One operation is one record.
-#include <deque>
+#include <atomic>
 #include <thread>
 
 #include "base/status_macros.h"
@@ -11,23 +11,22 @@
 namespace cairn::cli {
 namespace {
 
-// One producer and the thread that feeds it.
+// One producer and the thread that feeds it. When each unanswered record began is kept in a
+// ring: the feeding thread fills it, deliveries (on the client thread) empty it, in ticket order.
 class ProducerLoad {
  public:
   ProducerLoad(const BenchOptions& options, BenchRecorder& recorder, const Interrupt& interrupt)
       : options_(options),
         payload_(MakePayload(options.size_bytes)),
         recorder_(recorder),
-        interrupt_(interrupt) {}
+        interrupt_(interrupt),
+        begun_ns_(options.in_flight) {}
 
-  absl::Status Open(Log log, bool conditional) {
+  absl::Status Open(const Log& log, std::optional<Seq> if_last_seq) {
     ProducerOptions options;
     options.max_request_records = options_.max_request_records;
+    options.if_last_seq = if_last_seq;
     options.on_delivery = [this](const Delivery& delivery) { OnDelivery(delivery); };
-    if (conditional) {
-      ASSIGN_OR_RETURN(const LogDescription description, log.Describe({.linearizable = true}));
-      options.if_last_seq = description.last_seq;
-    }
     ASSIGN_OR_RETURN(producer_, Producer::Open(log, std::move(options)));
     return absl::OkStatus();
   }
@@ -37,13 +36,14 @@ class ProducerLoad {
     const int64_t start_ns = NowNanos();
     const double interval_ns =
         options_.rate > 0 ? 1e9 * static_cast<double>(options_.clients) / options_.rate : 0;
-    for (uint64_t i = 0; NowNanos() < recorder_.end_ns() && !interrupt_.Requested(); ++i) {
-      int64_t begin_ns = NowNanos();
-      if (interval_ns > 0) {
-        begin_ns = start_ns + static_cast<int64_t>(static_cast<double>(i) * interval_ns);
-        WaitUntil(begin_ns);
-      }
+    for (int64_t begin_ns = start_ns; begin_ns < recorder_.end_ns() && !interrupt_.Requested();) {
       if (!Send(begin_ns)) break;
+      if (interval_ns > 0) {
+        begin_ns = start_ns + static_cast<int64_t>(static_cast<double>(sent_) * interval_ns);
+        WaitUntil(begin_ns);
+      } else {
+        begin_ns = NowNanos();
+      }
     }
     static_cast<void>(producer_->Flush(absl::Seconds(30)));  // Failures came as deliveries.
     producer_.reset();
@@ -52,12 +52,15 @@ class ProducerLoad {
  private:
   // A failure ends the run: a producer is final, and OnDelivery has counted why.
   bool Send(int64_t begin_ns) {
-    {
-      absl::MutexLock lock(&mutex_);
-      mutex_.AwaitWithTimeout(absl::Condition(this, &ProducerLoad::HasRoom), absl::Seconds(60));
-      begun_ns_.push_back(begin_ns);
+    for (uint64_t answered = answered_.load(std::memory_order_acquire);
+         sent_ - answered >= options_.in_flight;
+         answered = answered_.load(std::memory_order_acquire)) {
+      answered_.wait(answered, std::memory_order_acquire);
     }
-    return producer_->Send(payload_).ok();
+    begun_ns_[sent_ % options_.in_flight] = begin_ns;
+    if (!producer_->Send(payload_).ok()) return false;
+    ++sent_;
+    return true;
   }
 
   // Sleeps only where it pays: a due time within 50 µs is not worth a wake-up.
@@ -68,19 +71,15 @@ class ProducerLoad {
 
   void OnDelivery(const Delivery& delivery) {
     const int64_t now_ns = NowNanos();
-    absl::MutexLock lock(&mutex_);
-    for (uint64_t t = delivery.first_ticket; t <= delivery.last_ticket && !begun_ns_.empty(); ++t) {
-      if (delivery.status.ok()) {
-        recorder_.Done(begun_ns_.front(), now_ns, options_.size_bytes);
-      } else {
-        recorder_.Failed(delivery.status);
+    if (delivery.status.ok()) {
+      for (uint64_t ticket = delivery.first_ticket; ticket <= delivery.last_ticket; ++ticket) {
+        recorder_.Done(begun_ns_[(ticket - 1) % options_.in_flight], now_ns, options_.size_bytes);
       }
-      begun_ns_.pop_front();
+    } else {
+      recorder_.Failed(delivery.status, delivery.last_ticket - delivery.first_ticket + 1);
     }
-  }
-
-  [[nodiscard]] bool HasRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return begun_ns_.size() < options_.in_flight;
+    answered_.store(delivery.last_ticket, std::memory_order_release);
+    answered_.notify_one();
   }
 
   const BenchOptions options_;
@@ -88,10 +87,16 @@ class ProducerLoad {
   BenchRecorder& recorder_;
   const Interrupt& interrupt_;
 
-  mutable absl::Mutex mutex_;
-  std::deque<int64_t> begun_ns_ ABSL_GUARDED_BY(mutex_);  // Of unanswered records, by ticket.
-  std::unique_ptr<Producer> producer_;                    // Last, so that its callbacks end first.
+  std::vector<int64_t> begun_ns_;       // By ticket - 1, modulo its size.
+  uint64_t sent_ = 0;                   // The feeding thread's; the newest ticket.
+  std::atomic<uint64_t> answered_{0};   // Tickets up to this one.
+  std::unique_ptr<Producer> producer_;  // Last, so that its callbacks end first.
 };
+
+absl::StatusOr<Seq> LastSeqOf(Log& log) {
+  ASSIGN_OR_RETURN(const LogDescription description, log.Describe({.linearizable = true}));
+  return description.last_seq;
+}
 
 }  // namespace
 
@@ -102,11 +107,13 @@ absl::StatusOr<BenchReport> BenchProducer(Session& session, const BenchOptions& 
   std::vector<std::unique_ptr<ProducerLoad>> loads;
   for (uint64_t i = 0; i < options.clients; ++i) {
     Log log = fixture.LogOf(i);
+    std::optional<Seq> if_last_seq;
     if (conditional) {
       ASSIGN_OR_RETURN(log, fixture.OpenNumbered(i, i));
+      ASSIGN_OR_RETURN(if_last_seq, LastSeqOf(log));
     }
     loads.push_back(std::make_unique<ProducerLoad>(options, recorder, session.interrupt()));
-    RETURN_IF_ERROR(loads.back()->Open(log, conditional));
+    RETURN_IF_ERROR(loads.back()->Open(log, if_last_seq));
   }
   std::vector<std::thread> threads;
   for (const auto& load : loads) threads.emplace_back([&load] { load->Run(); });

@@ -13,27 +13,29 @@ namespace {
 
 constexpr double kDefaultRate = 1000;
 constexpr absl::Duration kPollInterval = absl::Milliseconds(100);
-// "cairn-tail" as a number, then the send time: tells our records from others in the log.
+// "cairn-tail" as a number, then the time at which the record was due: tells our records from
+// others in the log.
 constexpr uint64_t kMark = 0x636169726e746c31u;
 constexpr size_t kStampBytes = 16;
 
-std::string Stamp(std::string payload, int64_t sent_ns) {
+std::string Stamp(std::string payload, int64_t due_ns) {
   payload.resize(std::max(payload.size(), kStampBytes));
   std::memcpy(payload.data(), &kMark, sizeof kMark);
-  std::memcpy(payload.data() + sizeof kMark, &sent_ns, sizeof sent_ns);
+  std::memcpy(payload.data() + sizeof kMark, &due_ns, sizeof due_ns);
   return payload;
 }
 
 std::optional<int64_t> ReadStamp(const std::string& payload) {
   uint64_t mark = 0;
-  int64_t sent_ns = 0;
+  int64_t due_ns = 0;
   if (payload.size() < kStampBytes) return std::nullopt;
   std::memcpy(&mark, payload.data(), sizeof mark);
-  std::memcpy(&sent_ns, payload.data() + sizeof mark, sizeof sent_ns);
-  return mark == kMark ? std::optional(sent_ns) : std::nullopt;
+  std::memcpy(&due_ns, payload.data() + sizeof mark, sizeof due_ns);
+  return mark == kMark ? std::optional(due_ns) : std::nullopt;
 }
 
-// Takes from the tail until the window ends; delivery counts from the send.
+// Takes from the tail until the window ends; delivery counts from when the append was due, as
+// its commit does.
 absl::Status Receive(Tailer& tailer, BenchRecorder& recorder, const Interrupt& interrupt) {
   while (NowNanos() < recorder.end_ns() && !interrupt.Requested()) {
     const absl::StatusOr<TailEvent> event = tailer.Next(kPollInterval);
@@ -42,8 +44,8 @@ absl::Status Receive(Tailer& tailer, BenchRecorder& recorder, const Interrupt& i
     const int64_t now_ns = NowNanos();
     for (const RecordBatch& batch : event->batches) {
       for (const Record& record : batch.records) {
-        const std::optional<int64_t> sent_ns = ReadStamp(record.payload);
-        if (sent_ns) recorder.Done(*sent_ns, now_ns, record.payload.size());
+        const std::optional<int64_t> due_ns = ReadStamp(record.payload);
+        if (due_ns) recorder.Done(*due_ns, now_ns, record.payload.size());
       }
     }
   }
@@ -65,17 +67,14 @@ absl::StatusOr<BenchReport> BenchTail(Session& session, const BenchOptions& give
   const int64_t start_ns = NowNanos();
   BenchRecorder delivered(options, start_ns);
   BenchRecorder committed(options, start_ns);
-  SlotLoop loop(
-      options, options.clients * options.in_flight,
-      [&](size_t slot, SlotLoop::Done done) {
-        fixture.LogOf(slot).AppendAsync(
-            Stamp(payload, NowNanos()), {},
-            [done = std::move(done)](const absl::StatusOr<AppendResult>& result) {
-              done(result.status());
-            });
-      },
-      committed);
-  std::thread sender([&] { loop.Run(session.interrupt()); });
+  SlotLoop loop(options, options.clients * options.in_flight, committed);
+  const auto start = [&](size_t slot, int64_t begin_ns) {
+    fixture.LogOf(slot).AppendAsync(Stamp(payload, begin_ns), {},
+                                    [&loop, slot](const absl::StatusOr<AppendResult>& result) {
+                                      loop.Finish(slot, result.status());
+                                    });
+  };
+  std::thread sender([&] { loop.Run(session.interrupt(), start); });
   const absl::Status status = Receive(*tailer, delivered, session.interrupt());
   sender.join();
   RETURN_IF_ERROR(status);
@@ -84,6 +83,7 @@ absl::StatusOr<BenchReport> BenchTail(Session& session, const BenchOptions& give
   report.commit_p50_us = appends.p50_us;
   report.errors = appends.errors;
   report.unknown = appends.unknown;
+  report.unsent = appends.unsent;
   report.first_error = appends.first_error;
   return report;
 }

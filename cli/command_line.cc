@@ -22,6 +22,21 @@ std::vector<std::string> NamesOf(std::span<const Format> formats) {
   return names;
 }
 
+// CLI11 asks for a subcommand even where a word that is none was given: that word is the news.
+std::string Describe(const CLI::ParseError& error, const CLI::App& reached) {
+  const std::vector<std::string> unknown = reached.remaining();
+  if (unknown.empty() || reached.get_subcommands({}).empty()) return error.what();
+  const std::string& word = unknown.front();
+  return fmt::format("there is no {} '{}'", word.starts_with('-') ? "option" : "command", word);
+}
+
+// "text|json", for help and completion.
+std::string Joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : "|") + name;
+  return text;
+}
+
 }  // namespace
 
 CommandLine::CommandLine() : app_("Append to, read and look after the logs of a Cairn cluster.") {
@@ -53,8 +68,10 @@ void CommandLine::AddCommand(CLI::App& parent, const CommandSpec& spec) {
   leaf->app = &app;
   leaf->run = spec.declare(app);
   leaf->format = FormatName(spec.formats.front());
+  const std::vector<std::string> formats = NamesOf(spec.formats);
   app.add_option("-o,--output", leaf->format, "Output format")
-      ->check(CLI::IsMember(NamesOf(spec.formats)))
+      ->check(CLI::IsMember(formats).description(""))
+      ->type_name(Joined(formats))
       ->capture_default_str();
   AddGlobalOptions(app);
   app.formatter(std::make_shared<ManFormatter>(spec));
@@ -91,9 +108,9 @@ std::variant<ParsedCommand, Answer> CommandLine::Parse(std::vector<std::string> 
   } catch (const CLI::CallForVersion&) {
     return Answer{.out = app_.version() + "\n"};
   } catch (const CLI::ParseError& error) {
-    return Answer{
-        .exit_code = ExitCode::kUsage,
-        .err = fmt::format("cairn: {}; see `{} --help`.\n", error.what(), PathOf(Deepest()))};
+    return Answer{.exit_code = ExitCode::kUsage,
+                  .err = fmt::format("cairn: {}; see `{} --help`.\n", Describe(error, Deepest()),
+                                     PathOf(Deepest()))};
   }
   const CLI::App& reached = Deepest();
   for (const auto& leaf : leaves_) {

@@ -38,9 +38,19 @@ std::vector<const CLI::Option*> OptionsOf(const CLI::App& app, bool positional, 
   return options;
 }
 
+// "-o --output", "--producer --no-producer"; without the "{false}" that CLI11 puts behind
+// a flag which switches something off.
+std::string OptionNames(const CLI::Option& option) {
+  std::string names = option.get_name(false, true);
+  std::replace(names.begin(), names.end(), ',', ' ');
+  for (size_t at = names.find('{'); at != std::string::npos; at = names.find('{')) {
+    names.erase(at, names.find('}', at) + 1 - at);
+  }
+  return names;
+}
+
 std::string OptionEntry(const CLI::Option& option) {
-  std::string head = option.get_positional() ? option.get_name(true) : option.get_name(false, true);
-  std::replace(head.begin(), head.end(), ',', ' ');
+  std::string head = option.get_positional() ? option.get_name(true) : OptionNames(option);
   if (option.get_items_expected_max() > 0 && !option.get_positional()) {
     head += " " + (option.get_type_name().empty() ? "VALUE" : option.get_type_name());
   }

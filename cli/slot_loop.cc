@@ -14,19 +14,20 @@ constexpr absl::Duration kFailurePause = absl::Milliseconds(1);
 
 }  // namespace
 
-SlotLoop::SlotLoop(const BenchOptions& options, size_t slots, Start start, BenchRecorder& recorder)
-    : options_(options), slots_(slots), start_(std::move(start)), recorder_(recorder) {
+SlotLoop::SlotLoop(const BenchOptions& options, size_t slots, BenchRecorder& recorder)
+    : options_(options), recorder_(recorder), begin_ns_(slots) {
   for (size_t slot = slots; slot-- > 0;) idle_.push_back(slot);
 }
 
-void SlotLoop::Run(const Interrupt& interrupt) {
+void SlotLoop::Run(const Interrupt& interrupt, Start start) {
+  start_ = std::move(start);
   if (options_.rate > 0) {
     RunOpen(interrupt, NowNanos());
   } else {
     RunClosed(interrupt);
   }
+  stopping_.store(true, std::memory_order_relaxed);
   absl::MutexLock lock(&mutex_);
-  stopping_ = true;
   mutex_.Await(absl::Condition(this, &SlotLoop::AllIdle));
 }
 
@@ -50,51 +51,51 @@ void SlotLoop::RunOpen(const Interrupt& interrupt, int64_t start_ns) {
   for (uint64_t i = 0; !interrupt.Requested(); ++i) {
     const int64_t due_ns = start_ns + static_cast<int64_t>(static_cast<double>(i) * interval_ns);
     if (due_ns >= recorder_.end_ns()) return;
-    while (NowNanos() < due_ns) {
+    for (int64_t now_ns = NowNanos(); now_ns < due_ns; now_ns = NowNanos()) {
       if (interrupt.Requested()) return;
-      absl::SleepFor(absl::Nanoseconds(std::min(due_ns - NowNanos(), kPollNanos)));
+      absl::SleepFor(absl::Nanoseconds(std::min(due_ns - now_ns, kPollNanos)));
     }
     size_t slot = 0;
-    while (!TakeIdle(NowNanos() + kPollNanos, slot)) {
-      if (interrupt.Requested() || NowNanos() >= recorder_.end_ns()) return;
+    bool taken = false;
+    while (!taken && NowNanos() < recorder_.end_ns() && !interrupt.Requested()) {
+      taken = TakeIdle(std::min(NowNanos() + kPollNanos, recorder_.end_ns()), slot);
     }
-    Begin(slot, due_ns);
+    taken ? Begin(slot, due_ns) : recorder_.Unsent();
   }
 }
 
 bool SlotLoop::TakeIdle(int64_t deadline_ns, size_t& slot) {
   absl::MutexLock lock(&mutex_);
-  const auto timeout = absl::Nanoseconds(std::max<int64_t>(0, deadline_ns - NowNanos()));
-  if (!mutex_.AwaitWithTimeout(absl::Condition(this, &SlotLoop::SomeIdle), timeout)) return false;
+  if (idle_.empty()) {
+    const auto timeout = absl::Nanoseconds(std::max<int64_t>(0, deadline_ns - NowNanos()));
+    if (!mutex_.AwaitWithTimeout(absl::Condition(this, &SlotLoop::SomeIdle), timeout)) return false;
+  }
   slot = idle_.back();
   idle_.pop_back();
   return true;
 }
 
 void SlotLoop::Begin(size_t slot, int64_t begin_ns) {
-  start_(slot,
-         [this, slot, begin_ns](const absl::Status& status) { OnDone(slot, begin_ns, status); });
+  begin_ns_[slot] = begin_ns;
+  start_(slot, begin_ns);
 }
 
-void SlotLoop::OnDone(size_t slot, int64_t begin_ns, const absl::Status& status) {
+void SlotLoop::Finish(size_t slot, const absl::Status& status) {
   const int64_t now_ns = NowNanos();
   if (status.ok()) {
-    recorder_.Done(begin_ns, now_ns, options_.size_bytes);
+    recorder_.Done(begin_ns_[slot], now_ns, options_.size_bytes);
+    if (options_.rate == 0 && !stopping_.load(std::memory_order_relaxed) &&
+        now_ns < recorder_.end_ns()) {
+      Begin(slot, now_ns);
+      return;
+    }
   } else {
     recorder_.Failed(status);
   }
-  const bool lost_comparison = GetReason(status) == Reason::kConditionFailed;
-  {
-    absl::MutexLock lock(&mutex_);
-    const bool go_on =
-        status.ok() && options_.rate == 0 && !stopping_ && now_ns < recorder_.end_ns();
-    if (!go_on) {
-      failed_lately_ = failed_lately_ || (!status.ok() && !lost_comparison);
-      idle_.push_back(slot);
-      return;
-    }
-  }
-  Begin(slot, now_ns);
+  const bool must_pause = !status.ok() && GetReason(status) != Reason::kConditionFailed;
+  absl::MutexLock lock(&mutex_);
+  failed_lately_ = failed_lately_ || must_pause;
+  idle_.push_back(slot);
 }
 
 }  // namespace cairn::cli

@@ -127,6 +127,14 @@ std::string FieldText(const T& value) {
   }
 }
 
+// The name of a field in text: where the value is shown with its own unit, the name carries none.
+template <class T>
+std::string ShownName(std::string name) {
+  constexpr bool kShowsUnit = std::is_same_v<T, DurationMs> || std::is_same_v<T, LogTime>;
+  if (kShowsUnit) name.resize(name.rfind('_'));
+  return name;
+}
+
 }  // namespace view_internal
 
 template <class T>
@@ -155,13 +163,13 @@ Json ToJson(const T& value) {
   }
 }
 
-// A table with one row per view; its titles are the field names, "_" shown as a space.
+// A table with one row per view; its titles are the fields' shown names, "_" as a space.
 template <class Row>
 std::string ToTableText(const std::vector<Row>& rows, bool bold_titles) {
   using namespace view_internal;
   std::vector<Column> columns;
   Row().Fields([&](const char* name, const auto& field) {
-    std::string title = name;
+    std::string title = ShownName<std::decay_t<decltype(field)>>(name);
     for (char& c : title) c = c == '_' ? ' ' : static_cast<char>(std::toupper(c));
     constexpr bool kNumber = kIsNumber<std::decay_t<decltype(field)>>;
     columns.push_back({title, kNumber ? Align::kRight : Align::kLeft});
@@ -182,14 +190,16 @@ std::string ToText(const View& view, bool bold_titles) {
   using namespace view_internal;
   size_t name_width = 0;
   view.Fields([&](const char* name, const auto& field) {
-    if constexpr (!kIsViewList<std::decay_t<decltype(field)>>) {
-      name_width = std::max(name_width, std::string(name).size());
+    using Field = std::decay_t<decltype(field)>;
+    if constexpr (!kIsViewList<Field>) {
+      name_width = std::max(name_width, ShownName<Field>(name).size());
     }
   });
   std::string text;
   view.Fields([&](const char* name, const auto& field) {
-    if constexpr (!kIsViewList<std::decay_t<decltype(field)>>) {
-      text += fmt::format("{:<{}}  {}\n", name, name_width, FieldText(field));
+    using Field = std::decay_t<decltype(field)>;
+    if constexpr (!kIsViewList<Field>) {
+      text += fmt::format("{:<{}}  {}\n", ShownName<Field>(name), name_width, FieldText(field));
     }
   });
   view.Fields([&](const char* name, const auto& field) {
