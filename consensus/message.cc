@@ -20,13 +20,16 @@ std::string Describe(const VoteResponse& m) {
 
 std::string Describe(const AppendRequest& m) {
   return fmt::format("append prev={} last={} commit={}", ToString(m.prev), m.last, m.commit) +
-         Flag(m.absolves, "absolves");
+         Flag(m.absolves != 0, "absolves");
 }
 
 std::string Describe(const AppendResponse& m) {
-  if (m.accepted) return fmt::format("append-ok match={}", m.match) + Flag(m.unsound, "unsound");
+  if (m.accepted) {
+    return fmt::format("append-ok match={}", m.match) + Flag(m.doubt != 0, "unsound") +
+           Flag(m.absolved != 0, "absolved");
+  }
   return fmt::format("append-no prev={} hint={}", m.rejected_prev, ToString(m.hint)) +
-         Flag(m.unsound, "unsound");
+         Flag(m.doubt != 0, "unsound");
 }
 
 std::string Describe(const Heartbeat& m) {
@@ -34,7 +37,7 @@ std::string Describe(const Heartbeat& m) {
 }
 
 std::string Describe(const HeartbeatResponse& m) {
-  return fmt::format("heartbeat-ok round={}", m.context);
+  return fmt::format("heartbeat-ok round={}", m.context) + Flag(m.doubt != 0, "unsound");
 }
 
 std::string Describe(const SnapshotRequest& m) {

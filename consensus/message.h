@@ -24,6 +24,9 @@ struct VoteRequest {
   Position last{};           // The candidate's last entry.
   bool transfer = false;     // Told to campaign by the leader: stickiness is waived (3.10).
   bool leader_gone = false;  // The candidate's link to the leader died and is refused.
+  // Drawn anew for each campaign and echoed by its answers. A candidate that crashed and
+  // forgot that it had stood in this term must not be elected by answers to its first try.
+  uint64_t ballot = 0;
   bool operator==(const VoteRequest&) const = default;
 };
 
@@ -34,7 +37,8 @@ struct VoteResponse {
   // answered and none refused (raft_candidate.cc). With `granted`: the voter's standing is
   // kAmbiguous. Without: it is kLost, and would have granted; that is an answer, no vote.
   bool conditional = false;
-  Position last{};  // The voter's last entry.
+  Position last{};      // The voter's last entry.
+  uint64_t ballot = 0;  // The request's.
   bool operator==(const VoteResponse&) const = default;
 };
 
@@ -43,10 +47,10 @@ struct AppendRequest {
   Position prev{};
   Index last{};
   Index commit{};  // The leader's commit index.
-  // All voters have confirmed this leader since it learnt that the receiver does not trust
-  // its own disk: once the receiver holds everything through `last` on disk it is kSound
+  // Not 0: all voters have confirmed this leader since it learnt of the receiver's doubt of
+  // that number. Once the receiver holds everything through `last` on disk it is kSound
   // (raft_standing.cc).
-  bool absolves = false;
+  uint64_t absolves = 0;
   std::vector<Entry> entries;  // Empty as the core emits it; filled by the group.
   bool operator==(const AppendRequest&) const = default;
 };
@@ -59,9 +63,10 @@ struct AppendResponse {
   // at or before it whose term is not above prev.term (fast backtracking).
   Index rejected_prev{};
   Position hint{};
-  // The sender's standing is not kSound: the leader replicates to it but must not
-  // count it towards a commit.
-  bool unsound = false;
+  // Not 0: the sender is not kSound. The leader replicates to it but must not count it
+  // towards a commit. Drawn anew at each start, so that doubts can be told apart.
+  uint64_t doubt = 0;
+  uint64_t absolved = 0;  // Accepted: `absolves` of the request.
   bool operator==(const AppendResponse&) const = default;
 };
 
@@ -75,6 +80,7 @@ struct Heartbeat {
 
 struct HeartbeatResponse {
   uint64_t context = 0;
+  uint64_t doubt = 0;  // As in AppendResponse: it proves nothing to readers.
   bool operator==(const HeartbeatResponse&) const = default;
 };
 

@@ -83,7 +83,7 @@ bool Progress::RejectionIsNews(Index prev) const {
     case State::kProbe:
       return prev + 1 == next_;
     case State::kReplicate:
-      return (prev > match_ || unsound_) && prev < next_;
+      return (prev > match_ || unsound()) && prev < next_;
     case State::kSnapshot:
       return false;
   }
@@ -101,9 +101,8 @@ bool Progress::OnHeartbeatAnswered(uint64_t round) {
   }
   if (++quiet_heartbeats_ < kQuietHeartbeats) return false;
   quiet_heartbeats_ = 0;
-  probe_sent_ = false;
   snapshot_sent_ = false;
-  return true;
+  return state_ != State::kSnapshot;
 }
 
 void Progress::OnUnreachable() {
@@ -112,6 +111,11 @@ void Progress::OnUnreachable() {
   // What was in flight is most likely lost. The probe waits until heartbeats are answered.
   if (state_ == State::kReplicate) BecomeProbe(match_ + 1);
   probe_sent_ = true;
+}
+
+void Progress::OnReachable() {
+  probe_sent_ = false;
+  snapshot_sent_ = false;
 }
 
 void Progress::ForgetInflight() {
@@ -142,9 +146,9 @@ void Progress::BecomeSnapshot(Index position) {
   snapshot_position_ = position;
 }
 
-void Progress::BecomeUnsound(uint64_t round, Index target) {
-  unsound_ = true;
-  absolution_told_ = false;
+void Progress::BecomeUnsound(uint64_t doubt, uint64_t round, Index target) {
+  CHECK_NE(doubt, 0u);
+  doubt_ = doubt;
   absolve_round_ = round;
   absolve_target_ = target;
   match_ = Index();
@@ -153,7 +157,7 @@ void Progress::BecomeUnsound(uint64_t round, Index target) {
 }
 
 void Progress::ForgetMatch() {
-  CHECK(unsound_);
+  CHECK(unsound());
   match_ = Index();
 }
 

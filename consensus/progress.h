@@ -51,7 +51,8 @@ class Progress {
   // Newest read round that it has confirmed (read_index.h).
   [[nodiscard]] uint64_t round() const { return round_; }
   // It does not trust its own disk and must not be counted (see raft_leader.cc).
-  [[nodiscard]] bool unsound() const { return unsound_; }
+  [[nodiscard]] bool unsound() const { return doubt_ != 0; }
+  [[nodiscard]] uint64_t doubt() const { return doubt_; }
 
   // ---- Sending --------------------------------------------------------------
   // Whether an append naming entries may be handed to the driver now.
@@ -82,27 +83,25 @@ class Progress {
   [[nodiscard]] bool RejectionIsNews(Index prev) const;
   // A heartbeat was answered. Returns true when appends seem lost: this is the second
   // answer in a row while something sent is not acknowledged and nothing at all came
-  // back. A probe or snapshot may then be sent again; a pipeline is checked by an empty
-  // append.
+  // back. The leader then asks by an empty append; a snapshot is due again by itself.
   bool OnHeartbeatAnswered(uint64_t round);
   void OnUnreachable();
+  // The link to it is up again: a probe need not wait for heartbeats.
+  void OnReachable();
 
   void BecomeProbe(Index next);
   void BecomeReplicate();
   void BecomeSnapshot(Index position);
 
   // It came back with a doubtful disk: what it once acknowledged no longer counts. It
-  // may be absolved once all voters have confirmed `round` and it holds everything
-  // through `target`.
-  void BecomeUnsound(uint64_t round, Index target);
-  void BecomeSound() { unsound_ = false; }
+  // may be absolved of `doubt` once all voters have confirmed `round` and it holds
+  // everything through `target`. Requires: doubt != 0.
+  void BecomeUnsound(uint64_t doubt, uint64_t round, Index target);
+  void BecomeSound() { doubt_ = 0; }
   // An unsound member rejected what it was thought to hold. Requires: unsound().
   void ForgetMatch();
   [[nodiscard]] uint64_t absolve_round() const { return absolve_round_; }
   [[nodiscard]] Index absolve_target() const { return absolve_target_; }
-  // Whether the member was told that it is absolved, so that its word may be taken.
-  [[nodiscard]] bool absolution_told() const { return absolution_told_; }
-  void TellAbsolution() { absolution_told_ = true; }
 
   void CheckInvariants(Index last) const;
 
@@ -132,8 +131,7 @@ class Progress {
   uint32_t silent_ticks_ = 0;
   uint64_t round_ = 0;
 
-  bool unsound_ = false;
-  bool absolution_told_ = false;
+  uint64_t doubt_ = 0;  // 0: it is sound.
   uint64_t absolve_round_ = 0;
   Index absolve_target_;
 };

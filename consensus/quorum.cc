@@ -4,9 +4,11 @@
 #include <functional>
 #include <limits>
 
+#include "base/check.h"
+
 namespace cairn::consensus {
 
-uint64_t MajorityValue(std::vector<uint64_t> values) {
+uint64_t MajorityValue(std::span<uint64_t> values) {
   if (values.empty()) return std::numeric_limits<uint64_t>::max();
   // Sorted downwards, the value at n/2 is reached by n/2 + 1 voters: a majority.
   const auto nth = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -14,14 +16,12 @@ uint64_t MajorityValue(std::vector<uint64_t> values) {
   return *nth;
 }
 
-VoteResult CountBallots(const std::vector<Ballot>& ballots) {
-  if (ballots.empty()) return VoteResult::kWon;
-  const size_t majority = ballots.size() / 2 + 1;
-  const auto count = [&](Ballot wanted) {
-    return static_cast<size_t>(std::count(ballots.begin(), ballots.end(), wanted));
-  };
-  if (count(Ballot::kGranted) >= majority) return VoteResult::kWon;
-  if (ballots.size() - count(Ballot::kRefused) < majority) return VoteResult::kLost;
+VoteResult CountBallots(size_t voters, size_t granted, size_t refused) {
+  CHECK_LE(granted + refused, voters);
+  if (voters == 0) return VoteResult::kWon;
+  const size_t majority = voters / 2 + 1;
+  if (granted >= majority) return VoteResult::kWon;
+  if (voters - refused < majority) return VoteResult::kLost;
   return VoteResult::kPending;
 }
 

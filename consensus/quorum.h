@@ -6,17 +6,19 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
-#include <utility>
+#include <span>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "consensus/membership.h"
 
 namespace cairn::consensus {
 
-// The highest value that a majority of `values` has reached. Of no voters: the maximum
-// of the type, since an empty set restrains nobody.
-[[nodiscard]] uint64_t MajorityValue(std::vector<uint64_t> values);
+// The highest value that a majority of `values` has reached; leaves them in another order.
+// Of no voters: the maximum of the type, since an empty set restrains nobody.
+[[nodiscard]] uint64_t MajorityValue(std::span<uint64_t> values);
 
 enum class VoteResult : uint8_t {
   kPending,  // Neither can be said yet.
@@ -28,16 +30,16 @@ enum class VoteResult : uint8_t {
 enum class Ballot : uint8_t { kMissing, kGranted, kRefused };
 
 // Of no voters: won.
-[[nodiscard]] VoteResult CountBallots(const std::vector<Ballot>& ballots);
+[[nodiscard]] VoteResult CountBallots(size_t voters, size_t granted, size_t refused);
 
 // Joint forms. `value_of(NodeId) -> uint64_t`, `ballot_of(NodeId) -> Ballot`.
 template <class ValueOf>
 [[nodiscard]] uint64_t QuorumValue(const Membership& membership, const ValueOf& value_of) {
   const auto of_set = [&](const std::vector<NodeId>& voters) {
-    std::vector<uint64_t> values;
-    values.reserve(voters.size());
+    // Asked for with every acknowledgement: no allocation for sets of usual size.
+    absl::InlinedVector<uint64_t, 8> values;
     for (const NodeId voter : voters) values.push_back(value_of(voter));
-    return MajorityValue(std::move(values));
+    return MajorityValue({values.data(), values.size()});
   };
   return std::min(of_set(membership.voters), of_set(membership.outgoing));
 }
@@ -47,10 +49,14 @@ template <class ValueOf>
 template <class BallotOf>
 [[nodiscard]] VoteResult TallyVotes(const Membership& membership, const BallotOf& ballot_of) {
   const auto of_set = [&](const std::vector<NodeId>& voters) {
-    std::vector<Ballot> ballots;
-    ballots.reserve(voters.size());
-    for (const NodeId voter : voters) ballots.push_back(ballot_of(voter));
-    return CountBallots(ballots);
+    size_t granted = 0;
+    size_t refused = 0;
+    for (const NodeId voter : voters) {
+      const Ballot ballot = ballot_of(voter);
+      granted += ballot == Ballot::kGranted ? 1 : 0;
+      refused += ballot == Ballot::kRefused ? 1 : 0;
+    }
+    return CountBallots(voters.size(), granted, refused);
   };
   return Worse(of_set(membership.voters), of_set(membership.outgoing));
 }

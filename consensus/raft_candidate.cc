@@ -23,11 +23,12 @@ bool RaftCore::MayCampaign() const {
 void RaftCore::Campaign(CampaignKind kind) {
   CHECK(role_ != Role::kLeader);
   const bool leader_gone = election_.leader_gone;
-  election_ = {.leader_gone = leader_gone, .answers = {}};
+  election_ = {.leader_gone = leader_gone, .ballot = random_->Next(), .answers = {}};
   SetLeader(NodeId());
   ResetElectionTimer();
   if (kind == CampaignKind::kPreVote) {
     role_ = Role::kPreCandidate;
+    if (leader_gone) RetryHint();
   } else {
     role_ = Role::kCandidate;
     ChangeHardState(hard_state_.term + 1, config_.self);
@@ -46,11 +47,13 @@ void RaftCore::AskVoters(CampaignKind kind) {
   const VoteRequest request{.pre_vote = kind == CampaignKind::kPreVote,
                             .last = last,
                             .transfer = kind == CampaignKind::kTransfer,
-                            .leader_gone = election_.leader_gone};
+                            .leader_gone = election_.leader_gone,
+                            .ballot = election_.ballot};
   const VoteResponse own{.pre_vote = request.pre_vote,
                          .granted = true,
                          .conditional = standing_ != Standing::kSound,
-                         .last = last};
+                         .last = last,
+                         .ballot = election_.ballot};
   for (const NodeId voter : membership().All()) {
     if (voter == config_.self || !membership().IsVoter(voter)) continue;
     if (request.pre_vote) {
@@ -71,7 +74,8 @@ void RaftCore::HandleVoteRequest(const Message& message, const VoteRequest& requ
   const NodeId from = message.from;
   const bool vote_is_free = hard_state_.vote == from || (!hard_state_.vote && !leader_) ||
                             (request.pre_vote && message.term > hard_state_.term);
-  VoteResponse response{.pre_vote = request.pre_vote, .last = terms_.Last()};
+  VoteResponse response{
+      .pre_vote = request.pre_vote, .last = terms_.Last(), .ballot = request.ballot};
   if (!vote_is_free || request.last < terms_.Last()) {
     Send(from, response);
     return;
@@ -87,12 +91,10 @@ void RaftCore::HandleVoteRequest(const Message& message, const VoteRequest& requ
   SendWhenDurable(from, Index(), response);
 }
 
-void RaftCore::HandleVoteResponse(const Message& message, const VoteResponse& response) {
+void RaftCore::HandleVoteResponse(NodeId from, const VoteResponse& response) {
   if (role_ != (response.pre_vote ? Role::kPreCandidate : Role::kCandidate)) return;
-  const bool grants = response.granted || response.conditional;
-  // A grant of a pre-vote in an earlier term.
-  if (response.pre_vote && grants && message.term != hard_state_.term + 1) return;
-  election_.answers.try_emplace(message.from, response);
+  if (response.ballot != election_.ballot) return;  // Answers an earlier campaign.
+  election_.answers.try_emplace(from, response);
   FinishElection();
 }
 

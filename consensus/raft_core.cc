@@ -22,8 +22,11 @@ RaftCore::RaftCore(const Config& config, InitialState initial, Random* random)
   CHECK_GT(config_.election_ticks, config_.heartbeat_ticks);
   CHECK(!memberships_.empty());
   CHECK_LE(applied_, terms_.Last().index);
-  // A node that lost the end of its log may have a commit hint past it.
-  const Index hint = std::min(hard_state_.commit, terms_.Last().index);
+  if (standing_ != Standing::kSound) doubt_ = random_->Next() | 1;
+  // A node that lost the end of its log may have a commit hint past it, and one that lost
+  // who knows what believes only what a leader verifies.
+  const Index hint =
+      standing_ == Standing::kLost ? Index() : std::min(hard_state_.commit, terms_.Last().index);
   commit_ = std::max({hint, applied_, terms_.Before().index});
   told_commit_ = applied_;
   told_term_ = hard_state_.term;
@@ -150,11 +153,13 @@ void RaftCore::StepLowerTerm(const Message& message) {
   const auto teach = [&](const auto&) { Send(message.from, AppendResponse{}); };
   std::visit(
       Overloaded{[&](const VoteRequest& m) {
-                   Send(message.from, VoteResponse{.pre_vote = m.pre_vote, .last = terms_.Last()});
+                   Send(message.from,
+                        VoteResponse{
+                            .pre_vote = m.pre_vote, .last = terms_.Last(), .ballot = m.ballot});
                  },
                  [&](const VoteResponse& m) {
                    // A refusal carries the term of the refusing voter.
-                   if (m.pre_vote && !m.granted) HandleVoteResponse(message, m);
+                   if (m.pre_vote && !m.granted) HandleVoteResponse(message.from, m);
                  },
                  [&](const AppendRequest& m) { teach(m); }, [&](const Heartbeat& m) { teach(m); },
                  [&](const SnapshotRequest& m) { teach(m); },
@@ -168,7 +173,7 @@ void RaftCore::StepLowerTerm(const Message& message) {
 void RaftCore::StepBody(Message& message) {
   const NodeId from = message.from;
   std::visit(Overloaded{[&](const VoteRequest& m) { HandleVoteRequest(message, m); },
-                        [&](const VoteResponse& m) { HandleVoteResponse(message, m); },
+                        [&](const VoteResponse& m) { HandleVoteResponse(from, m); },
                         [&](AppendRequest& m) { HandleAppend(from, m); },
                         [&](const AppendResponse& m) { HandleAppendResponse(from, m); },
                         [&](const Heartbeat& m) { HandleHeartbeat(from, m); },
@@ -202,7 +207,7 @@ void RaftCore::Release(Message message) {
   if (message.term != hard_state_.term) return;
   if (std::holds_alternative<VoteRequest>(message.body) && role_ != Role::kCandidate) return;
   if (auto* ack = std::get_if<AppendResponse>(&message.body)) {
-    ack->unsound = standing_ != Standing::kSound;
+    ack->doubt = doubt_;
   }
   if (message.to == config_.self) {
     Step(std::move(message));  // Our own vote.

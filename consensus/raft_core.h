@@ -173,6 +173,9 @@ class RaftCore {
   void CheckInvariants() const;
 
  private:
+  // Followers that notice the end of the leader's process campaign this far apart.
+  static constexpr uint32_t kHintTurnTicks = 2;
+
   enum class CampaignKind : uint8_t {
     kPreVote,
     kVote,
@@ -181,6 +184,7 @@ class RaftCore {
   // Answers to this node's (pre-)vote requests.
   struct Election {
     bool leader_gone = false;
+    uint64_t ballot = 0;
     std::map<NodeId, VoteResponse> answers;
   };
 
@@ -211,18 +215,19 @@ class RaftCore {
   // Takes over what is not there yet; conflicting entries go.
   void TakeEntries(std::vector<Entry>& entries);
   void Reject(NodeId to, Position prev);
-  void Acknowledge(NodeId to, Index match);
+  void Acknowledge(NodeId to, Index match, uint64_t absolved = 0);
   void HandleHeartbeat(NodeId from, const Heartbeat& heartbeat);
   void HandleSnapshot(NodeId from, SnapshotRequest& request);
   void HandleTimeoutNow(NodeId from);
   [[nodiscard]] uint32_t HintDelayTicks() const;
+  void RetryHint();
 
   // ---- raft_candidate.cc ----------------------------------------------------------
   [[nodiscard]] bool MayCampaign() const;
   void Campaign(CampaignKind kind);
   void AskVoters(CampaignKind kind);
   void HandleVoteRequest(const Message& message, const VoteRequest& request);
-  void HandleVoteResponse(const Message& message, const VoteResponse& response);
+  void HandleVoteResponse(NodeId from, const VoteResponse& response);
   [[nodiscard]] VoteResult CountElection() const;
   void FinishElection();
 
@@ -267,12 +272,15 @@ class RaftCore {
   void MaybeSendTimeoutNow();
 
   // ---- raft_standing.cc -----------------------------------------------------------
-  // False: the response must not be looked at further.
-  bool JudgeStanding(Progress& progress, const AppendResponse& response);
+  // A member says whether it trusts its disk (0: it does). False: this is news, and what it
+  // says otherwise rests on what it has lost.
+  bool HearStanding(Progress& progress, uint64_t doubt);
+  void MaybeCountAgain(Progress& progress, const AppendResponse& response);
   [[nodiscard]] bool MayAbsolve(const Progress& progress) const;
   [[nodiscard]] uint64_t RoundOfAllVoters() const;
   void MaybeAbsolve();
   void MaybeBecomeSound();
+  void BecomeSound();
 
   Config config_;
   Random* random_;
@@ -282,6 +290,7 @@ class RaftCore {
   // is that of the state before the first kept entry.
   std::vector<std::pair<Index, Membership>> memberships_;
   Standing standing_;
+  uint64_t doubt_ = 0;  // Not kSound: what this process tells its leaders; else 0.
   WriteQueue writes_;
   Ready ready_;  // Messages and read states since the last TakeReady.
   Role role_ = Role::kFollower;

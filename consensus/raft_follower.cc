@@ -27,7 +27,7 @@ void RaftCore::FollowLeader(NodeId leader) {
   SetLeader(leader);
   leader_heard_tick_ = now_tick_;
   elapsed_ticks_ = 0;
-  if (leader_gone_) ResetElectionTimer();  // It is not gone after all.
+  if (leader_gone_) ResetElectionTimer();  // It is not gone after all, or there is a new one.
   // A node that may have forgotten a vote of this term must not give another once it is
   // sound; it votes for the leader it follows. (raft_standing.cc)
   if (standing_ != Standing::kSound && !hard_state_.vote) {
@@ -70,11 +70,11 @@ void RaftCore::HandleAppend(NodeId from, AppendRequest& request) {
   TakeEntries(request.entries);
   verified_ = std::max(verified_, match);
   AdvanceCommit(std::min(request.commit, match));
-  if (request.absolves) {
+  if (request.absolves != 0 && request.absolves == doubt_) {
     absolve_target_ = match;
     MaybeBecomeSound();
   }
-  Acknowledge(from, match);
+  Acknowledge(from, match, request.absolves);
 }
 
 void RaftCore::TakeEntries(std::vector<Entry>& entries) {
@@ -95,11 +95,14 @@ void RaftCore::Reject(NodeId to, Position prev) {
   Send(to, AppendResponse{.accepted = false,
                           .rejected_prev = prev.index,
                           .hint = terms_.LastAtMost(prev.index, prev.term),
-                          .unsound = standing_ != Standing::kSound});
+                          .doubt = doubt_,
+                          .absolved = 0});
 }
 
-void RaftCore::Acknowledge(NodeId to, Index match) {
-  SendWhenDurable(to, match, AppendResponse{.accepted = true, .match = match});
+void RaftCore::Acknowledge(NodeId to, Index match, uint64_t absolved) {
+  AppendResponse response{.accepted = true, .match = match};
+  response.absolved = absolved;
+  SendWhenDurable(to, match, response);
 }
 
 void RaftCore::HandleHeartbeat(NodeId from, const Heartbeat& heartbeat) {
@@ -109,7 +112,7 @@ void RaftCore::HandleHeartbeat(NodeId from, const Heartbeat& heartbeat) {
   // instead may be another entry.
   if (standing_ != Standing::kSound) commit = std::min(commit, verified_);
   AdvanceCommit(commit);
-  Send(from, HeartbeatResponse{.context = heartbeat.context});
+  Send(from, HeartbeatResponse{.context = heartbeat.context, .doubt = doubt_});
 }
 
 void RaftCore::HandleSnapshot(NodeId from, SnapshotRequest& request) {
@@ -148,7 +151,10 @@ void RaftCore::HandleTimeoutNow(NodeId from) {
 
 void RaftCore::OnLinkDown(NodeId peer) { links_down_.insert(peer); }
 
-void RaftCore::OnLinkUp(NodeId peer) { links_down_.erase(peer); }
+void RaftCore::OnLinkUp(NodeId peer) {
+  links_down_.erase(peer);
+  if (Progress* progress = FindProgress(peer)) progress->OnReachable();
+}
 
 void RaftCore::OnLeaderGone() {
   if (role_ != Role::kFollower || !leader_ || config_.lease_reads || !MayCampaign()) return;
@@ -161,15 +167,22 @@ void RaftCore::OnLeaderGone() {
   Campaign(CampaignKind::kPreVote);
 }
 
-// All followers notice at the same moment. They take turns by id, two ticks apart, so that
-// the first one's election is over before the next one begins.
+// All followers notice at the same moment. They take turns by id, so that the first one's
+// election is over before the next one begins.
 uint32_t RaftCore::HintDelayTicks() const {
-  constexpr uint32_t kTurnTicks = 2;
   uint32_t turn = 0;
   for (const NodeId id : membership().All()) {
     if (id != leader_ && id < config_.self && membership().IsVoter(id)) ++turn;
   }
-  return turn * kTurnTicks + config_.priority_penalty_ticks;
+  return turn * kHintTurnTicks + config_.priority_penalty_ticks;
+}
+
+// Another follower may notice a little later and ignore the first attempt. As a pre-vote
+// disturbs nobody it is repeated, each follower again in its turn, until somebody leads.
+void RaftCore::RetryHint() {
+  const auto voters = static_cast<uint32_t>(membership().voters.size());
+  leader_gone_ = true;
+  timeout_ticks_ = std::min(timeout_ticks_, voters * kHintTurnTicks);
 }
 
 }  // namespace cairn::consensus

@@ -137,7 +137,8 @@ void RaftCore::HandleAppendResponse(NodeId from, const AppendResponse& response)
   Progress* progress = FindProgress(from);
   if (progress == nullptr) return;  // Not the leader any more, or no member.
   progress->OnHeard();
-  if (!JudgeStanding(*progress, response)) return;
+  if (!HearStanding(*progress, response.doubt)) return;
+  MaybeCountAgain(*progress, response);
   if (response.accepted) {
     HandleAccepted(from, *progress, response.match);
   } else {
@@ -167,13 +168,13 @@ void RaftCore::HandleHeartbeatResponse(NodeId from, const HeartbeatResponse& res
   Progress* progress = FindProgress(from);
   if (progress == nullptr) return;
   progress->OnHeard();
+  HearStanding(*progress, response.doubt);
   const bool appends_seem_lost = progress->OnHeartbeatAnswered(response.context);
-  if (appends_seem_lost && progress->state() == Progress::State::kReplicate) {
-    // An empty append at the end of what was sent. If something before it was lost it is
-    // rejected and the entries are sent again; if the disk over there is just slow, nothing
-    // happens.
-    SendEmptyAppend(from, *progress);
-  }
+  // An empty append at the end of what was sent. If something before it was lost it is
+  // rejected and the entries are sent again; if the disk over there is just slow, nothing
+  // happens. After a probe that carried entries: at its beginning, so that an answer comes
+  // at once and the entries need not travel again and again while the disk is busy with them.
+  if (appends_seem_lost) SendEmptyAppend(from, *progress);
   AnswerConfirmedReads();
   MaybeAbsolve();  // Last: it may end the reign.
 }
@@ -218,12 +219,11 @@ void RaftCore::SendAppend(NodeId to, Progress& progress, Index last) {
   const std::optional<Term> prev_term = terms_.At(prev);
   CHECK(prev_term.has_value());
   const bool absolves = MayAbsolve(progress) && prev >= progress.absolve_target();
-  if (absolves) progress.TellAbsolution();
   progress.TellCommit(std::min(commit_, last));
   Send(to, AppendRequest{.prev = {*prev_term, prev},
                          .last = last,
                          .commit = commit_,
-                         .absolves = absolves,
+                         .absolves = absolves ? progress.doubt() : 0,
                          .entries = {}});
 }
 

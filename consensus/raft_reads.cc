@@ -40,9 +40,10 @@ void RaftCore::BeginRound() {
 
 void RaftCore::AnswerConfirmedReads() {
   const uint64_t confirmed = QuorumValue(membership(), [&](NodeId id) -> uint64_t {
-    if (id == config_.self) return reads_.round();
+    // Who may have forgotten a vote or an acknowledgement for a later leader proves nothing.
+    if (id == config_.self) return standing_ == Standing::kSound ? reads_.round() : 0;
     const auto member = progress_.find(id);
-    return member == progress_.end() ? 0 : member->second.round();
+    return member == progress_.end() || member->second.unsound() ? 0 : member->second.round();
   });
   lease_.OnRoundConfirmed(confirmed);
   for (const PendingRead& read : reads_.Confirm(confirmed)) AnswerRead(read, true);

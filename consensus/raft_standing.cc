@@ -11,6 +11,9 @@
 //   2. Every voter has answered that round, in term T.
 //   3. L sends X an append whose prev is at or past the target, marked `absolves`. X is
 //      sound once it holds everything through it on disk, and says so; L counts it again.
+//   Messages of before a restart may arrive after it. So each start of X in doubt has a
+//   number, `doubt`: X heeds an absolution of that number only, L counts X again only for an
+//   answer to it, and a new number begins the whole procedure anew.
 //
 // Why that is enough.
 //   Forgotten entries. What X acknowledged in term T before its crash went to L, so it is
@@ -29,7 +32,9 @@
 //       there was nothing for X to vote for. (A majority's answer would not do: a voter
 //       outside of it may be the candidate that X's old vote is still on its way to.)
 //
-// A leader that is itself unsound counts its own copies only after step 2.
+// Until then X confirms no read-index round either: by an entry or a vote that it forgot, a
+// later leader may have been there already. A leader that is itself unsound counts its own
+// copies, and confirms its own rounds, only after step 2.
 #include <algorithm>
 #include <limits>
 
@@ -38,17 +43,19 @@
 
 namespace cairn::consensus {
 
-bool RaftCore::JudgeStanding(Progress& progress, const AppendResponse& response) {
-  if (response.unsound && !progress.unsound()) {
-    BeginRound();
-    progress.BecomeUnsound(reads_.round(), terms_.Last().index);
-    return false;  // What it answered to rested on what it has lost.
-  }
-  // One that was sent before the crash also claims to be sound.
-  const bool absolved = progress.unsound() && !response.unsound && response.accepted &&
-                        progress.absolution_told() && response.match >= progress.absolve_target();
-  if (absolved) progress.BecomeSound();
-  return true;
+bool RaftCore::HearStanding(Progress& progress, uint64_t doubt) {
+  if (doubt == 0 || doubt == progress.doubt()) return true;
+  BeginRound();
+  progress.BecomeUnsound(doubt, reads_.round(), terms_.Last().index);
+  return false;
+}
+
+// What was sent before the crash also claims to be sound; only an answer to the absolution
+// is newer than the doubt.
+void RaftCore::MaybeCountAgain(Progress& progress, const AppendResponse& response) {
+  if (!progress.unsound() || response.doubt != 0 || !response.accepted) return;
+  if (response.absolved != progress.doubt()) return;
+  if (response.match >= progress.absolve_target()) progress.BecomeSound();
 }
 
 bool RaftCore::MayAbsolve(const Progress& progress) const {
@@ -72,7 +79,8 @@ void RaftCore::MaybeAbsolve() {
     }
   }
   if (standing_ != Standing::kSound && RoundOfAllVoters() >= absolve_round_) {
-    standing_ = Standing::kSound;
+    BecomeSound();
+    AnswerConfirmedReads();
     MaybeCommit();
   }
 }
@@ -80,7 +88,12 @@ void RaftCore::MaybeAbsolve() {
 void RaftCore::MaybeBecomeSound() {
   if (standing_ == Standing::kSound || !absolve_target_) return;
   if (!writes_.Durable(absolve_target_)) return;
+  BecomeSound();
+}
+
+void RaftCore::BecomeSound() {
   standing_ = Standing::kSound;
+  doubt_ = 0;
   absolve_target_ = Index();
 }
 

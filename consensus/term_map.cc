@@ -11,6 +11,7 @@ Position TermMap::Last() const { return {runs_.empty() ? before_.term : runs_.ba
 std::optional<Term> TermMap::At(Index index) const {
   if (index < before_.index || index > last_) return std::nullopt;
   if (index == before_.index) return before_.term;
+  if (index >= runs_.back().first) return runs_.back().term;  // Nearly always.
   // The last run that begins at or before `index`.
   auto run = std::upper_bound(runs_.begin(), runs_.end(), index,
                               [](Index i, const Run& r) { return i < r.first; });

@@ -20,6 +20,7 @@ bool MergeAcknowledgement(Message& held, const Message& message) {
     return false;
   }
   old_ack->match = std::max(old_ack->match, new_ack->match);
+  if (new_ack->absolved != 0) old_ack->absolved = new_ack->absolved;
   return true;
 }
 

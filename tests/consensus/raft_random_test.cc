@@ -1,6 +1,7 @@
 // Random worlds: a seed decides what is delivered, lost, repeated, reordered, persisted,
 // crashed, cut off, asked and changed. Safety is checked after every step; then the world is
 // healed and has to agree and make progress.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -64,9 +65,10 @@ class World {
         Act(leader->core().self(), [&] { Propose(leader->core().self()); });
         continue;
       }
-      if (EverybodyHas(leader->core().last().index)) return;
+      if (EverybodyHas(leader->core().last().index) && EverybodyReads()) return;
     }
-    if (violation_.empty()) violation_ = "no agreement after the world was healed";
+    if (violation_.empty() && !WaitsForOperator())
+      violation_ = "no agreement after the world was healed" + Describe();
   }
 
   [[nodiscard]] const std::string& violation() const { return violation_; }
@@ -211,6 +213,25 @@ class World {
     if (violation_.empty()) violation_ = what + ToString(detail) + more;
   }
 
+  std::string Describe() const {
+    std::string text;
+    for (const auto& [id, node] : nodes_) {
+      const RaftCore& core = node->core();
+      text += fmt::format(
+          "\n{}: role={} term={} leader={} commit={} last={} before={} persisted={} "
+          "standing={} {}",
+          id, static_cast<int>(core.role()), core.term(), core.leader(), core.commit(),
+          ToString(core.last()), ToString(core.terms().Before()), core.persisted(),
+          static_cast<int>(core.standing()), ToString(core.membership()));
+      for (const auto& [peer, progress] : core.progress()) {
+        text += fmt::format("\n   {}: state={} match={} next={} unsound={}", peer,
+                            static_cast<int>(progress.state()), progress.match(), progress.next(),
+                            progress.unsound());
+      }
+    }
+    return text;
+  }
+
   // ---- Deeds ------------------------------------------------------------------------
 
   // Leases hold for clocks that go at one rate; nothing else may depend on that.
@@ -349,6 +370,30 @@ class World {
     return true;
   }
 
+  // One node lost data and others doubt theirs: nobody can tell whether the sound ones,
+  // less than a majority, hold all that was committed (design section 8, "Recovery").
+  bool WaitsForOperator() const {
+    size_t sound = 0;
+    bool lost = false;
+    for (const auto& [id, node] : nodes_) {
+      sound += node->core().standing() == Standing::kSound ? 1 : 0;
+      lost |= node->core().standing() == Standing::kLost;
+    }
+    return lost && sound * 2 <= nodes_.size();
+  }
+
+  // Asks for a read at each node; all have to be answered, if only with a no.
+  bool EverybodyReads() {
+    if (last_reads_.empty()) {
+      for (auto& [id, node] : nodes_) {
+        Act(id, [&] { Read(id); });
+        last_reads_.push_back(last_context_);
+      }
+    }
+    return std::none_of(last_reads_.begin(), last_reads_.end(),
+                        [&](uint64_t context) { return reads_.contains(context); });
+  }
+
   Random random_;
   const Faults faults_;
   const size_t count_;
@@ -357,6 +402,7 @@ class World {
   std::set<std::pair<NodeId, NodeId>> cut_;
   bool healed_ = false;
   bool proposed_last_ = false;
+  std::vector<uint64_t> last_reads_;  // Contexts.
 
   std::string violation_;
   std::map<Term, NodeId> leaders_;
@@ -383,6 +429,15 @@ const Weather kWeathers[] = {
     {"Leased", {.drop = 0.05, .crash = 0.003, .cut = 0.01, .lease_reads = true}, 300},
     {"CutOff", {.drop = 0.02, .cut = 0.02, .trim = 0.01}, 300},
     {"Changing", {.drop = 0.02, .crash = 0.005, .change = 0.03, .trim = 0.01}, 400},
+    {"LosingFoul",
+     {.drop = 0.05,
+      .repeat = 0.1,
+      .crash = 0.01,
+      .trim = 0.01,
+      .doubt = 0.2,
+      .lose = 0.5,
+      .reorder = true},
+     1000},
     {"Foul",
      {.drop = 0.1,
       .repeat = 0.05,

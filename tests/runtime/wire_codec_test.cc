@@ -26,7 +26,8 @@ OutMessage Wrap(consensus::Body body, uint64_t term = 9) {
 }
 
 AppendRequest ThreeEntries() {
-  AppendRequest append{.prev = At(3, 10), .last = Index(13), .commit = Index(9), .absolves = true};
+  AppendRequest append{
+      .prev = At(3, 10), .last = Index(13), .commit = Index(9), .absolves = 0x8000000000000001};
   append.entries = {{Index(11), Term(3), EntryKind::kData, Bytes(std::string("abc"))},
                     {Index(12), Term(9), EntryKind::kNoop, Bytes()},
                     {Index(13), Term(9), EntryKind::kConfig, Bytes(std::string("\0x", 2))}};
@@ -38,14 +39,14 @@ std::vector<consensus::Body> AllBodies() {
   return {
       consensus::VoteRequest{true, At(4, 5), true, false},
       consensus::VoteRequest{false, At(4, 5), false, true},
-      consensus::VoteResponse{true, true, true, At(4, 5)},
-      consensus::VoteResponse{false, false, false, At(4, 6)},
+      consensus::VoteResponse{true, true, true, At(4, 5), 7},
+      consensus::VoteResponse{false, false, false, At(4, 6), 0},
       ThreeEntries(),
       AppendRequest{.prev = At(3, 10), .last = Index(10), .commit = Index(9)},
-      consensus::AppendResponse{.accepted = true, .match = Index(12), .unsound = true},
+      consensus::AppendResponse{.accepted = true, .match = Index(12), .doubt = 91, .absolved = 92},
       consensus::AppendResponse{.accepted = false, .rejected_prev = Index(12), .hint = At(2, 8)},
       consensus::Heartbeat{Index(5), 77},
-      consensus::HeartbeatResponse{78},
+      consensus::HeartbeatResponse{78, 93},
       consensus::SnapshotRequest{
           .position = At(3, 30), .membership = {}, .snapshot = Bytes(std::string("state"))},
       consensus::TimeoutNow{},

@@ -305,6 +305,7 @@ class Cluster {
     const NodeId id = command.node(0);
     disks_[id] = std::move(nodes_.at(id));
     nodes_.erase(id);
+    if (command.has_word("keep")) return;
     for (auto& [link, messages] : links_) {
       if (link.second == id) messages.clear();
     }

@@ -27,8 +27,8 @@
 //   reverse A->B          the link's newest message comes first
 //   cut A B | cut A->B    from now on messages between them are lost;  heal ends all cuts
 //   settle [N…]           persists and delivers (among N…, or all) until nothing is left
-//   crash N               N stops; what is on its way to it is lost
-//   restart N [standing=ambiguous|lost] [lose=WRITES]   from its disk, or an older one
+//   crash N [keep]        N stops; what is on its way to it is lost, or kept for its return
+//   restart N [standing=ambiguous|lost] [lose=WRITES] [keep]   from its disk, or an older one
 //   linkdown N M   linkup N M   gone N      what N's transport says (gone: of its leader)
 //   unreachable N M       N's transport could not deliver to M
 //   defer N | undefer N M fills of N wait for the disk | what waits for M was read
