@@ -23,7 +23,7 @@
 #include "cairn/v1/store.pb.h"
 #include "consensus/message.h"
 #include "storage/log_store.h"
-#include "storage/read_queue.h"
+#include "storage/read_request.h"
 
 namespace cairn::server {
 

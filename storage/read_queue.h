@@ -9,38 +9,14 @@
 
 #include <cstdint>
 #include <deque>
-#include <optional>
 #include <thread>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "storage/log_store.h"
+#include "storage/read_request.h"
 
 namespace cairn::storage {
-
-// What to read. Exactly one of the three starting points is used:
-// `first` when non-zero, else `seq` when non-zero, else `timestamp_us`.
-struct ReadRequest {
-  GroupId group;
-  uint64_t ticket = 0;  // The submitter's.
-  Index first;
-  Seq seq;
-  int64_t timestamp_us = 0;
-  // Last index to return, inclusive.
-  Index last;
-  uint64_t max_bytes = 4 << 20;
-};
-
-struct ReadResult {
-  GroupId group;
-  uint64_t ticket = 0;
-  // kOutOfRange: trimmed or not there. kDataLoss: damaged.
-  absl::Status status;
-  std::vector<StoredEntry> entries;
-  // For a read by timestamp: the seq that it stands for; nullopt: all records are older.
-  std::optional<Seq> seq;
-};
 
 class ReadSink {
  public:
