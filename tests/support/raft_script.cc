@@ -276,7 +276,9 @@ class Cluster {
   }
 
   void Start(NodeId id, const RaftDisk& disk) {
-    nodes_[id] = std::make_unique<RaftNode>(configs_.at(id), disk, id.value());
+    // Other numbers at each start, as in life.
+    const uint64_t seed = id.value() + 1000 * starts_[id]++;
+    nodes_[id] = std::make_unique<RaftNode>(configs_.at(id), disk, seed);
     disks_.erase(id);
   }
 
@@ -332,11 +334,9 @@ class Cluster {
   }
 
   void Campaign(const Command& command) {
-    const RaftCore& core = NodeOf(command.node(0)).core();
-    const Term term = core.term();
-    for (int i = 0; i < 100; ++i) {
-      Act(command.node(0), [](RaftCore& c) { c.Tick(); });
-      if (core.role() == Role::kPreCandidate || core.term() != term) return;
+    const size_t silent = out_.size();
+    for (int i = 0; i < 100 && out_.size() == silent; ++i) {
+      Act(command.node(0), [](RaftCore& core) { core.Tick(); });
     }
   }
 
@@ -358,7 +358,9 @@ class Cluster {
   }
 
   void Read(const Command& command) {
-    Act(command.node(0), [&](RaftCore& core) { core.ReadIndex(command.number(1)); });
+    Act(command.node(0), [&](RaftCore& core) {
+      for (size_t i = 1; i < command.size(); ++i) core.ReadIndex(command.number(i));
+    });
   }
 
   void Change(const Command& command) {
@@ -534,6 +536,7 @@ class Cluster {
   std::map<NodeId, Config> configs_;
   std::map<NodeId, std::unique_ptr<RaftNode>> nodes_;
   std::map<NodeId, std::unique_ptr<RaftNode>> disks_;  // Of crashed nodes.
+  std::map<NodeId, uint64_t> starts_;
   std::map<Link, std::deque<Message>> links_;
   std::set<Link> cut_;
   std::vector<std::string> out_;

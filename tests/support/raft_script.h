@@ -14,10 +14,10 @@
 //         [uncommitted=BYTES] [penalty=N:TICKS] [lease]       begins anew
 //   disk N [log=T/I,…] [term=T] [vote=N] [commit=I]           N restarts on such a disk
 //   tick N [COUNT]
-//   campaign N            ticks N until its election timer fires
+//   campaign N            ticks N, which does not lead, until its election timer fires
 //   elect N               campaigns, and lets everything settle
 //   propose N [COUNT] [bytes=B]
-//   read N CONTEXT
+//   read N CONTEXT…       all in one turn
 //   change N voters=… [learners=…]
 //   transfer N [to=M]     stepdown N
 //   persist N [COUNT|all] completes writes, oldest first (default: one)
