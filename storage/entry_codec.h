@@ -45,7 +45,9 @@ struct EntryHeader {
   uint64_t chain = 0;
   uint32_t items_bytes = 0;
 
-  [[nodiscard]] Seq last_seq() const { return first_seq + record_count - 1; }  // first_seq - 1 if none.
+  [[nodiscard]] Seq last_seq() const {
+    return first_seq + record_count - 1;
+  }  // first_seq - 1 if none.
 };
 
 // chain(0) of a log.
@@ -66,7 +68,7 @@ class EntryBuilder {
   uint32_t AddRecordsRegion(std::string_view region, uint32_t count);
   void AddItem(cairn::v1::EntryItem item);
 
-  [[nodiscard]] Seq last_seq() const { return last_seq_; }    // After all that was added.
+  [[nodiscard]] Seq last_seq() const { return last_seq_; }  // After all that was added.
   [[nodiscard]] uint64_t chain() const { return chain_; }
   [[nodiscard]] uint32_t record_count() const { return record_count_; }
   [[nodiscard]] size_t bytes() const { return records_.size(); }

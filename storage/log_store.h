@@ -92,7 +92,7 @@ struct StoredGroup {
   StoredHardState hard_state;
   Index before_index;  // Position before the first kept entry.
   Term before_term;
-  Index last_index;    // Equal to before_index when no entry is kept.
+  Index last_index;  // Equal to before_index when no entry is kept.
   struct TermRow {
     Index first;
     Term term;
@@ -118,7 +118,7 @@ struct NodeIdentity {
 };
 
 struct StoreStats {
-  uint64_t turns = 0;          // Batches written.
+  uint64_t turns = 0;  // Batches written.
   uint64_t syncs = 0;
   uint64_t bytes_written = 0;  // Payload bytes handed to Write.
   uint64_t disk_bytes = 0;     // Size of the directory's files.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -73,13 +74,14 @@ std::string PrezeroedWalFs::PoolPath(const char* kind, uint64_t number) const {
   return fmt::format("{}/{}-{}", options_.pool_dir, kind, number);
 }
 
-bool PrezeroedWalFs::IsWal(const std::string& path) const {
-  if (!path.starts_with(options_.db_dir + "/") || !path.ends_with(".log")) return false;
+std::optional<uint64_t> PrezeroedWalFs::WalNumber(const std::string& path) const {
+  if (!path.starts_with(options_.db_dir + "/") || !path.ends_with(".log")) return std::nullopt;
   const char* begin = path.data() + options_.db_dir.size() + 1;
   const char* end = path.data() + path.size() - 4;
   uint64_t number = 0;
   const auto [stop, error] = std::from_chars(begin, end, number);
-  return error == std::errc() && stop == end;
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return number;
 }
 
 absl::Status PrezeroedWalFs::Start() {
@@ -149,7 +151,7 @@ IOStatus PrezeroedWalFs::NewWritableFile(const std::string& path,
                                          const rocksdb::FileOptions& options,
                                          std::unique_ptr<rocksdb::FSWritableFile>* result,
                                          IODebugContext* debug) {
-  if (!IsWal(path)) return target()->NewWritableFile(path, options, result, debug);
+  if (!WalNumber(path)) return target()->NewWritableFile(path, options, result, debug);
   IOStatus status;
   if (const std::optional<std::string> ready = TakeReady()) {
     status = target()->RenameFile(*ready, path, options.io_options, debug);
@@ -167,7 +169,25 @@ IOStatus PrezeroedWalFs::NewWritableFile(const std::string& path,
 
 IOStatus PrezeroedWalFs::DeleteFile(const std::string& path, const IOOptions& io,
                                     IODebugContext* debug) {
-  if (!IsWal(path)) return target()->DeleteFile(path, io, debug);
+  const std::optional<uint64_t> number = WalNumber(path);
+  if (!number) return target()->DeleteFile(path, io, debug);
+  absl::MutexLock lock(&retire_mutex_);
+  std::vector<std::string> names;
+  IOStatus status = target()->GetChildren(options_.db_dir, io, &names, debug);
+  std::map<uint64_t, std::string> retired;
+  for (const std::string& name : names) {
+    std::string wal = options_.db_dir + "/" + name;
+    const std::optional<uint64_t> other = WalNumber(wal);
+    if (other && *other <= *number) retired.emplace(*other, std::move(wal));
+  }
+  for (const auto& [old_number, old_path] : retired) {
+    if (status.ok()) status = Retire(old_path, io, debug);
+  }
+  return status;
+}
+
+IOStatus PrezeroedWalFs::Retire(const std::string& path, const IOOptions& io,
+                                IODebugContext* debug) {
   Job job;
   {
     absl::MutexLock lock(&mutex_);
@@ -227,8 +247,19 @@ IOStatus PrezeroedWalFs::Prepare(const Job& job) {
     IOStatus status = target()->NewWritableFile(job.path, rocksdb::FileOptions(), &empty, nullptr);
     if (status.ok()) status = empty->Close(IOOptions(), nullptr);
     if (!status.ok()) return status;
+  } else if (const IOStatus status = SyncPoolDirectory(); !status.ok()) {
+    return status;
   }
   return Zero(job.path);
+}
+
+// An old WAL must have left the database's directory for good before its bytes go: if a power
+// cut undid the renaming, a log with a hole in it would stand there.
+IOStatus PrezeroedWalFs::SyncPoolDirectory() {
+  std::unique_ptr<rocksdb::FSDirectory> dir;
+  IOStatus status = target()->NewDirectory(options_.pool_dir, IOOptions(), &dir, nullptr);
+  if (status.ok()) status = dir->Fsync(IOOptions(), nullptr);
+  return status;
 }
 
 // All of the file, which may be longer than the pool's, and at least `file_bytes`.

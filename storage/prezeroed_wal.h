@@ -9,13 +9,19 @@
 // burst), a WAL is an ordinary growing file: slower, never wrong. All other files pass
 // through.
 //
+// RocksDB deletes obsolete WALs from the newest to the oldest, so a crash in between would
+// leave a log with a gap, which recovery (wal_scan.h) must take for a loss. All WALs below an
+// obsolete one are obsolete, too, so they go first here, oldest first; that they are gone when
+// RocksDB gets to them is no error.
+//
 // What a reader sees: the file is longer than what was written to it, and zeros follow.
 // RocksDB reads zeros as the end of the log; the manifest's check of WAL sizes asks for "at
 // least". A file is called ready only once its zeros are synced, so zeros are zeros also
 // after a power cut; what is not ready is thrown away at the next start.
 //
 // Pool directory: "ready-N" zeroed and synced; "dirty-N" to be zeroed.
-// Threads: all of it; one mutex, held for the lists only, never across I/O.
+// Threads: all of it. mutex_ guards the lists and is never held across I/O; retire_mutex_ is,
+//   between the background threads that delete WALs.
 // Bound: `pool_files` files besides those in use.
 #pragma once
 
@@ -66,9 +72,13 @@ class PrezeroedWalFs : public rocksdb::FileSystemWrapper {
                                rocksdb::IODebugContext* debug) override;
 
  private:
-  [[nodiscard]] bool IsWal(const std::string& path) const;
+  // nullopt: not a WAL of the database.
+  [[nodiscard]] std::optional<uint64_t> WalNumber(const std::string& path) const;
   [[nodiscard]] std::string PoolPath(const char* kind, uint64_t number) const;
   std::optional<std::string> TakeReady();
+  // To the pool if it has room, else deleted.
+  rocksdb::IOStatus Retire(const std::string& path, const rocksdb::IOOptions& io,
+                           rocksdb::IODebugContext* debug);
 
   // What the pool's thread does next: zero a file, which may be there already.
   struct Job {
@@ -81,12 +91,14 @@ class PrezeroedWalFs : public rocksdb::FileSystemWrapper {
   [[nodiscard]] bool Settled() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Job NextJob() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   rocksdb::IOStatus Prepare(const Job& job);
+  rocksdb::IOStatus SyncPoolDirectory();
   rocksdb::IOStatus Zero(const std::string& path);
   void Finish(const Job& job, const rocksdb::IOStatus& status);
 
   const Options options_;
   // Shared with the files that were handed out: one may outlive this.
   const std::shared_ptr<std::atomic<uint64_t>> appended_bytes_;
+  absl::Mutex retire_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
   mutable absl::Mutex mutex_;
   std::deque<std::string> ready_ ABSL_GUARDED_BY(mutex_);
   std::deque<Job> dirty_ ABSL_GUARDED_BY(mutex_);

@@ -21,13 +21,18 @@ RecoveryDecision Judge(const RecoveryEvidence& found) {
   }
   switch (found.wal_end) {
     case WalEnd::kClean:
+      if (found.mark->other_slot_damaged && found.newest_turn == mark) {
+        return {kAmbiguous, fmt::format("clean end after turn {}, but the slot of the side mark "
+                                        "that may have named a later one is damaged",
+                                        found.newest_turn)};
+      }
       return {kSound, fmt::format("clean end after turn {}, mark {}", found.newest_turn, mark)};
     case WalEnd::kDamagedMid:
       return {kLost, fmt::format("the write-ahead log is damaged behind turn {}, before turns "
                                  "that were synced; mark {}",
                                  found.newest_turn, mark)};
     case WalEnd::kTorn:
-      if (found.mark->same_boot) {
+      if (found.mark->same_boot && !found.mark->other_slot_damaged) {
         return {kSound, fmt::format("turn {} was cut: it was torn by the end of the process, and "
                                     "never acknowledged; mark {}",
                                     found.newest_turn + 1, mark)};

@@ -10,7 +10,11 @@
 //   the mark cannot be read                                   kLost: there is no bound
 //   last turn torn, >= mark, same kernel                      kSound: it was never acknowledged
 //   last turn torn, >= mark, another kernel                   kAmbiguous
+//   clean end, = mark, whose other slot is damaged            kAmbiguous: that may have been
+//                                                             the newer one
 //   clean end, >= mark                                        kSound
+//
+// A damaged slot also voids "same kernel": a process that ends does not tear 64 bytes.
 //
 // "Newest turn" is the newest that came back whole. What is kLost or kAmbiguous stays so
 // over restarts until the node is made whole (LogStore::ResolveVerdict).
@@ -35,6 +39,8 @@ struct SideMarkFound {
   uint64_t turn = 0;
   // Written by this run of the kernel.
   bool same_boot = false;
+  // The other slot cannot be read; it may have named a later turn.
+  bool other_slot_damaged = false;
 };
 
 struct RecoveryEvidence {

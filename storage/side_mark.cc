@@ -41,17 +41,32 @@ Slot MakeSlot(uint64_t turn, const std::string& boot_id) {
 struct Newest {
   Slot slot;
   size_t number = 0;
+  bool other_damaged = false;
 };
+
+// A slot that was never written.
+bool IsEmpty(const Slot& slot) {
+  static constexpr std::array<char, sizeof(Slot)> kZeros{};
+  return std::memcmp(&slot, kZeros.data(), sizeof slot) == 0;
+}
 
 std::optional<Newest> FindNewest(std::string_view bytes) {
   std::optional<Newest> newest;
+  bool damaged = false;
   for (size_t i = 0; i < kSlots; ++i) {
-    if (bytes.size() < i * kSlotStride + sizeof(Slot)) break;
     Slot slot;
+    if (bytes.size() < i * kSlotStride + sizeof slot) {
+      damaged = true;
+      continue;
+    }
     std::memcpy(&slot, bytes.data() + i * kSlotStride, sizeof slot);
-    if (slot.magic != kMagic || slot.checksum != ChecksumOf(slot)) continue;
-    if (!newest || slot.turn >= newest->slot.turn) newest = Newest{slot, i};
+    if (slot.magic != kMagic || slot.checksum != ChecksumOf(slot)) {
+      damaged |= !IsEmpty(slot);
+    } else if (!newest || slot.turn >= newest->slot.turn) {
+      newest = Newest{slot, i};
+    }
   }
+  if (newest) newest->other_damaged = damaged;
   return newest;
 }
 
@@ -76,7 +91,7 @@ std::optional<SideMarkFound> SideMark::Load(rocksdb::FileSystem& fs, const std::
   const std::optional<Newest> newest = FindNewest(ReadIfThere(fs, path));
   if (!newest) return std::nullopt;
   const bool same_boot = !boot_id.empty() && newest->slot.boot_id == MakeSlot(0, boot_id).boot_id;
-  return SideMarkFound{newest->slot.turn, same_boot};
+  return SideMarkFound{newest->slot.turn, same_boot, newest->other_damaged};
 }
 
 absl::StatusOr<std::unique_ptr<SideMark>> SideMark::Open(rocksdb::FileSystem& fs,

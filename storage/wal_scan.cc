@@ -8,6 +8,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "base/check.h"
 #include "base/status_macros.h"
@@ -89,15 +90,45 @@ std::optional<Record> RecordAt(std::string_view bytes, uint64_t offset) {
   return Record{static_cast<RecordType>(type), covered.substr(1), offset + kHeaderBytes + length};
 }
 
-// Whether a batch begins anywhere behind `offset`. A batch is only written once the one
-// before it is synced, so this tells damage from a torn end. Every byte is tried: the
-// length of a damaged record is worth nothing.
-bool BatchBeginsBehind(std::string_view bytes, uint64_t offset) {
+// Where the next record begins that follows one which ends at `offset`: a header never
+// straddles blocks, the writer fills the rest with zeros.
+uint64_t SkipTrailer(uint64_t offset) {
+  const uint64_t left_in_block = kBlockBytes - offset % kBlockBytes;
+  return left_in_block < kHeaderBytes ? offset + left_in_block : offset;
+}
+
+struct BatchHeader {
+  uint64_t sequence = 0;
+  uint64_t count = 0;
+};
+
+// The header of the batch that begins with `record`: its bytes may go on in the next one.
+std::optional<BatchHeader> HeaderOfBatch(std::string_view bytes, const Record& record) {
+  std::string head(record.data.substr(0, kBatchHeaderBytes));
+  if (record.type == kFirst && head.size() < kBatchHeaderBytes) {
+    const std::optional<Record> next = RecordAt(bytes, SkipTrailer(record.end));
+    if (next && (next->type == kMiddle || next->type == kLast)) {
+      head += next->data.substr(0, kBatchHeaderBytes - head.size());
+    }
+  }
+  if (head.size() < kBatchHeaderBytes) return std::nullopt;
+  return BatchHeader{Load<uint64_t>(head, 0), Load<uint32_t>(head, 8)};
+}
+
+// Whether a batch behind sequence `next` (0: not known) begins anywhere behind `offset`. A batch is
+// only written once the one before it is synced, so this tells damage from a torn end. Every byte
+// is tried: the length of a damaged record is worth nothing. A payload may hold somebody
+// else's log: its sequences will not fit.
+bool BatchBeginsBehind(std::string_view bytes, uint64_t offset, uint64_t next) {
   for (; offset + kHeaderBytes <= bytes.size(); ++offset) {
     const auto type = Load<uint8_t>(bytes, offset + 6);
     if (type != kFull && type != kFirst) continue;
     const std::optional<Record> record = RecordAt(bytes, offset);
-    if (record && record->data.size() >= kBatchHeaderBytes) return true;
+    if (!record) continue;
+    const std::optional<BatchHeader> header = HeaderOfBatch(bytes, *record);
+    // Each sequence takes a byte at least.
+    if (!header || header->sequence <= next) continue;
+    if (next == 0 || header->sequence - next <= bytes.size()) return true;
   }
   return false;
 }
@@ -105,14 +136,12 @@ bool BatchBeginsBehind(std::string_view bytes, uint64_t offset) {
 // Follows the records of a file, gathering them into batches.
 class Scanner {
  public:
-  explicit Scanner(std::string_view bytes) : bytes_(bytes) {}
+  Scanner(std::string_view bytes, uint64_t expected) : bytes_(bytes), expected_(expected) {}
 
   WalFileScan Run() {
     uint64_t offset = 0;
     while (true) {
-      const uint64_t left_in_block = kBlockBytes - offset % kBlockBytes;
-      // A header never straddles blocks: the writer fills the rest with zeros.
-      if (left_in_block < kHeaderBytes) offset += left_in_block;
+      offset = SkipTrailer(offset);
       if (offset >= bytes_.size()) break;
       if (AllZero(bytes_.substr(offset))) break;
       const std::optional<Record> record = RecordAt(bytes_, offset);
@@ -128,37 +157,37 @@ class Scanner {
   bool Take(const Record& record) {
     const bool begins = record.type == kFull || record.type == kFirst;
     if (begins == in_batch_) return false;
-    if (begins && !Begin(record.data)) return false;
+    if (begins && !Begin(record)) return false;
     in_batch_ = record.type == kFirst || record.type == kMiddle;
     if (in_batch_) return true;
     scan_.valid_end = record.end;
-    scan_.next_sequence = sequence_ + count_;
+    scan_.next_sequence = expected_ = batch_.sequence + batch_.count;
     ++scan_.batches;
     return true;
   }
 
-  bool Begin(std::string_view data) {
-    if (data.size() < kBatchHeaderBytes) return false;
-    sequence_ = Load<uint64_t>(data, 0);
-    count_ = Load<uint32_t>(data, 8);
+  bool Begin(const Record& record) {
+    const std::optional<BatchHeader> header = HeaderOfBatch(bytes_, record);
+    if (!header) return false;
+    batch_ = *header;
     if (scan_.batches == 0) {
-      scan_.first_sequence = sequence_;
+      scan_.first_sequence = batch_.sequence;
       return true;
     }
-    return sequence_ == scan_.next_sequence;
+    return batch_.sequence == scan_.next_sequence;
   }
 
   WalFileScan Bad(uint64_t offset) {
     // A batch in order that only stands behind a gap is found at `offset` itself.
-    scan_.end = BatchBeginsBehind(bytes_, offset) ? WalEnd::kDamagedMid : WalEnd::kTorn;
+    scan_.end = BatchBeginsBehind(bytes_, offset, expected_) ? WalEnd::kDamagedMid : WalEnd::kTorn;
     return scan_;
   }
 
   const std::string_view bytes_;
+  uint64_t expected_;  // Sequence of the next batch; 0: not known.
   WalFileScan scan_;
   bool in_batch_ = false;
-  uint64_t sequence_ = 0;
-  uint64_t count_ = 0;
+  BatchHeader batch_;
 };
 
 std::optional<uint64_t> WalNumber(const std::string& name) {
@@ -220,7 +249,9 @@ absl::Status ZeroFrom(rocksdb::FileSystem& fs, const WalFile& file, uint64_t off
 
 }  // namespace
 
-WalFileScan ScanWalBytes(std::string_view bytes) { return Scanner(bytes).Run(); }
+WalFileScan ScanWalBytes(std::string_view bytes, uint64_t expected_sequence) {
+  return Scanner(bytes, expected_sequence).Run();
+}
 
 absl::StatusOr<WalScan> ScanWals(rocksdb::FileSystem& fs, const std::string& db_dir) {
   std::vector<std::string> names;
@@ -233,11 +264,13 @@ absl::StatusOr<WalScan> ScanWals(rocksdb::FileSystem& fs, const std::string& db_
   }
   std::sort(scan.files.begin(), scan.files.end(),
             [](const WalFile& a, const WalFile& b) { return a.number < b.number; });
+  uint64_t expected = 0;
   for (WalFile& file : scan.files) {
     std::string bytes;
     RETURN_IF_ERROR(FromRocks(rocksdb::ReadFileToString(&fs, file.path, &bytes)));
     file.bytes = bytes.size();
-    file.scan = ScanWalBytes(bytes);
+    file.scan = ScanWalBytes(bytes, expected);
+    if (file.scan.batches > 0) expected = file.scan.next_sequence;
   }
   JudgeTogether(scan);
   return scan;

@@ -33,7 +33,8 @@ struct WalFileScan {
   uint64_t first_sequence = 0;
   uint64_t next_sequence = 0;
 };
-WalFileScan ScanWalBytes(std::string_view bytes);
+// `expected_sequence`: behind the file before; 0: not known.
+WalFileScan ScanWalBytes(std::string_view bytes, uint64_t expected_sequence);
 
 struct WalFile {
   std::string path;

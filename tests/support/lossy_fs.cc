@@ -24,7 +24,11 @@ std::string ReadAll(const std::string& path) {
   return bytes.str();
 }
 
-std::string DirectoryOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
+// Empty for the empty path.
+std::string DirectoryOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "" : path.substr(0, slash);
+}
 
 class LossyAppendFile : public rocksdb::FSWritableFileOwnerWrapper {
  public:
@@ -37,7 +41,7 @@ class LossyAppendFile : public rocksdb::FSWritableFileOwnerWrapper {
 
   using FSWritableFileOwnerWrapper::Append;
   IOStatus Append(const rocksdb::Slice& data, const IOOptions& io, IODebugContext* debug) override {
-    IOStatus status = fs_->Change();
+    IOStatus status = fs_->Change(LossyFs::Op::kWrite, path_);
     if (status.ok()) status = target()->Append(data, io, debug);
     if (status.ok()) {
       fs_->NoteWrite(path_, bytes_, "", data.size());
@@ -46,10 +50,10 @@ class LossyAppendFile : public rocksdb::FSWritableFileOwnerWrapper {
     return status;
   }
   IOStatus Sync(const IOOptions& io, IODebugContext* debug) override {
-    return Synced(fs_->Change(), io, debug);
+    return Synced(fs_->Change(LossyFs::Op::kSync, path_), io, debug);
   }
   IOStatus Fsync(const IOOptions& io, IODebugContext* debug) override {
-    return Synced(fs_->Change(), io, debug);
+    return Synced(fs_->Change(LossyFs::Op::kSync, path_), io, debug);
   }
 
  private:
@@ -72,7 +76,7 @@ class LossyRandomFile : public rocksdb::FSRandomRWFile {
 
   IOStatus Write(uint64_t offset, const rocksdb::Slice& data, const IOOptions& io,
                  IODebugContext* debug) override {
-    IOStatus status = fs_->Change();
+    IOStatus status = fs_->Change(LossyFs::Op::kWrite, path_);
     if (!status.ok()) return status;
     std::string scratch(data.size(), '\0');
     rocksdb::Slice old;
@@ -89,7 +93,7 @@ class LossyRandomFile : public rocksdb::FSRandomRWFile {
     return file_->Flush(io, debug);
   }
   IOStatus Sync(const IOOptions&, IODebugContext*) override {
-    IOStatus status = fs_->Change();
+    IOStatus status = fs_->Change(LossyFs::Op::kSync, path_);
     if (status.ok()) fs_->NoteSync(path_);
     return status;
   }
@@ -107,7 +111,7 @@ class LossyDirectory : public rocksdb::FSDirectory {
  public:
   LossyDirectory(LossyFs* fs, std::string path) : fs_(fs), path_(std::move(path)) {}
   IOStatus Fsync(const IOOptions&, IODebugContext*) override {
-    IOStatus status = fs_->Change();
+    IOStatus status = fs_->Change(LossyFs::Op::kSync, path_);
     if (status.ok()) fs_->NoteDirectorySync(path_);
     return status;
   }
@@ -122,18 +126,38 @@ class LossyDirectory : public rocksdb::FSDirectory {
 void LossyFs::CutAfter(uint64_t changes) {
   absl::MutexLock lock(&mutex_);
   changes_left_ = changes;
+  cut_at_.clear();
 }
 
-bool LossyFs::is_cut() const {
+std::string LossyFs::cut_at() const {
   absl::MutexLock lock(&mutex_);
-  return changes_left_ == 0;
+  return cut_at_;
 }
 
-IOStatus LossyFs::Change() {
+void LossyFs::FailOnce(Op op, std::string part, IOStatus status) {
   absl::MutexLock lock(&mutex_);
-  if (changes_left_ == 0) return IOStatus::IOError("power is cut");
-  if (changes_left_ != ~uint64_t{0}) --changes_left_;
-  return IOStatus::OK();
+  fault_ = Fault{op, std::move(part), std::move(status)};
+}
+
+uint64_t LossyFs::changes() const {
+  absl::MutexLock lock(&mutex_);
+  return changes_;
+}
+
+IOStatus LossyFs::Change(Op op, const std::string& path) {
+  absl::MutexLock lock(&mutex_);
+  if (changes_left_ == 0) {
+    if (cut_at_.empty()) cut_at_ = path;
+    return IOStatus::IOError("power is cut");
+  }
+  ++changes_;
+  if (changes_left_ != kNever) --changes_left_;
+  if (!fault_ || fault_->op != op || path.find(fault_->part) == std::string::npos) {
+    return IOStatus::OK();
+  }
+  IOStatus status = std::move(fault_->status);
+  fault_.reset();
+  return status;
 }
 
 void LossyFs::NoteWrite(const std::string& path, uint64_t offset, std::string old_bytes,
@@ -149,22 +173,25 @@ void LossyFs::NoteSync(const std::string& path) {
 
 void LossyFs::NoteDirectorySync(const std::string& path) {
   absl::MutexLock lock(&mutex_);
+  // A journal commits a rename whole, whichever of its directories is synced.
   names_.erase(std::remove_if(names_.begin(), names_.end(),
-                              [&](const NameChange& n) { return DirectoryOf(n.to) == path; }),
+                              [&](const NameChange& n) {
+                                return DirectoryOf(n.to) == path || DirectoryOf(n.from) == path;
+                              }),
                names_.end());
 }
 
 IOStatus LossyFs::NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
                                   std::unique_ptr<rocksdb::FSWritableFile>* result,
                                   IODebugContext* debug) {
-  IOStatus status = Change();
+  IOStatus status = Change(Op::kName, path);
   std::unique_ptr<rocksdb::FSWritableFile> file;
   if (status.ok()) status = target()->NewWritableFile(path, options, &file, debug);
   if (!status.ok()) return status;
   *result = std::make_unique<LossyAppendFile>(std::move(file), this, path, 0);
   absl::MutexLock lock(&mutex_);
   unsynced_.erase(path);
-  names_.push_back({"", path});
+  names_.push_back({"", path, std::nullopt});
   return status;
 }
 
@@ -189,7 +216,7 @@ IOStatus LossyFs::NewDirectory(const std::string& path, const IOOptions&,
 }
 
 IOStatus LossyFs::DeleteFile(const std::string& path, const IOOptions& io, IODebugContext* debug) {
-  IOStatus status = Change();
+  IOStatus status = Change(Op::kName, path);
   if (status.ok()) status = target()->DeleteFile(path, io, debug);
   if (!status.ok()) return status;
   absl::MutexLock lock(&mutex_);
@@ -202,8 +229,9 @@ IOStatus LossyFs::DeleteFile(const std::string& path, const IOOptions& io, IODeb
 
 IOStatus LossyFs::RenameFile(const std::string& from, const std::string& to, const IOOptions& io,
                              IODebugContext* debug) {
-  IOStatus status = Change();
-  const bool replaces = std::filesystem::exists(to);
+  IOStatus status = Change(Op::kName, to);
+  std::optional<std::string> replaced;
+  if (std::filesystem::exists(to)) replaced = ReadAll(to);
   if (status.ok()) status = target()->RenameFile(from, to, io, debug);
   if (!status.ok()) return status;
   absl::MutexLock lock(&mutex_);
@@ -211,7 +239,7 @@ IOStatus LossyFs::RenameFile(const std::string& from, const std::string& to, con
     unsynced_[to] = std::move(writes->second);
     unsynced_.erase(from);
   }
-  if (!replaces) names_.push_back({from, to});
+  names_.push_back({from, to, std::move(replaced)});
   return status;
 }
 
@@ -225,21 +253,25 @@ void LossyFs::Lose(Loss loss, Random& random) {
   }
   unsynced_.clear();
   names_.clear();
-  changes_left_ = ~uint64_t{0};
+  changes_left_ = kNever;
+  fault_.reset();
 }
 
-// Names come undone from the newest on, as in a journal: some of them, or all. Only the
-// database's own directory is synced through here.
+// Names come undone from the newest on, as in a journal: some of them, or all. Those of the
+// pool alone (dirty, ready) do not matter: their files are looked into at the next start.
 void LossyFs::LoseNames(Random& random) {
   size_t lost = random.Below(names_.size() + 1);
   for (; lost > 0; --lost, names_.pop_back()) {
     const NameChange& name = names_.back();
-    if (!DirectoryOf(name.to).ends_with("/db")) continue;
+    const bool of_database =
+        DirectoryOf(name.to).ends_with("/db") || DirectoryOf(name.from).ends_with("/db");
+    if (!of_database) continue;
     std::error_code error;  // It may have moved on.
     if (name.from.empty()) {
       std::filesystem::remove(name.to, error);
     } else {
       std::filesystem::rename(name.to, name.from, error);
+      if (name.replaced) std::ofstream(name.to, std::ios::binary) << *name.replaced;
     }
   }
 }

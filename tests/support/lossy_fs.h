@@ -1,17 +1,18 @@
 // LossyFs: a file system that forgets what was not synced, for crash tests of the store.
 //
-//   fs->CutAfter(n)           the n-th change from now on, and all behind it, fail: power is cut
+//   fs->CutAfter(n)           n more changes succeed, all behind them fail: power is cut
 //   (destroy the store)
 //   fs->Lose(loss, random)    the real files now hold what a disk would hold after that
 //   (open it again)
+//
+//   fs->FailOnce(…)           one failing write or sync, after which the disk seems healthy
 //
 // Every unsynced write is remembered with the bytes it replaced. Losing mixes old and new
 // sector by sector, so overwrites are torn, dropped and reordered at will, and a file that only
 // grew ends somewhere in what was added; a sync of a file makes all before it durable. A file
 // created or renamed in a directory comes undone unless the directory was synced after it.
 //
-// Not modelled: loss of a deletion, or of a rename that replaces a file (both are journalled
-// in order, and RocksDB syncs the directory before it relies on them).
+// Not modelled: loss of a deletion.
 //
 // Threads: all of it; one mutex.
 #pragma once
@@ -21,6 +22,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,15 +44,23 @@ class LossyFs : public rocksdb::FileSystemWrapper {
   explicit LossyFs(const std::shared_ptr<rocksdb::FileSystem>& target)
       : rocksdb::FileSystemWrapper(target) {}
 
+  // What a change is: of a file's bytes, of a directory's names, or that it is made durable.
+  enum class Op : uint8_t { kWrite, kName, kSync };
+
   // The next `changes` changes succeed, then power is gone.
   void CutAfter(uint64_t changes);
-  [[nodiscard]] bool is_cut() const;
+  // The path of the first change that failed because power was cut; empty before.
+  [[nodiscard]] std::string cut_at() const;
+  // The next change of this kind to a path that contains `part` fails once with `status`.
+  void FailOnce(Op op, std::string part, rocksdb::IOStatus status);
+  // How many changes were tried while there was power.
+  [[nodiscard]] uint64_t changes() const;
   // Requires: no file is open. Power is back.
   void Lose(Loss loss, Random& random);
 
   // ---- For the files it hands out ---------------------------------------------------
-  // A change may happen (and counts), unless power is cut.
-  rocksdb::IOStatus Change();
+  // Whether a change may happen; it counts.
+  rocksdb::IOStatus Change(Op op, const std::string& path);
   void NoteWrite(const std::string& path, uint64_t offset, std::string old_bytes,
                  uint64_t new_bytes);
   void NoteSync(const std::string& path);
@@ -86,13 +96,24 @@ class LossyFs : public rocksdb::FileSystemWrapper {
   struct NameChange {
     std::string from;
     std::string to;
+    std::optional<std::string> replaced;  // What stood there before.
   };
   void LoseNames(Random& random) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LoseWrites(const std::string& path, const std::vector<Write>& writes, Loss loss,
                   Random& random);
 
+  struct Fault {
+    Op op;
+    std::string part;
+    rocksdb::IOStatus status;
+  };
+  static constexpr uint64_t kNever = ~uint64_t{0};
+
   mutable absl::Mutex mutex_;
-  uint64_t changes_left_ ABSL_GUARDED_BY(mutex_) = ~uint64_t{0};
+  uint64_t changes_left_ ABSL_GUARDED_BY(mutex_) = kNever;
+  uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::string cut_at_ ABSL_GUARDED_BY(mutex_);
+  std::optional<Fault> fault_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::vector<Write>> unsynced_ ABSL_GUARDED_BY(mutex_);
   std::vector<NameChange> names_ ABSL_GUARDED_BY(mutex_);
 };

@@ -1,0 +1,164 @@
+// Power cuts at random points of random work, over a file system that forgets, tears and
+// flips what was not synced. What was acknowledged must be there; what is not certain must be
+// called so; and pure power cuts, however many in a row, are never called a loss.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/random.h"
+#include "storage/recovery.h"
+#include "storage/rocks_hooks.h"
+#include "storage/rocks_log_store.h"
+#include "tests/storage/random_writes.h"
+#include "tests/storage/store_testing.h"
+#include "tests/support/lossy_fs.h"
+#include "tests/support/temp_dir.h"
+
+namespace cairn::storage {
+namespace {
+
+using testing::Loss;
+using testing::LossyFs;
+
+// What happened, over all seeds: a test of crashes that never hits the flush is no test.
+struct Tally {
+  std::map<std::string, int> cuts;      // By what was being written.
+  std::map<std::string, int> verdicts;  // Of the starts behind a cut.
+};
+
+std::string KindOf(const std::string& path) {
+  struct Kind {
+    const char* part;
+    const char* name;
+  };
+  for (const Kind kind : {Kind{"/wal-pool/dirty", "zeroing"},
+                          {"/wal-pool/ready", "pool rename"},
+                          {".log", "WAL"},
+                          {".sst", "table"},
+                          {"MANIFEST", "MANIFEST"},
+                          {"MARK", "side mark"}}) {
+    if (path.find(kind.part) != std::string::npos) return kind.name;
+  }
+  return "other";
+}
+
+// One directory over many lives.
+class CrashRun {
+ public:
+  CrashRun(uint64_t seed, Tally* tally) : random_(seed), writes_(seed), tally_(*tally) {
+    hooks_.file_system = fs_;
+  }
+
+  void Run(int lives) {
+    for (int life = 0; life < lives && !::testing::Test::HasFailure(); ++life) {
+      SCOPED_TRACE(fmt::format("life {}", life));
+      fs_->CutAfter(random_.Chance(0.3) ? random_.Below(60) : random_.Below(700));
+      Live();
+      Crash();
+    }
+    // At the end, with power: it must come up.
+    SCOPED_TRACE("last start");
+    std::unique_ptr<RocksLogStore> store = Open();
+    ASSERT_NE(store, nullptr) << open_error_;
+    Check(*store);
+  }
+
+ private:
+  std::unique_ptr<RocksLogStore> Open() {
+    RocksOptions options = SmallOptions(dir_.path());
+    options.hooks = &hooks_;
+    options.boot_id = fmt::format("boot {}", boot_);
+    auto opened = RocksLogStore::Open(options);
+    if (opened.ok()) return std::move(*opened);
+    open_error_ = opened.status().ToString();
+    return nullptr;
+  }
+
+  void Live() {
+    std::unique_ptr<RocksLogStore> store = Open();
+    if (!store) {
+      ASSERT_NE(fs_->cut_at(), "") << "refused to open without a cut: " << open_error_;
+      ++tally_.cuts["during open"];
+      return;
+    }
+    Check(*store);
+    for (int turn = 0; turn < 400 && !::testing::Test::HasFailure(); ++turn) {
+      if (random_.Chance(0.03) && !store->Upkeep().ok()) break;
+      in_flight_ = writes_.Next();
+      if (!store->Write(*in_flight_).ok()) break;
+      writes_.Acknowledge(*in_flight_);
+      in_flight_.reset();
+    }
+  }
+
+  void Check(RocksLogStore& store) {
+    const RecoveryVerdict verdict = store.Verdict();
+    ++tally_.verdicts[ToString(verdict)];
+    ASSERT_NE(verdict, RecoveryVerdict::kLost) << store.VerdictDetail();
+    if (!power_was_lost_) {
+      ASSERT_EQ(verdict, RecoveryVerdict::kSound) << store.VerdictDetail();
+    }
+    const absl::StatusOr<std::string> found = Dump(store);
+    ASSERT_TRUE(found.ok()) << found.status();
+    if (in_flight_ && *found == writes_.Expected(&*in_flight_)) writes_.Acknowledge(*in_flight_);
+    in_flight_.reset();
+    ASSERT_EQ(*found, writes_.Expected()) << store.VerdictDetail();
+    if (verdict == RecoveryVerdict::kSound || random_.Chance(0.5)) {
+      // May fail: power is cut any time.
+      power_was_lost_ = verdict != RecoveryVerdict::kSound && !store.ResolveVerdict().ok();
+    }
+  }
+
+  void Crash() {
+    if (!fs_->cut_at().empty()) ++tally_.cuts[KindOf(fs_->cut_at())];
+    constexpr Loss kLosses[] = {Loss::kNothing, Loss::kAll, Loss::kSectors, Loss::kFlipped};
+    const Loss loss = kLosses[random_.Below(std::size(kLosses))];
+    fs_->Lose(loss, random_);
+    if (loss == Loss::kNothing) return;
+    ++boot_;
+    power_was_lost_ = true;
+  }
+
+  Random random_;
+  RandomWrites writes_;
+  Tally& tally_;
+  testing::TempDir dir_;
+  std::shared_ptr<LossyFs> fs_ = std::make_shared<LossyFs>(rocksdb::FileSystem::Default());
+  RocksHooks hooks_;
+  int boot_ = 1;
+  // Since the verdict was last sound, or resolved.
+  bool power_was_lost_ = false;
+  std::optional<StoreBatch> in_flight_;
+  std::string open_error_;
+};
+
+TEST(CrashTest, NothingAcknowledgedIsLost) {
+  constexpr uint64_t kSeeds = 30;
+  constexpr int kLives = 8;
+  Tally tally;
+  for (uint64_t seed = 1; seed <= kSeeds && !HasFailure(); ++seed) {
+    SCOPED_TRACE(fmt::format("seed {}", seed));
+    CrashRun(seed, &tally).Run(kLives);
+  }
+  int cuts = 0;
+  for (const auto& [kind, count] : tally.cuts) {
+    std::printf("cut at %s: %d\n", kind.c_str(), count);
+    if (kind != "during open") cuts += count;
+  }
+  for (const auto& [verdict, count] : tally.verdicts) {
+    std::printf("verdict %s: %d\n", verdict.c_str(), count);
+  }
+  EXPECT_GE(cuts, 100);
+  for (const char* kind : {"during open", "zeroing", "WAL", "table", "MANIFEST", "side mark"}) {
+    EXPECT_GE(tally.cuts[kind], 3) << kind;
+  }
+  EXPECT_GE(tally.verdicts["sound"], 10);
+  EXPECT_GE(tally.verdicts["ambiguous"], 10);
+}
+
+}  // namespace
+}  // namespace cairn::storage
