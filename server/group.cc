@@ -339,8 +339,10 @@ Rejection Group::Impl::Reject(cairn::v1::Reason reason, std::string message) con
 }
 
 void Group::Impl::Name(Rejection& rejection) const {
+  // The catalog's refusals speak of the log in question, not of the catalog.
+  if (!rejection.info.log().empty()) return;
   rejection.info.set_log(name);
-  rejection.info.set_log_id(id.value());
+  if (rejection.info.log_id() == 0) rejection.info.set_log_id(id.value());
 }
 
 Rejection Group::Impl::NotLeader() const {
