@@ -291,8 +291,8 @@ Runner DeclareAppend(CLI::App& app) {
                      ->type_name("SIZE");
   lines->excludes(prefixed)->excludes(chunks);
   prefixed->excludes(chunks);
-  app.add_option("--if-last-seq", options->if_last_seq,
-                 "Append only if this is the log's last seq, and nobody comes between")
+  AddNumber(app, "--if-last-seq", options->if_last_seq,
+            "Append only if this is the log's last seq, and nobody comes between")
       ->type_name("SEQ");
   AddChecked(app, "--lease", options->lease, ParseLeaseRef,
              "Append only while this epoch of the lease is current")

@@ -1,6 +1,9 @@
 #include "cli/commands.h"
 
+#include <fmt/format.h>
+
 #include <array>
+#include <charconv>
 
 #include "base/strings.h"
 #include "cli/units.h"
@@ -24,6 +27,13 @@ CLI::Option* AddParsed(CLI::App& app, const std::string& name, const char* type,
           },
           help)
       ->type_name(type);
+}
+
+absl::StatusOr<uint64_t> ParseNumber(std::string_view text) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && end == text.data() + text.size()) return number;
+  return absl::InvalidArgumentError(fmt::format("'{}' is not a number of 0 … 2^64 - 1", text));
 }
 
 }  // namespace
@@ -66,6 +76,18 @@ CLI::Option* AddDuration(CLI::App& app, const std::string& name, std::optional<u
   return AddParsed(
       app, name, "TIME", ParseDurationMs, [&target_ms](uint64_t value) { target_ms = value; },
       help);
+}
+
+CLI::Option* AddNumber(CLI::App& app, const std::string& name, uint64_t& target,
+                       const std::string& help) {
+  return AddParsed(
+      app, name, "N", ParseNumber, [&target](uint64_t value) { target = value; }, help);
+}
+
+CLI::Option* AddNumber(CLI::App& app, const std::string& name, std::optional<uint64_t>& target,
+                       const std::string& help) {
+  return AddParsed(
+      app, name, "N", ParseNumber, [&target](uint64_t value) { target = value; }, help);
 }
 
 CLI::Option* AddLogName(CLI::App& app, std::string& target) {

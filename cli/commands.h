@@ -58,6 +58,11 @@ CLI::Option* AddDuration(CLI::App& app, const std::string& name, uint64_t& targe
                          const std::string& help);
 CLI::Option* AddDuration(CLI::App& app, const std::string& name, std::optional<uint64_t>& target_ms,
                          const std::string& help);
+// A whole number of 0 or more. (CLI11 itself reads "-1" as the largest number there is.)
+CLI::Option* AddNumber(CLI::App& app, const std::string& name, uint64_t& target,
+                       const std::string& help);
+CLI::Option* AddNumber(CLI::App& app, const std::string& name, std::optional<uint64_t>& target,
+                       const std::string& help);
 // A text that `parse` (a function that returns a StatusOr) understands; it is parsed again where
 // it is used.
 template <class Parse>

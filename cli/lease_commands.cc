@@ -51,7 +51,7 @@ struct EpochOptions {
 
 void AddEpoch(CLI::App& app, EpochOptions& options) {
   AddLeaseTarget(app, options.target);
-  app.add_option("--epoch", options.epoch, "Epoch that the grant gave")
+  AddNumber(app, "--epoch", options.epoch, "Epoch that the grant gave")
       ->required()
       ->type_name("EPOCH");
 }
@@ -67,8 +67,8 @@ Runner DeclareAcquire(CLI::App& app) {
   AddLeaseTarget(app, options->target);
   AddHolder(app, options->holder);
   AddDuration(app, "--ttl", options->ttl_ms, "Time to live: 100ms … 1h (default: 10s)");
-  app.add_option("--if-last-seq", options->if_last_seq,
-                 "Acquire only if this is the log's last seq")
+  AddNumber(app, "--if-last-seq", options->if_last_seq,
+            "Acquire only if this is the log's last seq")
       ->type_name("SEQ");
   return [options](Session& session) -> absl::StatusOr<ExitCode> {
     const std::string holder = options->holder.empty() ? MakeHolder() : options->holder;
@@ -122,8 +122,8 @@ Runner DeclareTransfer(CLI::App& app) {
   AddEpoch(app, options->base);
   app.add_option("--to", options->to, "The heir, by the name that it will hold under")->required();
   AddDuration(app, "--ttl", options->ttl_ms, "New time to live; default: the present one");
-  app.add_option("--if-last-seq", options->if_last_seq,
-                 "Hand over only if this is the log's last seq, up to which the heir has read")
+  AddNumber(app, "--if-last-seq", options->if_last_seq,
+            "Hand over only if this is the log's last seq, up to which the heir has read")
       ->type_name("SEQ");
   return [options](Session& session) -> absl::StatusOr<ExitCode> {
     const LeaseTarget& target = options->base.target;

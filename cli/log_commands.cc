@@ -148,7 +148,7 @@ Runner DeclareTrim(CLI::App& app) {
   };
   auto options = std::make_shared<Options>();
   AddLogName(app, options->name);
-  app.add_option("--first-seq", options->first_seq, "Oldest record to keep")
+  AddNumber(app, "--first-seq", options->first_seq, "Oldest record to keep")
       ->required()
       ->type_name("SEQ");
   app.add_flag("--force", options->force, "Pass the trim guard; the nodes' audit log notes it");

@@ -107,9 +107,9 @@ Runner DeclareRead(CLI::App& app) {
              "Where to begin: a seq, first, or @TIME in log time")
       ->type_name("POSITION")
       ->capture_default_str();
-  app.add_option("--to", options->to, "Last seq to print; default: what is committed")
+  AddNumber(app, "--to", options->to, "Last seq to print; default: what is committed")
       ->type_name("SEQ");
-  app.add_option("--count", options->count, "End after that many records")->type_name("N");
+  AddNumber(app, "--count", options->count, "End after that many records")->type_name("N");
   app.add_option("--node", options->node, "Ask just this node")->type_name("HOST:PORT");
   app.add_flag("--linearizable", options->linearizable,
                "Include everything that was acknowledged before the call");

@@ -26,7 +26,7 @@ Runner DeclareRegister(CLI::App& app) {
   AddLogName(app, options->log);
   app.add_option("--name", options->name, "Name of the consumer, as a trim guard names it")
       ->required();
-  app.add_option("--seq", options->seq, "The snapshot holds exactly the records up to here")
+  AddNumber(app, "--seq", options->seq, "The snapshot holds exactly the records up to here")
       ->required()
       ->type_name("SEQ");
   app.add_option("--chain", options->chain, "The log's chain at that seq, in hex")

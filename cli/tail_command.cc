@@ -130,7 +130,7 @@ Runner DeclareTail(CLI::App& app) {
   auto* from = AddChecked(app, "--from", options->from, ParsePosition,
                           "Where to begin: a seq, first, next, or @TIME in log time")
                    ->type_name("POSITION");
-  app.add_option("-n,--last", options->last, "Begin that many records before the end (default: 10)")
+  AddNumber(app, "-n,--last", options->last, "Begin that many records before the end (default: 10)")
       ->type_name("N")
       ->excludes(from);
   app.add_option("--node", options->node, "With -f: ask this node first")->type_name("HOST:PORT");
