@@ -16,8 +16,17 @@
 
 namespace cairn::consensus {
 
+// A node whose newest configuration leaves it out still stands for election until that is
+// committed (thesis 4.2.2). Nobody else may be able to win: say 1, 2 and 3 were to be replaced
+// by 2 alone, and only 1 and 3 have the entry that says so. Then 2 needs their votes, by the
+// configuration before, and they must refuse it for its shorter log.
 bool RaftCore::MayCampaign() const {
-  return membership().IsVoter(config_.self) && standing_ != Standing::kLost;
+  if (standing_ == Standing::kLost) return false;
+  for (auto m = memberships_.rbegin(); m != memberships_.rend(); ++m) {
+    if (m->second.IsVoter(config_.self)) return true;
+    if (m->first <= commit_) return false;
+  }
+  return false;
 }
 
 void RaftCore::Campaign(CampaignKind kind) {

@@ -36,8 +36,8 @@ class World {
       : random_(seed), faults_(faults), count_(count) {
     Membership membership;
     for (uint64_t id = 1; id <= count; ++id) membership.voters.push_back(NodeId(id));
-    // In worlds of change, one node more begins outside.
-    const uint64_t spare = faults.change > 0 ? 1 : 0;
+    // In worlds of change, two nodes more begin outside.
+    const uint64_t spare = faults.change > 0 ? 2 : 0;
     for (uint64_t id = 1; id <= count + spare; ++id) {
       const RaftDisk disk{.hard_state = {},
                           .before = {},
@@ -320,23 +320,27 @@ class World {
     }
   }
 
+  static bool Has(const std::vector<NodeId>& ids, NodeId id) {
+    return std::find(ids.begin(), ids.end(), id) != ids.end();
+  }
+
+  // Any set of members may be the next voters, so that old and new ones need not overlap.
   void Change() {
     const NodeId id = AnyNode();
     RaftCore& core = nodes_[id]->core();
     if (core.role() != Role::kLeader) return;
-    MembershipChange change{core.membership().voters, core.membership().learners};
-    const NodeId who = AnyNode();
-    const auto voter = std::find(change.voters.begin(), change.voters.end(), who);
-    const auto learner = std::find(change.learners.begin(), change.learners.end(), who);
-    if (voter != change.voters.end()) {
-      if (change.voters.size() <= 2) return;
-      change.voters.erase(voter);
-      if (random_.Chance(0.5)) change.learners.push_back(who);
-    } else if (learner != change.learners.end()) {
-      change.learners.erase(learner);
-      change.voters.push_back(who);
+    const Membership& now = core.membership();
+    MembershipChange change;
+    if (random_.Chance(0.4)) {
+      change.voters = now.voters;  // Whoever else there is may learn.
     } else {
-      change.learners.push_back(who);
+      for (const NodeId each : now.All()) {
+        if (random_.Chance(0.5)) change.voters.push_back(each);
+      }
+    }
+    for (const auto& [each, node] : nodes_) {
+      if (Has(change.voters, each)) continue;
+      if (!now.Contains(each) || random_.Chance(0.7)) change.learners.push_back(each);
     }
     Position position;
     Act(id, [&] { (void)core.ProposeChange(change, &position); });
@@ -422,22 +426,23 @@ struct Weather {
 
 const Weather kWeathers[] = {
     {"Calm", {}, 100},
-    {"Lossy", {.drop = 0.1, .repeat = 0.05, .reorder = true}, 400},
-    {"Crashing", {.drop = 0.02, .crash = 0.008, .trim = 0.01}, 400},
-    {"Doubting", {.drop = 0.02, .crash = 0.008, .doubt = 0.5}, 300},
-    {"Losing", {.drop = 0.02, .crash = 0.008, .doubt = 0.1, .lose = 0.5}, 400},
-    {"Leased", {.drop = 0.05, .crash = 0.003, .cut = 0.01, .lease_reads = true}, 300},
-    {"CutOff", {.drop = 0.02, .cut = 0.02, .trim = 0.01}, 300},
-    {"Changing", {.drop = 0.02, .crash = 0.005, .change = 0.03, .trim = 0.01}, 400},
+    {"Lossy", {.drop = 0.1, .repeat = 0.05, .reorder = true}, 1000},
+    {"Crashing", {.drop = 0.02, .crash = 0.01, .trim = 0.01, .reorder = true}, 1000},
+    {"Doubting", {.drop = 0.02, .crash = 0.008, .doubt = 0.5}, 500},
+    {"Losing", {.drop = 0.02, .crash = 0.015, .doubt = 0.1, .lose = 0.8}, 2000},
     {"LosingFoul",
      {.drop = 0.05,
       .repeat = 0.1,
-      .crash = 0.01,
+      .crash = 0.015,
+      .cut = 0.01,
       .trim = 0.01,
-      .doubt = 0.2,
-      .lose = 0.5,
+      .doubt = 0.1,
+      .lose = 0.8,
       .reorder = true},
-     1000},
+     6000},
+    {"Leased", {.drop = 0.05, .crash = 0.01, .cut = 0.02, .lease_reads = true}, 1500},
+    {"CutOff", {.drop = 0.02, .cut = 0.02, .trim = 0.01}, 500},
+    {"Changing", {.drop = 0.02, .crash = 0.005, .cut = 0.02, .change = 0.05, .trim = 0.01}, 3000},
     {"Foul",
      {.drop = 0.1,
       .repeat = 0.05,
@@ -447,7 +452,7 @@ const Weather kWeathers[] = {
       .trim = 0.01,
       .doubt = 0.2,
       .reorder = true},
-     400},
+     1000},
 };
 
 class RaftRandomTest : public testing::TestWithParam<Weather> {};
