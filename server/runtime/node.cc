@@ -66,7 +66,8 @@ Rejection Stopping(std::string_view log) {
 // The node's own thread forms the cluster, then makes the host and keeps it going; it alone
 // writes `host`, which everybody else sees once it is complete.
 struct Node::Impl {
-  explicit Impl(NodeConfig config_in) : config(std::move(config_in)) {}
+  Impl(NodeConfig config_in, NodeSeams seams_in)
+      : config(std::move(config_in)), seams(std::move(seams_in)) {}
 
   absl::Status OpenStore();
   absl::Status StartHost();
@@ -83,6 +84,7 @@ struct Node::Impl {
   }
 
   NodeConfig config;
+  const NodeSeams seams;
   const Clock& clock = SystemClock();
   const MonoMicros started_at = clock.Mono();
   Metrics metrics;
@@ -103,7 +105,8 @@ struct Node::Impl {
 
 // ---- Start and stop ---------------------------------------------------------------------------
 
-Node::Node(NodeConfig config) : impl_(std::make_unique<Impl>(std::move(config))) {}
+Node::Node(NodeConfig config, NodeSeams seams)
+    : impl_(std::make_unique<Impl>(std::move(config), std::move(seams))) {}
 
 Node::~Node() { Stop(); }
 
@@ -113,6 +116,8 @@ absl::Status Node::Impl::OpenStore() {
   options.memtable_bytes = config.memtable_bytes;
   options.watermark_bytes = config.storage_watermark_bytes;
   options.clock = &clock;
+  options.boot_id = seams.boot_id;
+  options.hooks = seams.store_hooks;
   ASSIGN_OR_RETURN(auto opened, storage::RocksLogStore::Open(std::move(options)));
   store = std::make_unique<MeteredStore>(std::move(opened), &clock, &metrics);
   const bool sound = store->Verdict() == storage::RecoveryVerdict::kSound;

@@ -24,7 +24,17 @@
 #include "server/runtime/group_keeper.h"
 #include "server/runtime/metrics.h"
 
+namespace cairn::storage {
+struct RocksHooks;
+}  // namespace cairn::storage
+
 namespace cairn::server {
+
+// What tests put under a node; as storage::RocksOptions says. All empty otherwise.
+struct NodeSeams {
+  const storage::RocksHooks* store_hooks = nullptr;
+  std::string boot_id;
+};
 
 struct NodeStatus {
   NodeId node_id;
@@ -39,7 +49,7 @@ struct NodeStatus {
 class Node {
  public:
   // Validated configuration in; does not start anything.
-  explicit Node(NodeConfig config);
+  explicit Node(NodeConfig config, NodeSeams seams = {});
   ~Node();
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;

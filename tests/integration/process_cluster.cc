@@ -1,0 +1,208 @@
+#include "tests/integration/process_cluster.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <httplib.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "base/check.h"
+
+namespace cairn::integration {
+namespace {
+
+constexpr int kFirstPort = 23100;
+constexpr int kLastPort = 23990;
+
+bool PortIsFree(int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  CHECK_GE(fd, 0);
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const bool is_free = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  close(fd);
+  return is_free;
+}
+
+int ExitStatus(int status) {
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+}  // namespace
+
+int FreePorts(size_t count) {
+  // Tests that run at the same time begin their search at different places.
+  const int blocks = (kLastPort - kFirstPort) / 10;
+  for (int i = 0; i < blocks; ++i) {
+    const int first = kFirstPort + 10 * ((getpid() + i) % blocks);
+    bool all_free = true;
+    for (int port = first; all_free && port < first + static_cast<int>(count); ++port) {
+      all_free = PortIsFree(port);
+    }
+    if (all_free) return first;
+  }
+  CHECK_UNREACHABLE();
+}
+
+ProcessCluster::ProcessCluster(Options options)
+    : options_(std::move(options)),
+      base_port_(FreePorts(2 * options_.nodes)),
+      pids_(options_.nodes, -1) {
+  CHECK_LE(2 * options_.nodes, 10u);  // What FreePorts leaves between two searches.
+}
+
+ProcessCluster::~ProcessCluster() {
+  for (size_t node = 0; node < size(); ++node) {
+    if (pids_[node] > 0) Kill(node);
+  }
+}
+
+std::vector<std::string> ProcessCluster::Flags(size_t node) const {
+  std::vector<std::string> flags = {
+      "--name",
+      fmt::format("n{}", node + 1),
+      "--data-dir",
+      DataDir(node),
+      "--listen",
+      Endpoint(node),
+      "--http-listen",
+      fmt::format("127.0.0.1:{}", base_port_ + static_cast<int>(size() + node)),
+      "--initial-cluster",
+      InitialCluster()};
+  flags.insert(flags.end(), options_.flags.begin(), options_.flags.end());
+  return flags;
+}
+
+void ProcessCluster::Start(size_t node, const std::vector<std::string>& flags) {
+  std::vector<std::string> command = Flags(node);
+  for (size_t i = 0; i < flags.size(); i += 2) {
+    // A flag that is given twice is an error of the command line: the later one replaces.
+    const auto same = std::find(command.begin(), command.end(), flags[i]);
+    if (same != command.end()) command.erase(same, same + 2);
+  }
+  command.insert(command.begin(), options_.program);
+  command.insert(command.end(), flags.begin(), flags.end());
+  Spawn(std::move(command), node);
+}
+
+void ProcessCluster::StartBehind(const std::vector<std::string>& words, size_t node) {
+  std::vector<std::string> command = {options_.program};
+  command.insert(command.end(), words.begin(), words.end());
+  const std::vector<std::string> flags = Flags(node);
+  command.insert(command.end(), flags.begin(), flags.end());
+  Spawn(std::move(command), node);
+}
+
+void ProcessCluster::Spawn(std::vector<std::string> command, size_t node) {
+  CHECK_LT(pids_.at(node), 0);
+  const std::string log = DataDir(node) + ".log";
+  std::vector<char*> argv;
+  argv.reserve(command.size() + 1);
+  for (std::string& word : command) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  pids_[node] = fork();
+  CHECK_GE(pids_[node], 0);
+  if (pids_[node] > 0) return;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // It dies with the test.
+  const int out = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  dup2(out, STDOUT_FILENO);
+  dup2(out, STDERR_FILENO);
+  execv(argv[0], argv.data());
+  _exit(127);
+}
+
+void ProcessCluster::StartAll() {
+  for (size_t node = 0; node < size(); ++node) Start(node);
+}
+
+void ProcessCluster::Signal(size_t node, int signal) {
+  CHECK_GT(pids_.at(node), 0);
+  CHECK_EQ(kill(pids_[node], signal), 0);
+}
+
+void ProcessCluster::Kill(size_t node) {
+  Signal(node, SIGKILL);
+  waitpid(pids_[node], nullptr, 0);
+  pids_[node] = -1;
+}
+
+std::optional<int> ProcessCluster::AwaitExit(size_t node, int seconds) {
+  CHECK_GT(pids_.at(node), 0);
+  int status = 0;
+  const bool ended =
+      Eventually([&] { return waitpid(pids_[node], &status, WNOHANG) == pids_[node]; }, seconds);
+  if (!ended) return std::nullopt;
+  pids_[node] = -1;
+  return ExitStatus(status);
+}
+
+bool ProcessCluster::IsRunning(size_t node) {
+  return pids_.at(node) > 0 && waitpid(pids_[node], nullptr, WNOHANG | WNOWAIT) == 0;
+}
+
+int ProcessCluster::Get(size_t node, const std::string& path, std::string* body) const {
+  httplib::Client client("127.0.0.1", base_port_ + static_cast<int>(size() + node));
+  client.set_connection_timeout(2);
+  client.set_read_timeout(5);
+  const httplib::Result result = client.Get(path.c_str());
+  if (!result) return 0;
+  if (body != nullptr) *body = result->body;
+  return result->status;
+}
+
+bool ProcessCluster::AwaitAllReady(int seconds) {
+  return Eventually(
+      [&] {
+        for (size_t node = 0; node < size(); ++node) {
+          if (!IsReady(node)) return false;
+        }
+        return true;
+      },
+      seconds);
+}
+
+std::string ProcessCluster::Endpoint(size_t node) const {
+  return fmt::format("127.0.0.1:{}", base_port_ + static_cast<int>(node));
+}
+
+std::vector<std::string> ProcessCluster::Endpoints() const {
+  std::vector<std::string> endpoints;
+  for (size_t node = 0; node < size(); ++node) endpoints.push_back(Endpoint(node));
+  return endpoints;
+}
+
+std::string ProcessCluster::DataDir(size_t node) const {
+  return fmt::format("{}/n{}", options_.dir, node + 1);
+}
+
+std::string ProcessCluster::Output(size_t node) const {
+  std::ifstream file(DataDir(node) + ".log");
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+std::string ProcessCluster::InitialCluster() const {
+  std::string members;
+  for (size_t node = 0; node < size(); ++node) {
+    members += fmt::format("{}n{}={}", node == 0 ? "" : ",", node + 1, Endpoint(node));
+  }
+  return members;
+}
+
+}  // namespace cairn::integration

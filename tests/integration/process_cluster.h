@@ -1,0 +1,84 @@
+// ProcessCluster: nodes as real processes on the loopback, with directories of their own.
+//
+// The ports are chosen below the kernel's range for outgoing connections, so that a node that
+// was killed finds its port free when it comes back.
+//
+// Threads: one. Lifetime: the destructor kills what still runs; directories stay with the
+//   caller.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
+namespace cairn::integration {
+
+// Calls `done` every few ms until it returns true; false after `seconds`.
+template <class Condition>
+bool Eventually(Condition done, int seconds = 60) {
+  const absl::Time give_up = absl::Now() + absl::Seconds(seconds);
+  while (!done()) {
+    if (absl::Now() > give_up) return false;
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  return true;
+}
+
+class ProcessCluster {
+ public:
+  struct Options {
+    std::string program;  // cairnd, or a program that takes the same flags.
+    std::string dir;      // Holds nI and nI.log for node I.
+    size_t nodes = 3;
+    std::vector<std::string> flags;  // For every node.
+  };
+  explicit ProcessCluster(Options options);
+  ~ProcessCluster();
+  ProcessCluster(const ProcessCluster&) = delete;
+  ProcessCluster& operator=(const ProcessCluster&) = delete;
+
+  // Nodes are numbered from 0. `flags` come last and win over those of all nodes.
+  void Start(size_t node, const std::vector<std::string>& flags = {});
+  // As Start, with words between the program and its flags.
+  void StartBehind(const std::vector<std::string>& words, size_t node);
+  void StartAll();
+  // Sends a signal. Requires: the process was started and not waited for.
+  void Signal(size_t node, int signal);
+  // SIGKILL, and waits for the end.
+  void Kill(size_t node);
+  // The exit status (128 + N for signal N) of a process that ends by itself within `seconds`.
+  std::optional<int> AwaitExit(size_t node, int seconds = 60);
+  [[nodiscard]] bool IsRunning(size_t node);
+
+  // Status code of GET `path` on the node's HTTP port, and what it answered; 0: no answer.
+  int Get(size_t node, const std::string& path, std::string* body = nullptr) const;
+  [[nodiscard]] bool IsReady(size_t node) const { return Get(node, "/readyz") == 200; }
+  bool AwaitAllReady(int seconds = 60);
+
+  [[nodiscard]] size_t size() const { return pids_.size(); }
+  [[nodiscard]] std::string Endpoint(size_t node) const;
+  [[nodiscard]] std::vector<std::string> Endpoints() const;
+  [[nodiscard]] std::string DataDir(size_t node) const;
+  // What the node wrote to stdout and stderr, over all its starts.
+  [[nodiscard]] std::string Output(size_t node) const;
+  // "nI=host:port,…" as --initial-cluster takes it.
+  [[nodiscard]] std::string InitialCluster() const;
+
+ private:
+  [[nodiscard]] std::vector<std::string> Flags(size_t node) const;
+  void Spawn(std::vector<std::string> command, size_t node);
+
+  const Options options_;
+  const int base_port_;
+  std::vector<pid_t> pids_;  // -1: not running, or waited for.
+};
+
+// The first of `count` ports in a row that nobody listens on.
+int FreePorts(size_t count);
+
+}  // namespace cairn::integration
