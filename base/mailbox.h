@@ -1,10 +1,17 @@
-// Mailbox: a bounded queue with many producers and one consumer.
+// Mailbox: a bounded queue with many producers, whose items one thread at a time may work on.
 //
-// Threads: TryPush and Close from any thread; DrainInto from the one consumer.
+// The right to work on items is *the turn*. The owner's thread takes it when it is woken
+// (AcquireInto). A producer may push quietly, without a wake-up, and then try to take the turn
+// itself (TryAcquireInto): on an idle mailbox that saves a switch of threads; on a busy one
+// the holder of the turn finds the item before it lets go (ReleaseOrMore). So a quiet push must
+// be followed by TryAcquireInto, and whoever got the turn must release it.
+//
+// Threads: pushes, TryAcquireInto and Close from any thread; AcquireInto from the owner's.
+//   What the holder of the turn writes is visible to the next holder.
 // Bounds: `capacity` items that may be refused (TryPush) and no bound on those
 //   that must not be lost (PushUrgent: completions of work this node started,
 //   whose number the work itself bounds).
-// The consumer takes everything at once, so one wake-up serves a whole batch.
+// A holder takes everything at once, so one wake-up serves a whole batch.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +21,12 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "base/check.h"
 
 namespace cairn {
+
+// Whether a push wakes the owner.
+enum class Wake : bool { kNo, kYes };
 
 template <class T>
 class Mailbox {
@@ -26,36 +37,62 @@ class Mailbox {
 
   // False when full or closed: nothing happened and `item` is untouched, so the
   // caller can still answer for it.
-  [[nodiscard]] bool TryPush(T& item) {
+  [[nodiscard]] bool TryPush(T& item, Wake wake = Wake::kYes) {
     absl::MutexLock lock(&mutex_);
     if (closed_ || items_.size() >= capacity_) return false;
     items_.push_back(std::move(item));
+    if (wake == Wake::kYes) wanted_ = true;
     return true;
   }
 
   // False only when closed.
-  bool PushUrgent(T item) {
+  bool PushUrgent(T item, Wake wake = Wake::kYes) {
     absl::MutexLock lock(&mutex_);
     if (closed_) return false;
     items_.push_back(std::move(item));
+    if (wake == Wake::kYes) wanted_ = true;
     return true;
   }
 
-  // Appends all waiting items to `out` in push order, blocking up to `timeout`
-  // for the first. Returns false once the mailbox is closed and empty.
-  bool DrainInto(std::vector<T>& out, absl::Duration timeout) {
+  // The owner: takes the turn, waiting up to `timeout` for a push that wakes it, and then for
+  // the present holder. Moves all items to `out`, in push order. Returns false once the mailbox
+  // is closed and empty; the turn is held in any case.
+  // Requires: `out` is empty.
+  bool AcquireInto(std::vector<T>& out, absl::Duration timeout) {
+    CHECK(out.empty());
     absl::MutexLock lock(&mutex_);
     mutex_.AwaitWithTimeout(absl::Condition(this, &Mailbox::Ready), timeout);
-    if (out.empty()) {
-      out.swap(items_);
-    } else {
-      for (T& item : items_) out.push_back(std::move(item));
-      items_.clear();
-    }
+    mutex_.Await(absl::Condition(
+        +[](bool* held) { return !*held; }, &held_));
+    Take(out);
     return !(closed_ && out.empty());
   }
 
-  // Refuses all further pushes; what is queued can still be drained.
+  // Anybody: takes the turn when it is free and there are items; else changes nothing.
+  // Requires: `out` belongs to the holder, so it is looked at only by who gets the turn.
+  [[nodiscard]] bool TryAcquireInto(std::vector<T>& out) {
+    absl::MutexLock lock(&mutex_);
+    if (held_ || items_.empty()) return false;
+    Take(out);
+    return true;
+  }
+
+  // The holder: gives the turn back, unless items came in meanwhile and it may go on with them;
+  // then they are in `out` and the return is true. If it may not, the owner is woken for them.
+  [[nodiscard]] bool ReleaseOrMore(std::vector<T>& out, bool may_go_on) {
+    absl::MutexLock lock(&mutex_);
+    CHECK(held_ && out.empty());
+    held_ = false;
+    if (items_.empty()) return false;
+    if (may_go_on) {
+      Take(out);
+      return true;
+    }
+    wanted_ = true;
+    return false;
+  }
+
+  // Refuses all further pushes; what is queued can still be taken.
   void Close() {
     absl::MutexLock lock(&mutex_);
     closed_ = true;
@@ -67,11 +104,20 @@ class Mailbox {
   }
 
  private:
-  bool Ready() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return closed_ || !items_.empty(); }
+  bool Ready() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return closed_ || (wanted_ && !held_);
+  }
+  void Take(std::vector<T>& out) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    held_ = true;
+    wanted_ = false;
+    out.swap(items_);
+  }
 
   const size_t capacity_;
   mutable absl::Mutex mutex_;
   std::vector<T> items_ ABSL_GUARDED_BY(mutex_);
+  bool wanted_ ABSL_GUARDED_BY(mutex_) = false;  // A push asked for the owner.
+  bool held_ ABSL_GUARDED_BY(mutex_) = false;    // Somebody has the turn.
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <variant>
 
+#include "absl/synchronization/mutex.h"
 #include "base/clock.h"
 #include "cli/command_line.h"
 #include "cli/errors.h"
@@ -34,6 +35,8 @@ int Execute(const ParsedCommand& command) {
 }
 
 int Main(int argc, char** argv) {
+  // As in cairnd: Debian's abseil checks the order of all locks, at the price of each.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   CommandLine command_line;
   const auto parsed = command_line.Parse({argv + 1, argv + argc});
   if (const auto* answer = std::get_if<Answer>(&parsed)) return Print(*answer);

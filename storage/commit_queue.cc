@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <iterator>
@@ -24,6 +25,18 @@ StoreBatch Merge(PendingBatches& pending) {
                          std::make_move_iterator(groups.end()));
   }
   return merged;
+}
+
+template <class PendingBatches>
+void Notify(const PendingBatches& done) {
+  std::vector<CommitSink*> sinks;
+  for (const auto& batch : done) {
+    batch.sink->OnCommitted(batch.ticket);
+    if (std::find(sinks.begin(), sinks.end(), batch.sink) == sinks.end()) {
+      sinks.push_back(batch.sink);
+    }
+  }
+  for (CommitSink* sink : sinks) sink->AfterCommits();
 }
 
 // After a failed write or sync nobody knows what the disk holds, and trying again could
@@ -67,7 +80,7 @@ void CommitQueue::Run() {
     }
     if (turn.empty()) return;  // Stopping, and everything is written.
     if (const absl::Status status = store_->Write(Merge(turn)); !status.ok()) StopProcess(status);
-    for (const Pending& done : turn) done.sink->OnCommitted(done.ticket);
+    Notify(turn);
   }
 }
 

@@ -56,7 +56,7 @@ Refusal AppendStream::PostAppend(uint64_t token, v1::AppendRequest& append) {
   server::Event event = server::Request{.reply_to = {this, token},
                                         .body = std::move(op),
                                         .deadline = DeadlineOf(context(), *environment().node)};
-  if (environment().node->Post(group_, event)) return std::nullopt;
+  if (environment().node->PostAndRun(group_, event)) return std::nullopt;
   metrics.overloaded_total.Increment();
   return Overloaded(log_, "the worker's mailbox");
 }

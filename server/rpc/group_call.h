@@ -65,7 +65,9 @@ class GroupCall : public grpc::ServerUnaryReactor, private server::ReplySink {
     const MonoMicros deadline = DeadlineOf(*context_, *environment_->node);
     server::Event event =
         server::Request{.reply_to = {this, 0}, .body = std::move(body), .deadline = deadline};
-    if (!environment_->node->Post(group, event)) {
+    // The call may be answered, but not freed, before this returns: the handler has yet to
+    // hand the reactor to gRPC.
+    if (!environment_->node->PostAndRun(group, event)) {
       environment_->node->metrics().overloaded_total.Increment();
       Refuse(Overloaded(log_, "the worker's mailbox"));
     }

@@ -104,12 +104,24 @@ bool GroupHost::Post(GroupId group, Event& event) {
   return false;
 }
 
+bool GroupHost::PostAndRun(GroupId group, Event& event) {
+  GroupEvent posted{group, std::move(event)};
+  Worker& worker = keeper_->WorkerOf(group);
+  if (!worker.Post(posted, Wake::kNo)) {
+    event = std::move(posted.event);
+    return false;
+  }
+  worker.RunHere();
+  return true;
+}
+
 void GroupHost::PostUrgent(GroupId group, Event event) {
   keeper_->WorkerOf(group).PostUrgent({group, std::move(event)});
 }
 
 void GroupHost::Receive(cairn::v1::ExchangeRequest& request) {
   metrics_->peer_messages_received_total.Increment(request.messages_size());
+  std::vector<Worker*> posted;
   for (cairn::v1::WireMessage& wire : *request.mutable_messages()) {
     auto message = DecodeMessage(std::move(wire));
     if (!message.ok() || message->message.to != self_) {
@@ -117,10 +129,14 @@ void GroupHost::Receive(cairn::v1::ExchangeRequest& request) {
       continue;
     }
     GroupEvent event{message->group, PeerMessage{std::move(message->message)}};
-    if (!keeper_->WorkerOf(event.group).Post(event)) {
+    Worker& worker = keeper_->WorkerOf(event.group);
+    if (!worker.Post(event, Wake::kNo)) {
       metrics_->peer_dropped_mailbox_total.Increment();
+    } else if (std::find(posted.begin(), posted.end(), &worker) == posted.end()) {
+      posted.push_back(&worker);
     }
   }
+  for (Worker* worker : posted) worker->RunHere();
 }
 
 void GroupHost::DrainAll() {

@@ -48,6 +48,7 @@ class GroupHost : private WorkerPorts, private LinkListener, private ReplySink {
   [[nodiscard]] const cairn::v1::FormRequest& formed() const { return formed_; }
   [[nodiscard]] const GroupKeeper& keeper() const { return *keeper_; }
   [[nodiscard]] bool Post(GroupId group, Event& event);
+  [[nodiscard]] bool PostAndRun(GroupId group, Event& event);
   void PostUrgent(GroupId group, Event event);
   void Receive(cairn::v1::ExchangeRequest& request);
   void DrainAll();

@@ -242,6 +242,11 @@ bool Node::Post(GroupId group, Event& event) {
   return host != nullptr && host->Post(group, event);
 }
 
+bool Node::PostAndRun(GroupId group, Event& event) {
+  GroupHost* const host = impl_->host();
+  return host != nullptr && host->PostAndRun(group, event);
+}
+
 void Node::PostUrgent(GroupId group, Event event) {
   if (GroupHost* host = impl_->host()) host->PostUrgent(group, std::move(event));
 }

@@ -72,6 +72,9 @@ class Node {
                                                          uint64_t log_id) const;
   // False: the worker's mailbox is full (OVERLOADED) and `event` is untouched.
   [[nodiscard]] bool Post(GroupId group, Event& event);
+  // As Post, and the worker may use this thread (Worker::RunHere): the reply may come before
+  // this returns, so the caller must hold no lock.
+  [[nodiscard]] bool PostAndRun(GroupId group, Event& event);
   void PostUrgent(GroupId group, Event event);
   [[nodiscard]] std::shared_ptr<const CatalogView> catalog() const;
   [[nodiscard]] NodeStatus Status() const;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/time/time.h"
 #include "base/check.h"
@@ -17,6 +18,13 @@ constexpr size_t kMaxInFlight = 4;
 // Events of one turn. A bound, so that ticks and messages do not wait behind an arbitrarily
 // long backlog; large enough that a burst still becomes one batch.
 constexpr size_t kEventsPerTurn = 4096;
+
+// A borrowed thread gives the turn back after this many, so that a busy worker does not keep
+// what belongs to the transport or the disk.
+constexpr int kBorrowedTurns = 4;
+
+// A thread in a hurry delivers no more replies than this itself.
+constexpr size_t kHurriedReplies = 2;
 
 Rejection NotHere(GroupId group, const std::string& broken) {
   Rejection why;
@@ -68,9 +76,9 @@ Worker::~Worker() { CHECK(!thread_.joinable()); }
 
 // ---- Any thread -----------------------------------------------------------------------
 
-bool Worker::Post(GroupEvent& event) {
+bool Worker::Post(GroupEvent& event, Wake wake) {
   Item item(std::move(event));
-  if (mailbox_.TryPush(item)) return true;
+  if (mailbox_.TryPush(item, wake)) return true;
   event = std::move(std::get<GroupEvent>(item));
   return false;
 }
@@ -91,7 +99,7 @@ void Worker::Broadcast(LinkChange change) { mailbox_.PushUrgent(BroadcastCommand
 
 void Worker::DrainAll() { mailbox_.PushUrgent(DrainCommand{}); }
 
-void Worker::OnCommitted(uint64_t ticket) { mailbox_.PushUrgent(Committed{ticket}); }
+void Worker::OnCommitted(uint64_t ticket) { mailbox_.PushUrgent(Committed{ticket}, Wake::kNo); }
 
 void Worker::OnRead(storage::ReadResult result) { mailbox_.PushUrgent(std::move(result)); }
 
@@ -113,27 +121,41 @@ void Worker::Stop() {
     thread_.join();
     return;
   }
-  mailbox_.DrainInto(items_, absl::ZeroDuration());
+  (void)mailbox_.AcquireInto(items_, absl::ZeroDuration());
   Turns();
   ShutdownGroups();
 }
 
 void Worker::Run() {
-  bool open = true;
-  while (open) {
+  while (true) {
     const int64_t wait_us = std::max<int64_t>(0, next_tick_ - clock_->Mono());
-    open = mailbox_.DrainInto(items_, absl::Microseconds(wait_us));
+    const bool open = mailbox_.AcquireInto(items_, absl::Microseconds(wait_us));
     Turns();
+    if (!open) break;  // The turn is kept for good.
+    while (mailbox_.ReleaseOrMore(items_, /*may_go_on=*/true)) Turns();
   }
   ShutdownGroups();
 }
 
+void Worker::Lend(bool in_a_hurry) {
+  if (!mailbox_.TryAcquireInto(items_)) return;
+  in_a_hurry_ = in_a_hurry;
+  const int most = in_a_hurry ? 1 : kBorrowedTurns;
+  int turns = 0;
+  do {
+    Turns();
+    ++turns;
+    if (turns == most) in_a_hurry_ = false;  // For the next holder.
+  } while (mailbox_.ReleaseOrMore(items_, turns < most));
+}
+
 bool Worker::RunOnce() {
   CHECK(!thread_.joinable());
-  mailbox_.DrainInto(items_, absl::ZeroDuration());
-  if (items_.empty() && clock_->Mono() < next_tick_) return false;
-  Turns();
-  return true;
+  (void)mailbox_.AcquireInto(items_, absl::ZeroDuration());
+  const bool busy = !items_.empty() || TickIsDue();
+  if (busy) Turns();
+  (void)mailbox_.ReleaseOrMore(items_, /*may_go_on=*/false);
+  return busy;
 }
 
 const Group* Worker::Find(GroupId group) const {
@@ -158,11 +180,13 @@ void Worker::Turns() {
   items_.clear();
 }
 
+bool Worker::TickIsDue() const { return clock_->Mono() >= next_tick_; }
+
 void Worker::TickIfDue() {
   if (now_.mono < next_tick_) return;
   // After a pause (a stopped process, a long turn) the missed ticks are not made up for:
   // messages that could have arrived meanwhile must get their chance first.
-  next_tick_ = std::max(next_tick_ + options_.tick_us, now_.mono + options_.tick_us / 2);
+  next_tick_ = std::max(next_tick_.load() + options_.tick_us, now_.mono + options_.tick_us / 2);
   for (auto& [id, slot] : groups_) Deliver(id, slot, Tick{});
   views_stale_ = true;
 }
@@ -271,6 +295,10 @@ void Worker::Handle(DrainCommand) {
   for (auto& [id, slot] : groups_) Deliver(id, slot, Drain{});
 }
 
+void Worker::Handle(DeliverCommand command) {
+  std::move(command.replies.begin(), command.replies.end(), std::back_inserter(effects_.replies));
+}
+
 // ---- Effects --------------------------------------------------------------------------------
 
 void Worker::FinishTouched() {
@@ -293,15 +321,23 @@ void Worker::CarryOut() {
   for (const CatalogChange& change : effects_.catalog) ports_->OnCatalogChange(change);
   // Before the replies, so that a caller who asks for the status next sees what it was told.
   if (views_stale_) RefreshViews();
-  for (Effects::OutReply& out : effects_.replies) {
-    if (out.to.sink != nullptr) out.to.sink->OnReply(out.to.token, std::move(out.reply));
-  }
+  DeliverReplies();
   for (Effects::OutChunk& out : effects_.chunks) {
     out.sink->OnChunk(out.token, std::move(out.chunk));
   }
   for (Effects::OutEnd& out : effects_.ends) out.sink->OnEnd(out.token, std::move(out.end));
   for (const std::string& line : effects_.alarms) ports_->Alarm(line);
   Clear(effects_);
+}
+
+void Worker::DeliverReplies() {
+  if (in_a_hurry_ && effects_.replies.size() > kHurriedReplies) {
+    mailbox_.PushUrgent(DeliverCommand{std::exchange(effects_.replies, {})});
+    return;
+  }
+  for (Effects::OutReply& out : effects_.replies) {
+    if (out.to.sink != nullptr) out.to.sink->OnReply(out.to.token, std::move(out.reply));
+  }
 }
 
 void Worker::SubmitWrites() {

@@ -6,11 +6,14 @@
 // runs the same loop without threads.
 //
 // Ports: everything outside is reached through WorkerPorts, none of whose calls may block.
-// Threads: groups are touched only by the worker's own thread (or by whoever calls RunOnce,
-//   when Start was not called). Post from any thread.
+// Threads: groups are touched only by who holds the turn (base/mailbox.h): the worker's own
+//   thread, which also ticks; or one that has just posted and lends itself for a few turns
+//   (RunHere), which spares an idle worker two switches of threads per event. Everything else
+//   from any thread.
 // Bound: the mailbox holds `mailbox_capacity` refusable events.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -62,8 +65,12 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   Worker& operator=(const Worker&) = delete;
 
   // ---- Any thread ---------------------------------------------------------------
-  // False when the mailbox is full: nothing happened, `event` is untouched.
-  [[nodiscard]] bool Post(GroupEvent& event);
+  // False when the mailbox is full: nothing happened, `event` is untouched. With Wake::kNo the
+  // caller must call RunHere() soon.
+  [[nodiscard]] bool Post(GroupEvent& event, Wake wake = Wake::kYes);
+  // Works on what was posted, unless somebody does already. Replies, chunks and messages go out
+  // on this thread, so the caller must hold no lock that their receivers take.
+  void RunHere() { Lend(/*in_a_hurry=*/false); }
   // For what must not be lost and is bounded by its sender.
   void PostUrgent(GroupEvent event);
   // Control: creates, removes, updates a group; in order with events.
@@ -107,8 +114,13 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
     LinkChange change;
   };
   struct DrainCommand {};
-  using Item = std::variant<GroupEvent, Committed, storage::ReadResult, AddGroupCommand,
-                            RemoveGroupCommand, UpdateGroupCommand, BroadcastCommand, DrainCommand>;
+  // Replies that a thread in a hurry left to the worker's own.
+  struct DeliverCommand {
+    std::vector<Effects::OutReply> replies;
+  };
+  using Item =
+      std::variant<GroupEvent, Committed, storage::ReadResult, AddGroupCommand, RemoveGroupCommand,
+                   UpdateGroupCommand, BroadcastCommand, DrainCommand, DeliverCommand>;
 
   // What was last seen of a group's core, to notice changes that Views() should show.
   struct Standing {
@@ -131,11 +143,15 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
 
   // storage::CommitSink and ReadSink, on the storage and reader threads.
   void OnCommitted(uint64_t ticket) override;
+  void AfterCommits() override { Lend(/*in_a_hurry=*/true); }
   void OnRead(storage::ReadResult result) override;
 
   void Run();
-  // Handles `items_` as one or more turns and empties it.
+  // `in_a_hurry`: the thread has more important work than to deliver many replies.
+  void Lend(bool in_a_hurry);
+  // Handles `items_` as one or more turns and empties it. Holds the turn.
   void Turns();
+  [[nodiscard]] bool TickIsDue() const;
   void Dispatch(Item item);
   void Handle(Committed committed);
   void Handle(storage::ReadResult result);
@@ -145,6 +161,7 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   void Handle(UpdateGroupCommand command);
   void Handle(BroadcastCommand command);
   void Handle(DrainCommand);
+  void Handle(DeliverCommand command);
   void Deliver(GroupId id, Slot& slot, Event event);
   // Answers what no group here can take.
   void Refuse(Event event, const Rejection& why);
@@ -152,6 +169,7 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   void FinishTouched();
   void CarryOut();
   void SubmitWrites();
+  void DeliverReplies();
   void RefreshViews();
   void ShutdownGroups();
 
@@ -160,11 +178,14 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   WorkerPorts* const ports_;
   Mailbox<Item> mailbox_;
 
-  // ---- The worker's thread only ---------------------------------------------------------
+  // Written by who holds the turn; read by the worker's thread for its wait.
+  std::atomic<MonoMicros> next_tick_ = 0;
+
+  // ---- Who holds the turn only -----------------------------------------------------------
+  bool in_a_hurry_ = false;
   std::vector<Item> items_;
   TurnTime now_;
   bool storage_full_ = false;
-  MonoMicros next_tick_ = 0;
   CacheBudget budget_;
   Random random_;
   std::map<GroupId, Slot> groups_;  // Ordered, so that a simulated turn is the same each time.
