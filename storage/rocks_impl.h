@@ -53,6 +53,7 @@ struct RocksLogStore::Impl {
   void BeginTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex);
   void Publish(const std::set<GroupId>& changed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex);
   absl::Status SetFormed(const std::string& formed);
+  absl::Status ResolveVerdict();
   absl::Status Upkeep();
   void RunUpkeep();
 

@@ -165,12 +165,19 @@ std::string RocksLogStore::VerdictDetail() const {
   return impl_->decision.detail;
 }
 
-absl::Status RocksLogStore::ResolveVerdict() {
-  RETURN_IF_ERROR(impl_->dir->ClearVerdict());
-  absl::MutexLock lock(&impl_->facts_mutex);
-  impl_->decision = {RecoveryVerdict::kSound, "resolved"};
+absl::Status RocksLogStore::Impl::ResolveVerdict() {
+  absl::MutexLock lock(&write_mutex);
+  RETURN_IF_ERROR(failure);
+  // A turn behind the mark: else the next start would miss the lost ones again.
+  BeginTurn();
+  RETURN_IF_ERROR(Commit());
+  RETURN_IF_ERROR(dir->ClearVerdict());
+  absl::MutexLock facts(&facts_mutex);
+  decision = {RecoveryVerdict::kSound, "resolved"};
   return absl::OkStatus();
 }
+
+absl::Status RocksLogStore::ResolveVerdict() { return impl_->ResolveVerdict(); }
 
 bool RocksLogStore::HasSpace() const { return impl_->space->HasSpace(); }
 
