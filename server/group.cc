@@ -320,6 +320,7 @@ GroupView Group::Impl::View() const {
   view.chain = state.applied().chain;
   view.voters = core.membership().voters;
   view.stale = !core.HasQuorumContact();
+  view.confirmed = core.leader() != NodeId{} && core.terms().At(core.commit()) == core.term();
   if (is_leader()) {
     for (const NodeId voter : view.voters) {
       const auto it = core.progress().find(voter);

@@ -86,6 +86,9 @@ struct GroupView {
   uint64_t lag_entries = 0;
   std::vector<NodeId> voters;
   bool stale = false;
+  // It follows or is a leader whose term has a committed entry here: what was committed in
+  // earlier terms is applied.
+  bool confirmed = false;
 };
 
 class Group {

@@ -195,6 +195,18 @@ std::vector<std::string> GroupKeeper::Work() {
   return alarms;
 }
 
+// A replica that started a moment ago applies the catalog only as far as it knew it to be
+// committed. Were all nodes to start at once, all would deny a log whose creation was
+// acknowledged; so none does before a leader has told it where the catalog stands.
+Rejection GroupKeeper::NotFound(std::string_view log) const {
+  for (const GroupView& view : WorkerOf(kCatalogGroup).Views()) {
+    if (view.group != kCatalogGroup || !view.confirmed) continue;
+    return Refusal(cairn::v1::REASON_LOG_NOT_FOUND, log, fmt::format("there is no log {}", log));
+  }
+  return Refusal(cairn::v1::REASON_NOT_READY, log,
+                 fmt::format("this node does not know yet whether there is a log {}", log));
+}
+
 std::variant<GroupId, Rejection> GroupKeeper::Resolve(std::string_view log, uint64_t log_id) const {
   const std::shared_ptr<const CatalogView> now = view();
   if (now->catalog.cluster_id().empty()) {
@@ -202,9 +214,8 @@ std::variant<GroupId, Rejection> GroupKeeper::Resolve(std::string_view log, uint
                    "this node has not learnt the cluster's catalog yet");
   }
   const CatalogLog* found = now->catalog.FindByName(log);
-  if (found == nullptr) {
-    return Refusal(cairn::v1::REASON_LOG_NOT_FOUND, log, fmt::format("there is no log {}", log));
-  }
+  // Ids only grow: the call knows of a later log of that name than this replica of the catalog.
+  if (found == nullptr || GroupId(log_id) > found->id) return NotFound(log);
   if (log_id != 0 && found->id != GroupId(log_id)) {
     Rejection rejection =
         Refusal(cairn::v1::REASON_LOG_RECREATED, log,

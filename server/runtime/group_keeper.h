@@ -67,7 +67,8 @@ class GroupKeeper {
   std::vector<std::string> Work();
 
   // The group that a call on `log` speaks of. `log_id` 0 skips the check of the id.
-  // Rejections: NOT_READY (the catalog was not replayed yet), LOG_NOT_FOUND, LOG_RECREATED,
+  // Rejections: NOT_READY (the catalog was not replayed, or not confirmed), LOG_NOT_FOUND (as
+  //   far as this replica of the catalog goes: another may know more), LOG_RECREATED,
   //   NOT_LEADER (no replica here; `actual` is the node id of one, as in a group's).
   [[nodiscard]] std::variant<GroupId, Rejection> Resolve(std::string_view log,
                                                          uint64_t log_id) const;
@@ -85,6 +86,7 @@ class GroupKeeper {
   };
   using Task = std::variant<OpenTask, UpdateTask, RemoveTask>;
 
+  [[nodiscard]] Rejection NotFound(std::string_view log) const;
   void OnCreated(GroupId id);
   void OnUpdated(const CatalogChange& change);
   void OnDeleted(GroupId id);
