@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154  # Variables of run.sh.
 # Clusters for bench/compare/run.sh: start, ready, leader, kill one, restart it, stop. Sourced
 # behind scripts/common.sh; uses bin, made_dir and base_port, and keeps `pids`, by which
 # everything is ended, and by which the servers' CPU and memory are read.

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154  # Variables of run.sh.
 # What bench/compare/run.sh measures: one function per system, and the table of rows.
 
 # NAME|TITLE|FIGURE|UNIT|COMPARED|BAR. FIGURE is a field of the report, or the difference of two.
@@ -134,9 +134,8 @@ run_cairn_tails() {
 
 # 1,048,576 records of 1 KiB that do not compress.
 fill_cairn() {
-  local i
   head -c $((64 << 20)) /dev/urandom >"$made_dir/fill"
-  for i in $(seq 1 16); do cat "$made_dir/fill"; done |
+  for _ in {1..16}; do cat "$made_dir/fill"; done |
     { "$bin/cairn" log create filled >&2 && "$bin/cairn" append filled --chunk-bytes 1KiB >&2; }
   rm "$made_dir/fill"
 }
@@ -154,9 +153,8 @@ run_cairn_memory() {
 # times a second at how large they grow.
 measure_overload() {
   local largest=0 now
-  # shellcheck disable=SC2046
   "$bin/cairn" bench append --log overload --size 64KiB --clients 8 --in-flight 1000 \
-    --timeout 5s $(timing) -o json >"$made_dir/overload.json" &
+    --timeout 20s --duration 6s --warmup 0s -o json >"$made_dir/overload.json" &
   local load=$!
   while is_running "$load"; do
     now=$(largest_rss_mib)
