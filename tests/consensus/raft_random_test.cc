@@ -21,7 +21,7 @@ struct Faults {
   double drop = 0;
   double repeat = 0;
   double crash = 0;   // Per step.
-  double cut = 0;     // Per step: one link's state flips.
+  double cut = 0;     // Per step: links are cut or healed.
   double change = 0;  // Per step: a membership change is asked for.
   double trim = 0;    // Per step.
   double doubt = 0;   // Of a crash: the node cannot tell whether its last turn is whole.
@@ -114,7 +114,7 @@ class World {
       Act(id, [&] { nodes_[id]->core().OnLeaderGone(); });
     }
     if (random_.Chance(faults_.crash)) Crash(AnyNode());
-    if (random_.Chance(faults_.cut)) FlipLink();
+    if (random_.Chance(faults_.cut)) ChangeLinks();
     if (random_.Chance(faults_.change)) Change();
     if (random_.Chance(faults_.trim)) Trim(AnyNode());
   }
@@ -293,7 +293,7 @@ class World {
     if (random_.Chance(faults_.doubt)) standing = std::max(standing, Standing::kAmbiguous);
     if (random_.Chance(faults_.lose) && OthersAreSound(id)) {
       // One turn that it acknowledged: a flipped bit. Several: a lost file.
-      lost = std::min<size_t>(nodes_[id]->disks_remembered(), 1 + random_.Below(4));
+      lost = std::min<size_t>(nodes_[id]->disks_remembered(), 1 + random_.Below(8));
       standing = std::max(standing, lost > 1 ? Standing::kLost : Standing::kAmbiguous);
     }
     const RaftDisk disk = nodes_[id]->disk(lost);
@@ -309,13 +309,33 @@ class World {
     });
   }
 
-  void FlipLink() {
-    const std::pair<NodeId, NodeId> link{AnyNode(), AnyNode()};
-    if (!cut_.insert(link).second) cut_.erase(link);
-    auto& core = nodes_[link.first]->core();
-    if (cut_.contains(link)) {
+  // One link changes its state, or all do: a partition in two, or the end of all cuts.
+  void ChangeLinks() {
+    const uint64_t dice = random_.Below(10);
+    if (dice < 5) {
+      const std::pair<NodeId, NodeId> link{AnyNode(), AnyNode()};
+      SetCut(link, !cut_.contains(link));
+      return;
+    }
+    std::set<NodeId> side;
+    for (const auto& [id, node] : nodes_) {
+      if (dice < 8 && random_.Chance(0.5)) side.insert(id);
+    }
+    for (const auto& [a, a_node] : nodes_) {
+      for (const auto& [b, b_node] : nodes_) {
+        SetCut({a, b}, side.contains(a) != side.contains(b));
+      }
+    }
+  }
+
+  void SetCut(std::pair<NodeId, NodeId> link, bool cut) {
+    if (cut == cut_.contains(link)) return;
+    RaftCore& core = nodes_[link.first]->core();
+    if (cut) {
+      cut_.insert(link);
       Act(link.first, [&] { core.OnLinkDown(link.second); });
     } else {
+      cut_.erase(link);
       Act(link.first, [&] { core.OnLinkUp(link.second); });
     }
   }
