@@ -73,17 +73,16 @@ ProcessCluster::~ProcessCluster() {
 }
 
 std::vector<std::string> ProcessCluster::Flags(size_t node) const {
-  std::vector<std::string> flags = {
-      "--name",
-      fmt::format("n{}", node + 1),
-      "--data-dir",
-      DataDir(node),
-      "--listen",
-      Endpoint(node),
-      "--http-listen",
-      fmt::format("127.0.0.1:{}", base_port_ + static_cast<int>(size() + node)),
-      "--initial-cluster",
-      InitialCluster()};
+  std::vector<std::string> flags = {"--name",
+                                    fmt::format("n{}", node + 1),
+                                    "--data-dir",
+                                    DataDir(node),
+                                    "--listen",
+                                    Endpoint(node),
+                                    "--http-listen",
+                                    HttpEndpoint(node),
+                                    "--initial-cluster",
+                                    InitialCluster()};
   flags.insert(flags.end(), options_.flags.begin(), options_.flags.end());
   return flags;
 }
@@ -152,11 +151,14 @@ std::optional<int> ProcessCluster::AwaitExit(size_t node, int seconds) {
 }
 
 bool ProcessCluster::IsRunning(size_t node) {
-  return pids_.at(node) > 0 && waitpid(pids_[node], nullptr, WNOHANG | WNOWAIT) == 0;
+  if (pids_.at(node) <= 0) return false;
+  siginfo_t info{};
+  const auto pid = static_cast<id_t>(pids_[node]);
+  return waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
 }
 
 int ProcessCluster::Get(size_t node, const std::string& path, std::string* body) const {
-  httplib::Client client("127.0.0.1", base_port_ + static_cast<int>(size() + node));
+  httplib::Client client("http://" + HttpEndpoint(node));
   client.set_connection_timeout(2);
   client.set_read_timeout(5);
   const httplib::Result result = client.Get(path.c_str());
@@ -178,6 +180,10 @@ bool ProcessCluster::AwaitAllReady(int seconds) {
 
 std::string ProcessCluster::Endpoint(size_t node) const {
   return fmt::format("127.0.0.1:{}", base_port_ + static_cast<int>(node));
+}
+
+std::string ProcessCluster::HttpEndpoint(size_t node) const {
+  return fmt::format("127.0.0.1:{}", base_port_ + static_cast<int>(size() + node));
 }
 
 std::vector<std::string> ProcessCluster::Endpoints() const {

@@ -62,6 +62,7 @@ class ProcessCluster {
 
   [[nodiscard]] size_t size() const { return pids_.size(); }
   [[nodiscard]] std::string Endpoint(size_t node) const;
+  [[nodiscard]] std::string HttpEndpoint(size_t node) const;
   [[nodiscard]] std::vector<std::string> Endpoints() const;
   [[nodiscard]] std::string DataDir(size_t node) const;
   // What the node wrote to stdout and stderr, over all its starts.
