@@ -1,6 +1,8 @@
 // `cairn segment …`: list a log's segments, and check every stored byte against the chain.
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "cli/chain_check.h"
@@ -134,6 +136,13 @@ absl::Status ReadAndCheck(Session& session, const std::string& endpoint, const L
   return check.Finish(log.last_seq, log.chain);
 }
 
+// Only what the stored bytes themselves contradict is damage.
+std::string ResultOf(const absl::Status& status) {
+  if (status.ok()) return "ok";
+  if (absl::IsCancelled(status)) return "interrupted";
+  return absl::IsDataLoss(status) ? "damaged" : "unreachable";
+}
+
 VerifiedRowView VerifyAt(Session& session, const std::string& endpoint, const std::string& name) {
   VerifiedRowView row{.node = endpoint};
   const absl::StatusOr<LogDescription> log = DescribeAt(session, endpoint, name);
@@ -144,8 +153,7 @@ VerifiedRowView VerifyAt(Session& session, const std::string& endpoint, const st
   }
   ChainCheck check(log->segments);
   const absl::Status status = ReadAndCheck(session, endpoint, *log, check);
-  row.result = status.ok() ? "ok" : absl::IsUnavailable(status) ? "unreachable" : "damaged";
-  if (absl::IsCancelled(status)) row.result = "interrupted";
+  row.result = ResultOf(status);
   row.segments = check.segments_begun();
   row.records = check.records();
   row.bytes = {check.bytes()};
@@ -153,6 +161,26 @@ VerifiedRowView VerifyAt(Session& session, const std::string& endpoint, const st
   row.chain = {check.chain()};
   row.detail = ToStd(status.message());
   return row;
+}
+
+// Holds the intact replicas against each other: at the same seq all have the same chain, and one
+// that has not everything yet is named.
+void CompareReplicas(std::vector<VerifiedRowView>& rows) {
+  const VerifiedRowView* longest = nullptr;
+  for (const VerifiedRowView& row : rows) {
+    if (row.result == "ok" && (longest == nullptr || row.last_seq > longest->last_seq)) {
+      longest = &row;
+    }
+  }
+  for (VerifiedRowView& row : rows) {
+    if (row.result != "ok" || &row == longest) continue;
+    if (row.last_seq < longest->last_seq) {
+      row.detail = fmt::format("behind by {} records", longest->last_seq - row.last_seq);
+    } else if (row.chain.value != longest->chain.value) {
+      row.result = "damaged";
+      row.detail = "its chain is not that of " + longest->node;
+    }
+  }
 }
 
 // Addresses of the log's replicas.
@@ -198,8 +226,10 @@ Runner DeclareVerify(CLI::App& app) {
     VerifiedView view{.log = options->name, .ok = true, .replicas = {}};
     for (const std::string& endpoint : endpoints) {
       view.replicas.push_back(VerifyAt(session, endpoint, options->name));
-      view.ok = view.ok && view.replicas.back().result == "ok";
     }
+    CompareReplicas(view.replicas);
+    view.ok = std::all_of(view.replicas.begin(), view.replicas.end(),
+                          [](const VerifiedRowView& row) { return row.result == "ok"; });
     session.out().Show(view);
     return Worst(view);
   };
@@ -210,8 +240,9 @@ constexpr CommandSpec kCommands[] = {
      "cairn segment ls orders\ncairn segment ls orders --node 10.0.0.2:7400", DeclareList},
     {"verify", "read all of a log and recompute its chain",
      "Reads every stored record from every replica (or from --node), recomputes the chain over "
-     "the stored bytes and compares it at each segment, each batch and the end. Exit code 7: a "
-     "replica is damaged, and the row says at which seq. 6: a replica did not answer.",
+     "the stored bytes and compares it at each segment, each batch and the end, and between the "
+     "replicas. Exit code 7: a replica is damaged, and the row says at which seq. 6: a replica "
+     "did not answer.",
      "cairn segment verify orders\ncairn segment verify orders --node 10.0.0.2:7400 -o json",
      DeclareVerify},
 };
