@@ -351,8 +351,9 @@ void Group::Impl::FinishChainCheck(Request request, uint64_t chain, Effects& eff
     Answer(request.reply_to, std::move(rejection), effects);
     return;
   }
-  waiting_bytes += BytesOf(request.body);
-  waiting.push_back({std::move(request), BytesOf(request.body)});
+  const uint64_t bytes = BytesOf(request.body);
+  waiting_bytes += bytes;
+  waiting.push_back({std::move(request), bytes});
 }
 
 void Group::Impl::OnChainLoaded(storage::ReadResult result, Effects& effects) {
