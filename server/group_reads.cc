@@ -49,6 +49,8 @@ void Group::Impl::OnTailOpen(TailOpen open, TurnTime now, Effects& effects) {
     return;
   }
   confirm_soon = true;
+  // As of now: at the last tick there may have been no leader yet.
+  hub.SetStale(!core.HasQuorumContact());
   hub.Open(open, state.applied().first_seq, now, effects);
 }
 

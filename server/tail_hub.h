@@ -92,6 +92,8 @@ class TailHub {
   // Ends all cursors with `why`.
   void EndAll(const Rejection& why, Effects& effects);
 
+  // Whether this replica hears no quorum; said with every chunk from here on.
+  void SetStale(bool stale) { stale_ = stale; }
   // Whether some cursor at the end of the log waits for a caught_up mark: it is new, or got
   // records since the last one.
   [[nodiscard]] bool WantsConfirmation() const { return !unmarked_.empty(); }
