@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -191,6 +192,32 @@ grpc::Status Call(Stub& stub,
   if (redirect) context.AddMetadata(kLeaderHeader, kLeaderRedirect);
   Response own;
   return (stub.*method)(&context, request, response != nullptr ? response : &own);
+}
+
+// One unary call whose messages are bytes.
+inline grpc::Status RawCall(const std::shared_ptr<grpc::Channel>& channel,
+                            const std::string& method, const std::string& request_bytes,
+                            std::string* response_bytes = nullptr) {
+  grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub(channel);
+  grpc::Slice slice(request_bytes);
+  grpc::ByteBuffer request(&slice, 1);
+  grpc::ByteBuffer response;
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+  grpc::CompletionQueue queue;
+  auto call = stub.PrepareUnaryCall(&context, method, request, &queue);
+  grpc::Status status;
+  call->StartCall();
+  call->Finish(&response, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  CHECK(queue.Next(&tag, &ok));
+  if (response_bytes != nullptr && status.ok()) {
+    grpc::Slice whole;
+    CHECK(response.DumpToSingleSlice(&whole).ok());
+    response_bytes->assign(reinterpret_cast<const char*>(whole.begin()), whole.size());
+  }
+  return status;
 }
 
 inline v1::Reason ReasonOf(const grpc::Status& status) {
