@@ -100,7 +100,8 @@ TEST(QuorumTest, JointDecisionsNeedBothSets) {
 uint64_t ByCounting(const std::vector<NodeId>& voters, const std::map<NodeId, uint64_t>& values) {
   if (voters.empty()) return kUnbounded;
   uint64_t best = 0;
-  for (const auto& [id, candidate] : values) {
+  for (const auto& value : values) {
+    const uint64_t candidate = value.second;
     const auto reached = std::count_if(voters.begin(), voters.end(),
                                        [&](NodeId voter) { return values.at(voter) >= candidate; });
     if (2 * static_cast<size_t>(reached) > voters.size()) best = std::max(best, candidate);

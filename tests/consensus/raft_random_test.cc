@@ -32,8 +32,7 @@ struct Faults {
 
 class World {
  public:
-  World(uint64_t seed, size_t count, const Faults& faults)
-      : random_(seed), faults_(faults), count_(count) {
+  World(uint64_t seed, size_t count, const Faults& faults) : random_(seed), faults_(faults) {
     Membership membership;
     for (uint64_t id = 1; id <= count; ++id) membership.voters.push_back(NodeId(id));
     // In worlds of change, two nodes more begin outside.
@@ -57,7 +56,7 @@ class World {
     healed_ = true;
     cut_.clear();
     for (int round = 0; round < 600 && violation_.empty(); ++round) {
-      for (auto& [id, node] : nodes_) Act(id, [&] { node->core().Tick(); });
+      for (const NodeId id : Ids()) Act(id, [&] { nodes_[id]->core().Tick(); });
       for (int i = 0; i < 6; ++i) Settle();
       const RaftNode* leader = TheLeader();
       if (leader == nullptr || !leader->core().LeadsWithCommittedTerm()) continue;
@@ -117,6 +116,12 @@ class World {
     if (random_.Chance(faults_.cut)) ChangeLinks();
     if (random_.Chance(faults_.change)) Change();
     if (random_.Chance(faults_.trim)) Trim(AnyNode());
+  }
+
+  std::vector<NodeId> Ids() const {
+    std::vector<NodeId> ids;
+    for (const auto& node : nodes_) ids.push_back(node.first);
+    return ids;
   }
 
   NodeId AnyNode() {
@@ -241,7 +246,7 @@ class World {
       return;
     }
     if (random_.Below(nodes_.size()) != 0) return;
-    for (auto& [each, node] : nodes_) Act(each, [&] { node->core().Tick(); });
+    for (const NodeId each : Ids()) Act(each, [&] { nodes_[each]->core().Tick(); });
   }
 
   void Propose(NodeId id) {
@@ -281,8 +286,9 @@ class World {
   void Settle() {
     std::vector<Message> now = std::exchange(network_, {});
     for (Message& message : now) Hand(std::move(message));
-    for (auto& [id, node] : nodes_) {
-      while (node->writes_in_flight() > 0) Act(id, [&] { node->PersistNext(); });
+    for (const NodeId id : Ids()) {
+      RaftNode& node = *nodes_[id];
+      while (node.writes_in_flight() > 0) Act(id, [&] { node.PersistNext(); });
     }
   }
 
@@ -298,8 +304,9 @@ class World {
     }
     const RaftDisk disk = nodes_[id]->disk(lost);
     Start(id, disk, standing);
-    for (auto& [peer, node] : nodes_) {
-      if (peer != id && random_.Chance(0.5)) Act(peer, [&] { node->core().OnUnreachable(id); });
+    for (const NodeId peer : Ids()) {
+      if (peer == id || random_.Chance(0.5)) continue;
+      Act(peer, [&] { nodes_[peer]->core().OnUnreachable(id); });
     }
   }
 
@@ -409,7 +416,7 @@ class World {
   // Asks for a read at each node; all have to be answered, if only with a no.
   bool EverybodyReads() {
     if (last_reads_.empty()) {
-      for (auto& [id, node] : nodes_) {
+      for (const NodeId id : Ids()) {
         Act(id, [&] { Read(id); });
         last_reads_.push_back(last_context_);
       }
@@ -420,7 +427,6 @@ class World {
 
   Random random_;
   const Faults faults_;
-  const size_t count_;
   std::map<NodeId, std::unique_ptr<RaftNode>> nodes_;
   std::vector<Message> network_;
   std::set<std::pair<NodeId, NodeId>> cut_;
@@ -459,10 +465,10 @@ const Weather kWeathers[] = {
       .doubt = 0.1,
       .lose = 0.8,
       .reorder = true},
-     6000},
+     3000},
     {"Leased", {.drop = 0.05, .crash = 0.01, .cut = 0.02, .lease_reads = true}, 1500},
     {"CutOff", {.drop = 0.02, .cut = 0.02, .trim = 0.01}, 500},
-    {"Changing", {.drop = 0.02, .crash = 0.005, .cut = 0.02, .change = 0.05, .trim = 0.01}, 3000},
+    {"Changing", {.drop = 0.02, .crash = 0.005, .cut = 0.02, .change = 0.05, .trim = 0.01}, 2000},
     {"Foul",
      {.drop = 0.1,
       .repeat = 0.05,
