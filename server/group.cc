@@ -202,6 +202,7 @@ void Group::Impl::Handle(Event event, TurnTime now, bool storage_full, Effects& 
                  [&](Persisted& in) {
                    if (in.write_id != 0) core.OnPersisted(in.write_id);
                    UpdateEvictable();
+                   DropTrimmed();
                  },
                  [&](Loaded& in) { OnLoaded(std::move(in.result), effects); },
                  [&](Tick&) { OnTick(now, effects); },

@@ -108,6 +108,7 @@ struct Group::Impl {
   bool ApplyCatalog(const storage::EntryView& view, Effects& effects);
   void MaybeSeal();
   void MaybeTrim(Effects& effects);
+  void DropTrimmed();
   [[nodiscard]] storage::SegmentRow MakeRow() const;
   storage::GroupWrite& PendingWrite();
   void FlushPendingWrite(Effects& effects);

@@ -286,7 +286,15 @@ void Group::Impl::MaybeTrim(Effects& effects) {
     PendingWrite().segments.push_back(row);
     segments.Seal(std::move(row));
   }
-  const std::optional<Index> point = segments.TrimPoint(facts.first_seq);
+  DropTrimmed();
+}
+
+// Entries that a majority committed and this node's disk does not hold yet are kept until it
+// does: the core's log never begins after what is persisted.
+void Group::Impl::DropTrimmed() {
+  if (catalog != nullptr) return;
+  const std::optional<Index> point =
+      segments.TrimPoint(state.applied().first_seq, core.persisted());
   if (!point) return;
   segments.TrimTo(*point);
   PendingWrite().trim_to = *point;

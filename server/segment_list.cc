@@ -54,11 +54,12 @@ void SegmentList::Seal(storage::SegmentRow row) {
   segments_.push_back({.row = std::move(row)});
 }
 
-std::optional<Index> SegmentList::TrimPoint(Seq first_seq) const {
+std::optional<Index> SegmentList::TrimPoint(Seq first_seq, Index through) const {
   std::optional<Index> point;
   for (size_t i = 1; i < segments_.size(); ++i) {
-    if (segments_[i].row.first_seq > first_seq) break;
-    point = segments_[i].row.before_index;
+    const storage::SegmentRow& row = segments_[i].row;
+    if (row.first_seq > first_seq || row.before_index > through) break;
+    point = row.before_index;
   }
   return point;
 }

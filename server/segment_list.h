@@ -45,8 +45,9 @@ class SegmentList {
   void Seal(storage::SegmentRow row);
 
   // Where the log may be cut when readers need nothing below `first_seq`: the index before
-  // the newest segment that begins at or below it. Nullopt: nothing to drop.
-  [[nodiscard]] std::optional<Index> TrimPoint(Seq first_seq) const;
+  // the newest segment that begins at or below it, and at most `through`. Nullopt: nothing to
+  // drop.
+  [[nodiscard]] std::optional<Index> TrimPoint(Seq first_seq, Index through) const;
   // Drops the segments before the one that begins after `index`.
   void TrimTo(Index index);
 

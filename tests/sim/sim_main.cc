@@ -8,7 +8,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdint>
+#include <cstdio>
 #include <string>
 
 #include "tests/sim/world.h"
@@ -24,9 +26,28 @@ struct Options {
   bool story = false;
 };
 
+// Where a failed CHECK happened. One thread, so nothing guards it.
+struct Running {
+  uint64_t seed = 0;
+  const World* world = nullptr;
+  Options options;
+} running;
+
+void OnAbort(int /*signal*/) {
+  if (running.world == nullptr) return;
+  fmt::print("seed {}: a CHECK failed\n", running.seed);
+  for (const std::string& line : running.world->story()) fmt::print("  {}\n", line);
+  fmt::print("  replay: cairn-sim --replay {} --nodes {} --seconds {}\n", running.seed,
+             running.options.nodes, running.options.seconds);
+  std::fflush(stdout);
+}
+
 Result RunSeed(uint64_t seed, const Options& options) {
   World world(seed, Faults::FromSeed(seed, options.nodes));
-  return world.Run(options.seconds * kMicrosPerSecond);
+  running = {seed, &world, options};
+  Result result = world.Run(options.seconds * kMicrosPerSecond);
+  running.world = nullptr;
+  return result;
 }
 
 void Print(const Result& result, const Options& options, bool with_story) {
@@ -72,6 +93,8 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", options.seconds, "Virtual seconds with faults")
       ->check(CLI::Range(1, 3600));
   CLI11_PARSE(app, argc, argv);
+  // abort() raises the signal on the thread that failed, between two statements of ours.
+  std::signal(SIGABRT, cairn::sim::OnAbort);
   if (replay != 0) {
     options.first = options.last = replay;
     options.story = true;

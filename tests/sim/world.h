@@ -44,6 +44,8 @@ class World {
 
   // Runs `chaos_us` of virtual time with faults, then heals and checks.
   Result Run(SimTime chaos_us);
+  // The last events so far.
+  [[nodiscard]] const std::deque<std::string>& story() const { return story_; }
 
  private:
   struct Seen {
