@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -93,6 +94,7 @@ absl::Status Run(const std::string& log_name, const std::string& name) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // Line by line, also into a pipe.
   if (argc != 3) {
     fmt::print(stderr, "usage: {} LOG NAME\n", argv[0]);
     return 2;

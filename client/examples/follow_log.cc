@@ -5,6 +5,7 @@
 // The tail goes on by itself on another node when its own dies. A consumer that keeps state saves
 // next_seq() and the log's id with it, and starts there the next time.
 
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -25,6 +26,7 @@ void Print(const cairn::TailEvent& event) {
     }
   }
   if (event.caught_up) fmt::print("-- that was all, up to seq {}\n", event.caught_up->seq);
+  std::fflush(stdout);  // Also when it is a pipe.
 }
 
 absl::Status Run(const std::string& log_name, cairn::TailStart start) {
