@@ -20,6 +20,7 @@
 // over restarts until the node is made whole (LogStore::ResolveVerdict).
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -35,12 +36,21 @@ enum class WalEnd : uint8_t {
   kDamagedMid,  // Whole turns stand behind damage or behind a gap.
 };
 
+// A manifest of RocksDB's: its number, and how far it is known to reach.
+struct ManifestExtent {
+  uint64_t number = 0;  // 0: none.
+  uint64_t bytes = 0;
+  auto operator<=>(const ManifestExtent&) const = default;
+};
+
 struct SideMarkFound {
   uint64_t turn = 0;
   // Written by this run of the kernel.
   bool same_boot = false;
   // The other slot cannot be read; it may have named a later turn.
   bool other_slot_damaged = false;
+  // What of RocksDB's manifest was synced.
+  ManifestExtent manifest;
 };
 
 struct RecoveryEvidence {

@@ -8,12 +8,14 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "storage/data_dir.h"
+#include "storage/manifest_watch.h"
 #include "storage/prezeroed_wal.h"
 #include "storage/recovery.h"
 #include "storage/rocks_log_store.h"
@@ -36,6 +38,7 @@ struct RocksLogStore::Impl {
   absl::Status OpenFiles();
   // Scans the log, writes what is feared to VERDICT, cuts. Leaves the finding in `evidence`.
   absl::Status PrepareLog(RecoveryEvidence& evidence);
+  [[nodiscard]] absl::Status CheckManifest(const SideMarkFound& marked) const;
   absl::Status OpenDatabase();
   absl::Status LoadMeta();
   absl::Status CreateMeta();
@@ -45,6 +48,7 @@ struct RocksLogStore::Impl {
   void StartUpkeep();
   // "data directory D: …", with what to do about it.
   [[nodiscard]] absl::Status CannotOpen(const rocksdb::Status& status) const;
+  [[nodiscard]] absl::Status Damaged(std::string_view cause) const;
 
   // ---- Writing (rocks_log_store.cc) ---------------------------------------------------
   absl::Status Write(const StoreBatch& batch);
@@ -71,6 +75,7 @@ struct RocksLogStore::Impl {
   const RocksOptions options;
   std::unique_ptr<DataDir> dir;
   std::shared_ptr<rocksdb::FileSystem> base_fs;
+  std::shared_ptr<ManifestWatchFs> manifest_fs;
   std::shared_ptr<PrezeroedWalFs> wal_fs;
   std::unique_ptr<rocksdb::Env> env;
   std::shared_ptr<TableBytesListener> table_bytes;

@@ -60,7 +60,8 @@ void RocksLogStore::Impl::RunUpkeep() {
         return;
       }
     }
-    const absl::Status status = Upkeep();
+    absl::Status status = Upkeep();
+    if (status.ok()) status = reclaimer->Run();
     if (status.ok()) continue;
     // The disk does not do what it is told: the next turn stops the process.
     absl::MutexLock lock(&write_mutex);
@@ -70,14 +71,13 @@ void RocksLogStore::Impl::RunUpkeep() {
 }
 
 absl::Status RocksLogStore::Impl::Upkeep() {
+  RETURN_IF_ERROR(mark->WriteManifest(manifest_fs->synced()));
   RETURN_IF_ERROR(mark->Sync());
-  RETURN_IF_ERROR(space->Upkeep());
-  return reclaimer->Run();
+  return space->Upkeep();
 }
 
 absl::Status RocksLogStore::Upkeep() {
-  RETURN_IF_ERROR(impl_->mark->Sync());
-  RETURN_IF_ERROR(impl_->space->Upkeep());
+  RETURN_IF_ERROR(impl_->Upkeep());
   return impl_->reclaimer->RunNow();
 }
 
@@ -95,7 +95,7 @@ absl::Status RocksLogStore::Impl::Commit() {
       FromRocks(batch.Put(columns[Family::kMeta], MetaKey(KeyTag::kTurn), EncodeNumber(turn)));
   if (failure.ok()) failure = FromRocks(db->Write(synced, &batch));
   // Before anybody is told.
-  if (failure.ok()) failure = mark->Write(turn);
+  if (failure.ok()) failure = mark->Write(turn, manifest_fs->synced());
   if (failure.ok()) turns.fetch_add(1, std::memory_order_relaxed);
   return failure;
 }

@@ -78,7 +78,8 @@ absl::Status RocksLogStore::Impl::OpenFiles() {
   wal.pool_dir = dir->File("wal-pool");
   wal.file_bytes = WalFileBytes(options.memtable_bytes);
   wal.pool_files = options.wal_pool_files;
-  wal_fs = std::make_shared<PrezeroedWalFs>(base_fs, wal);
+  manifest_fs = std::make_shared<ManifestWatchFs>(base_fs, wal.db_dir);
+  wal_fs = std::make_shared<PrezeroedWalFs>(manifest_fs, wal);
   RETURN_IF_ERROR(wal_fs->Start());
   env = rocksdb::NewCompositeEnv(wal_fs);
 
@@ -99,6 +100,7 @@ absl::Status RocksLogStore::Impl::OpenFiles() {
 absl::Status RocksLogStore::Impl::PrepareLog(RecoveryEvidence& evidence) {
   evidence.earlier = dir->StoredVerdict();
   evidence.mark = SideMark::Load(*base_fs, dir->File("MARK"), boot_id);
+  if (evidence.mark) RETURN_IF_ERROR(CheckManifest(*evidence.mark));
   ASSIGN_OR_RETURN(const WalScan scan, ScanWals(*base_fs, dir->File("db")));
   evidence.wal_end = scan.end;
   if (scan.end == WalEnd::kClean) return absl::OkStatus();
@@ -119,11 +121,24 @@ absl::Status RocksLogStore::Impl::CannotOpen(const rocksdb::Status& status) cons
   const bool damage = status.IsCorruption() || status.IsNotFound() || status.IsPathNotFound() ||
                       status.IsInvalidArgument();
   if (!damage) return Annotate(cause, fmt::format("data directory {}", dir->path()));
+  return Damaged(ToStd(cause.message()));
+}
+
+absl::Status RocksLogStore::Impl::Damaged(std::string_view cause) const {
   return absl::DataLossError(ToAbsl(fmt::format(
       "data directory {} is damaged and was left as it is: {}. Repair its disk or bring its "
       "files back; if that cannot be done, remove this member from the cluster and let it join "
       "again with an empty directory",
-      dir->path(), ToStd(cause.message()))));
+      dir->path(), cause)));
+}
+
+absl::Status RocksLogStore::Impl::CheckManifest(const SideMarkFound& marked) const {
+  const ManifestExtent found = manifest_fs->Find();
+  if (found.number != marked.manifest.number || found.bytes >= marked.manifest.bytes) {
+    return absl::OkStatus();
+  }
+  return Damaged(fmt::format("MANIFEST-{:06} has {} bytes, {} were synced", found.number,
+                             found.bytes, marked.manifest.bytes));
 }
 
 absl::Status RocksLogStore::Impl::OpenDatabase() {
@@ -210,7 +225,7 @@ absl::Status RocksLogStore::Impl::OpenMark(const RecoveryEvidence& evidence) {
     RETURN_IF_ERROR(SideMark::Create(*base_fs, path, boot_id));
   }
   ASSIGN_OR_RETURN(mark, SideMark::Open(*base_fs, path, boot_id));
-  return absl::OkStatus();
+  return mark->WriteManifest(manifest_fs->synced());
 }
 
 absl::Status RocksLogStore::Impl::LoadExtents() {

@@ -16,13 +16,16 @@ namespace {
 
 constexpr int64_t kRoundPeriodUs = 15 * kMicrosPerSecond;
 constexpr uint64_t kRewriteAtBytes = 1 << 20;
+constexpr int64_t kPatienceUs = 30 * kMicrosPerSecond;
+constexpr int64_t kRestPerWork = 7;
 
 }  // namespace
 
 void Reclaimer::Note(const std::set<GroupId>& groups) {
   if (groups.empty()) return;
+  const MonoMicros now = clock_->Mono();
   absl::MutexLock lock(&mutex_);
-  noted_.insert(groups.begin(), groups.end());
+  for (const GroupId group : groups) noted_.emplace(group, now);
 }
 
 absl::Status Reclaimer::Run() {
@@ -31,20 +34,23 @@ absl::Status Reclaimer::Run() {
 }
 
 absl::Status Reclaimer::RunNow() {
-  std::set<GroupId> groups;
+  std::map<GroupId, MonoMicros> groups;
   {
     absl::MutexLock lock(&mutex_);
     groups.swap(noted_);
   }
   if (groups.empty()) return absl::OkStatus();
   next_round_us_ = clock_->Mono() + kRoundPeriodUs;
-  std::set<GroupId> later;
-  for (const GroupId group : groups) {
+  std::map<GroupId, MonoMicros> later;
+  for (const auto& [group, noted_at_us] : groups) {
     RETURN_IF_ERROR(DropFiles(group));
-    ASSIGN_OR_RETURN(const bool done, Reclaim(group));
-    if (!done) later.insert(group);
+    ASSIGN_OR_RETURN(const bool done, Reclaim(group, noted_at_us));
+    if (!done) later.emplace(group, noted_at_us);
   }
-  Note(later);
+  absl::MutexLock lock(&mutex_);
+  // What was noted meanwhile waits as long as what is left of before.
+  later.merge(noted_);
+  noted_ = std::move(later);
   return absl::OkStatus();
 }
 
@@ -77,10 +83,10 @@ bool Reclaimer::WorthRewriting(const Range& range, uint64_t dead_bytes) const {
     if (file.column_family_name != FamilyName(Family::kEntries)) continue;
     if (file.smallestkey < range.end && file.largestkey >= range.begin) file_bytes += file.size;
   }
-  return dead_bytes > 0 && 2 * dead_bytes > file_bytes;
+  return 2 * dead_bytes > file_bytes;
 }
 
-absl::StatusOr<bool> Reclaimer::Reclaim(GroupId group) {
+absl::StatusOr<bool> Reclaimer::Reclaim(GroupId group, MonoMicros noted_at_us) {
   bool living = false;
   const Range range = DeadRange(group, living);
   const rocksdb::Range dead(range.begin, range.end);
@@ -90,13 +96,19 @@ absl::StatusOr<bool> Reclaimer::Reclaim(GroupId group) {
   uint64_t dead_bytes = 0;
   RETURN_IF_ERROR(FromRocks(columns_->db->GetApproximateSizes(what, (*columns_)[Family::kEntries],
                                                               &dead, 1, &dead_bytes)));
-  if (!WorthRewriting(range, dead_bytes)) return dead_bytes == 0;
+  if (dead_bytes == 0) return true;
+  const MonoMicros begin_us = clock_->Mono();
+  const bool worth = WorthRewriting(range, dead_bytes);
+  const bool old = begin_us - noted_at_us >= kPatienceUs && begin_us >= next_old_us_;
+  if (!worth && !old) return false;
   const rocksdb::Slice begin(range.begin);
   const rocksdb::Slice end(range.end);
   rocksdb::CompactRangeOptions options;
   options.exclusive_manual_compaction = false;
   RETURN_IF_ERROR(
       FromRocks(columns_->db->CompactRange(options, (*columns_)[Family::kEntries], &begin, &end)));
+  const MonoMicros end_us = clock_->Mono();
+  if (!worth) next_old_us_ = end_us + kRestPerWork * (end_us - begin_us);
   return true;
 }
 

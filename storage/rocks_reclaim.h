@@ -3,9 +3,11 @@
 // A trim leaves a range tombstone, which hides data but frees nothing. In the background:
 //   1. files that lie wholly in the dead range are dropped (no rewriting);
 //   2. what is left shares files with living data. It is compacted once it is 1 MiB, or more
-//      than half of the files it lies in; less than that waits for RocksDB's own compactions.
+//      than half of the files it lies in, or has waited for 30 s. Less than a block (32 KiB)
+//      may stay until RocksDB itself compacts its file.
 // A round comes at most every 15 s, because the first trimmed bytes of many logs lie in the
-// same few files of level 0: one rewriting serves them all.
+// same few files of level 0: one rewriting serves them all. Rewriting what is only old takes
+// an eighth of the time at most, so that many small trims cannot keep the disk busy.
 //
 // Dropping a file also drops the tombstones in it, so older rows below it can come to light.
 // They lie below the group's first index, where nobody looks, and every later trim covers
@@ -17,7 +19,9 @@
 
 #include <rocksdb/db.h>
 
+#include <map>
 #include <set>
+#include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -52,7 +56,7 @@ class Reclaimer {
   [[nodiscard]] Range DeadRange(GroupId group, bool& living) const;
   absl::Status DropFiles(GroupId group);
   // Whether the group is done with; false: look again in a later round.
-  absl::StatusOr<bool> Reclaim(GroupId group);
+  absl::StatusOr<bool> Reclaim(GroupId group, MonoMicros noted_at_us);
   [[nodiscard]] bool WorthRewriting(const Range& range, uint64_t dead_bytes) const;
 
   const Columns* const columns_;
@@ -60,8 +64,10 @@ class Reclaimer {
   const Clock* const clock_;
   absl::Mutex reuse_mutex_;
   absl::Mutex mutex_;
-  std::set<GroupId> noted_ ABSL_GUARDED_BY(mutex_);
+  // With the time of the first note.
+  std::map<GroupId, MonoMicros> noted_ ABSL_GUARDED_BY(mutex_);
   MonoMicros next_round_us_ = 0;
+  MonoMicros next_old_us_ = 0;
 };
 
 }  // namespace cairn::storage

@@ -24,15 +24,21 @@ struct Slot {
   uint64_t magic = kMagic;
   uint64_t turn = 0;
   std::array<char, kBootIdBytes> boot_id{};
+  uint64_t manifest_number = 0;
+  uint64_t manifest_bytes = 0;
   uint64_t checksum = 0;
+
+  [[nodiscard]] ManifestExtent manifest() const { return {manifest_number, manifest_bytes}; }
 };
-static_assert(sizeof(Slot) == 64 && offsetof(Slot, checksum) == 56, "a format");
+static_assert(sizeof(Slot) == 80 && offsetof(Slot, checksum) == 72, "a format");
 
 uint64_t ChecksumOf(const Slot& slot) { return XXH3_64bits(&slot, offsetof(Slot, checksum)); }
 
-Slot MakeSlot(uint64_t turn, const std::string& boot_id) {
+Slot MakeSlot(uint64_t turn, const std::string& boot_id, ManifestExtent manifest) {
   Slot slot;
   slot.turn = turn;
+  slot.manifest_number = manifest.number;
+  slot.manifest_bytes = manifest.bytes;
   std::memcpy(slot.boot_id.data(), boot_id.data(), std::min(boot_id.size(), kBootIdBytes));
   slot.checksum = ChecksumOf(slot);
   return slot;
@@ -62,7 +68,8 @@ std::optional<Newest> FindNewest(std::string_view bytes) {
     std::memcpy(&slot, bytes.data() + i * kSlotStride, sizeof slot);
     if (slot.magic != kMagic || slot.checksum != ChecksumOf(slot)) {
       damaged |= !IsEmpty(slot);
-    } else if (!newest || slot.turn >= newest->slot.turn) {
+    } else if (!newest || std::pair(slot.turn, slot.manifest()) >=
+                              std::pair(newest->slot.turn, newest->slot.manifest())) {
       newest = Newest{slot, i};
     }
   }
@@ -81,7 +88,7 @@ std::string ReadIfThere(rocksdb::FileSystem& fs, const std::string& path) {
 absl::Status SideMark::Create(rocksdb::FileSystem& fs, const std::string& path,
                               const std::string& boot_id) {
   std::string bytes(kSlots * kSlotStride, '\0');
-  const Slot slot = MakeSlot(0, boot_id);
+  const Slot slot = MakeSlot(0, boot_id, {});
   std::memcpy(bytes.data(), &slot, sizeof slot);
   return FromRocks(rocksdb::WriteStringToFile(&fs, bytes, path, /*should_sync=*/true));
 }
@@ -90,8 +97,10 @@ std::optional<SideMarkFound> SideMark::Load(rocksdb::FileSystem& fs, const std::
                                             const std::string& boot_id) {
   const std::optional<Newest> newest = FindNewest(ReadIfThere(fs, path));
   if (!newest) return std::nullopt;
-  const bool same_boot = !boot_id.empty() && newest->slot.boot_id == MakeSlot(0, boot_id).boot_id;
-  return SideMarkFound{newest->slot.turn, same_boot, newest->other_damaged};
+  const bool same_boot =
+      !boot_id.empty() && newest->slot.boot_id == MakeSlot(0, boot_id, {}).boot_id;
+  return SideMarkFound{newest->slot.turn, same_boot, newest->other_damaged,
+                       newest->slot.manifest()};
 }
 
 absl::StatusOr<std::unique_ptr<SideMark>> SideMark::Open(rocksdb::FileSystem& fs,
@@ -101,12 +110,13 @@ absl::StatusOr<std::unique_ptr<SideMark>> SideMark::Open(rocksdb::FileSystem& fs
   std::unique_ptr<rocksdb::FSRandomRWFile> file;
   RETURN_IF_ERROR(FromRocks(fs.NewRandomRWFile(path, rocksdb::FileOptions(), &file, nullptr)));
   const size_t next_slot = newest ? (newest->number + 1) % kSlots : 0;
-  return std::unique_ptr<SideMark>(new SideMark(std::move(file), boot_id, next_slot));
+  const uint64_t turn = newest ? newest->slot.turn : 0;
+  return std::unique_ptr<SideMark>(new SideMark(std::move(file), boot_id, next_slot, turn));
 }
 
 SideMark::SideMark(std::unique_ptr<rocksdb::FSRandomRWFile> file, std::string boot_id,
-                   size_t next_slot)
-    : file_(std::move(file)), boot_id_(std::move(boot_id)), next_slot_(next_slot) {}
+                   size_t next_slot, uint64_t turn)
+    : file_(std::move(file)), boot_id_(std::move(boot_id)), next_slot_(next_slot), turn_(turn) {}
 
 SideMark::~SideMark() {
   // A bound that stays a little low is still a bound.
@@ -114,8 +124,22 @@ SideMark::~SideMark() {
   file_->Close(rocksdb::IOOptions(), nullptr).PermitUncheckedError();
 }
 
-absl::Status SideMark::Write(uint64_t turn) {
-  const Slot slot = MakeSlot(turn, boot_id_);
+absl::Status SideMark::Write(uint64_t turn, ManifestExtent manifest) {
+  absl::MutexLock lock(&mutex_);
+  turn_ = turn;
+  manifest_ = manifest;
+  return WriteSlot();
+}
+
+absl::Status SideMark::WriteManifest(ManifestExtent manifest) {
+  absl::MutexLock lock(&mutex_);
+  if (manifest == manifest_) return absl::OkStatus();
+  manifest_ = manifest;
+  return WriteSlot();
+}
+
+absl::Status SideMark::WriteSlot() {
+  const Slot slot = MakeSlot(turn_, boot_id_, manifest_);
   const rocksdb::Slice bytes(reinterpret_cast<const char*>(&slot), sizeof slot);
   RETURN_IF_ERROR(
       FromRocks(file_->Write(next_slot_ * kSlotStride, bytes, rocksdb::IOOptions(), nullptr)));

@@ -5,10 +5,11 @@
 // cache lives), after a power cut it is a little old. Recovery compares (recovery.h).
 //
 // Two slots, written in turn and a page apart, so that a torn write loses one at most:
-//   magic(8) turn(8) boot_id(40, zero-padded) checksum(8), XXH3-64 of what stands before it
+//   magic(8) turn(8) boot_id(40, zero-padded) manifest number(8) manifest bytes(8)
+//   checksum(8), XXH3-64 of what stands before it
 // at offsets 0 and 4096. The newest one that matches its checksum counts.
 //
-// Threads: Write from one thread; Sync from any.
+// Threads: all of it; one mutex, held while a slot is written.
 #pragma once
 
 #include <rocksdb/file_system.h>
@@ -19,8 +20,10 @@
 #include <optional>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "storage/recovery.h"
 
 namespace cairn::storage {
@@ -43,16 +46,23 @@ class SideMark {
   SideMark& operator=(const SideMark&) = delete;
 
   // To the page cache only.
-  absl::Status Write(uint64_t turn);
+  absl::Status Write(uint64_t turn, ManifestExtent manifest);
+  // The same turn again, if the manifest is another one than was written last.
+  absl::Status WriteManifest(ManifestExtent manifest);
   // Does nothing when nothing was written since the last one.
   absl::Status Sync();
 
  private:
-  SideMark(std::unique_ptr<rocksdb::FSRandomRWFile> file, std::string boot_id, size_t next_slot);
+  SideMark(std::unique_ptr<rocksdb::FSRandomRWFile> file, std::string boot_id, size_t next_slot,
+           uint64_t turn);
+  absl::Status WriteSlot() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::unique_ptr<rocksdb::FSRandomRWFile> file_;
   const std::string boot_id_;
-  size_t next_slot_;
+  absl::Mutex mutex_;
+  size_t next_slot_ ABSL_GUARDED_BY(mutex_);
+  uint64_t turn_ ABSL_GUARDED_BY(mutex_);
+  ManifestExtent manifest_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> dirty_{false};
 };
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cstring>
 #include <memory>
@@ -12,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "storage/crc32c.h"
 #include "storage/rocks_status.h"
 
 namespace cairn::storage {
@@ -22,37 +22,6 @@ constexpr uint64_t kHeaderBytes = 7;
 constexpr uint64_t kBatchHeaderBytes = 12;
 
 enum RecordType : uint8_t { kFull = 1, kFirst = 2, kMiddle = 3, kLast = 4 };
-
-// CRC-32C (Castagnoli), eight bytes at a time.
-struct CrcTables {
-  std::array<std::array<uint32_t, 256>, 8> t{};
-  constexpr CrcTables() {
-    for (uint32_t i = 0; i < 256; ++i) {
-      uint32_t crc = i;
-      for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82f63b78u : 0);
-      t[0][i] = crc;
-    }
-    for (uint32_t i = 0; i < 256; ++i) {
-      for (size_t k = 1; k < 8; ++k) t[k][i] = (t[k - 1][i] >> 8) ^ t[0][t[k - 1][i] & 0xff];
-    }
-  }
-};
-constexpr CrcTables kCrc;
-
-uint32_t Crc32c(std::string_view bytes) {
-  uint32_t crc = ~0u;
-  const char* p = bytes.data();
-  size_t n = bytes.size();
-  for (; n >= 8; n -= 8, p += 8) {
-    uint64_t word;
-    std::memcpy(&word, p, sizeof word);
-    word ^= crc;
-    crc = 0;
-    for (size_t k = 0; k < 8; ++k) crc ^= kCrc.t[7 - k][(word >> (8 * k)) & 0xff];
-  }
-  for (; n > 0; --n, ++p) crc = (crc >> 8) ^ kCrc.t[0][(crc ^ static_cast<uint8_t>(*p)) & 0xff];
-  return ~crc;
-}
 
 // RocksDB masks its CRCs, so that a CRC over bytes that hold CRCs stays useful.
 uint32_t Masked(uint32_t crc) { return ((crc >> 15) | (crc << 17)) + 0xa282ead8u; }

@@ -1,6 +1,7 @@
 // The two halves of recovery that decide: how a log ends, and what follows from it.
 #include "storage/recovery.h"
 
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <string_view>
 
 #include "base/random.h"
+#include "storage/crc32c.h"
 #include "storage/wal_scan.h"
 
 namespace cairn::storage {
@@ -27,9 +29,9 @@ TEST(RecoveryTest, WhatTheEvidenceMeans) {
     WalEnd end;
     RecoveryVerdict want;
   };
-  const SideMarkFound same{9, true, false};
-  const SideMarkFound other{9, false, false};
-  const SideMarkFound damaged{9, true, true};
+  const SideMarkFound same{9, true, false, {}};
+  const SideMarkFound other{9, false, false, {}};
+  const SideMarkFound damaged{9, true, true, {}};
   const Case cases[] = {
       {"all that the mark names", 9, same, kClean, kSound},
       {"a turn that was synced but not marked", 10, same, kClean, kSound},
@@ -60,6 +62,35 @@ TEST(RecoveryTest, WhatTheEvidenceMeans) {
     }
   }
 }
+
+// ---- The checksum of the log ------------------------------------------------------------
+
+TEST(Crc32cTest, BothWaysAgreeWithTheDefinition) {
+  // RFC 3720, B.4.
+  EXPECT_EQ(Crc32c(std::string(32, '\0')), 0x8a9136aau);
+  EXPECT_EQ(Crc32c(std::string(32, '\xff')), 0x62a8ab43u);
+  EXPECT_EQ(Crc32c("123456789"), 0xe3069283u);
+  Random random(1);
+  std::string bytes;
+  for (size_t size = 0; size < 100; ++size) {
+    EXPECT_EQ(Crc32cByTable(0, bytes), Crc32c(bytes)) << size;
+    const size_t half = random.Below(size + 1);
+    EXPECT_EQ(Crc32cExtend(Crc32c(bytes.substr(0, half)), bytes.substr(half)), Crc32c(bytes));
+    bytes.push_back(static_cast<char>(random.Next()));
+  }
+}
+
+#if defined(__x86_64__)
+TEST(Crc32cTest, RocksDbUsesOurs) {
+  // The name that the library's calls are bound to, found in the order in which they are.
+  void* const bound = dlsym(RTLD_DEFAULT, "_ZN7rocksdb6crc32c6ExtendEjPKcm");
+  ASSERT_NE(bound, nullptr);
+  Dl_info where{};
+  ASSERT_NE(dladdr(bound, &where), 0);
+  EXPECT_EQ(std::string_view(where.dli_fname).find("librocksdb"), std::string_view::npos)
+      << where.dli_fname;
+}
+#endif
 
 // ---- The scan -------------------------------------------------------------------------
 
