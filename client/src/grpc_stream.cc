@@ -52,7 +52,7 @@ absl::Status FromGrpc(const grpc::Status& status) {
 
 void GrpcStream::Start(grpc::GenericStub& connection) {
   self_ = shared_from_this();
-  connection.PrepareBidiStreamingCall(&context_, std::string(MethodPath(method_)), {}, this);
+  connection.PrepareBidiStreamingCall(&*context_, std::string(MethodPath(method_)), {}, this);
   AddHold();  // Until End: writes and reads start from outside a reaction.
   StartCall();
 }
@@ -112,7 +112,7 @@ void GrpcStream::OnReadDone(bool ok) {
   if (!ok) return End();
   auto message = NewResponse(method_);
   if (!ParseByteBuffer(incoming_, message.get())) {
-    context_.TryCancel();
+    Cancel();
     return End();
   }
   PostMessage(std::move(message));
@@ -132,16 +132,27 @@ void GrpcStream::End() {
   RemoveHold();
 }
 
+// Only marks the call, so the lock may be held.
+void GrpcStream::Cancel() {
+  absl::MutexLock lock(&mutex_);
+  if (context_) context_->TryCancel();
+}
+
 void GrpcStream::Abandon() {
   abandoned_ = true;
-  context_.TryCancel();
+  Cancel();
   End();
 }
 
 void GrpcStream::OnDone(const grpc::Status& status) {
   const std::shared_ptr<GrpcStream> last_reference = std::move(self_);
-  active_.Remove(&context_);
+  active_.Remove(&*context_);
+  {
+    absl::MutexLock lock(&mutex_);
+    context_.reset();
+  }
   PostClosed(FromGrpc(status));
+  active_.Release();  // Last: the stub, and with it the executor, may go.
 }
 
 void GrpcStream::PostMessage(std::unique_ptr<google::protobuf::Message> message) {

@@ -11,6 +11,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -34,7 +35,8 @@ class GrpcStream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBu
   GrpcStream(Method method, StreamHandler handler, Executor& executor, ActiveCalls& active)
       : method_(method), handler_(std::move(handler)), executor_(executor), active_(active) {}
 
-  grpc::ClientContext& context() { return context_; }
+  // Requires: the call was not started yet.
+  grpc::ClientContext& context() { return *context_; }
   // Starts the call, over `connection`. The stub must have added the context to its active calls.
   void Start(grpc::GenericStub& connection);
   // For a call that could not begin: posts `status` as its end.
@@ -52,6 +54,7 @@ class GrpcStream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBu
 
   // Starts the next write, if there is one and none is out.
   void PumpWrites() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Cancel();
   // No operation starts from outside a reaction any more.
   void End();
   void PostMessage(std::unique_ptr<google::protobuf::Message> message);
@@ -61,12 +64,13 @@ class GrpcStream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBu
   StreamHandler handler_;  // The Executor's thread, after the construction.
   Executor& executor_;
   ActiveCalls& active_;
-  grpc::ClientContext context_;
   grpc::ByteBuffer incoming_;         // The reading reaction's.
   std::shared_ptr<GrpcStream> self_;  // Until OnDone.
   bool abandoned_ = false;            // The Executor's thread.
 
   absl::Mutex mutex_;
+  // Set until OnDone; with the lock from Start on.
+  std::optional<grpc::ClientContext> context_{std::in_place};
   std::deque<grpc::ByteBuffer> writes_ ABSL_GUARDED_BY(mutex_);  // The first one is out.
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool writes_finished_ ABSL_GUARDED_BY(mutex_) = false;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <utility>
 
@@ -62,7 +63,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeCredentials(
 
 // A unary call on its way.
 struct UnaryState {
-  grpc::ClientContext context;
+  std::optional<grpc::ClientContext> context{std::in_place};
   grpc::ByteBuffer request;
   grpc::ByteBuffer response;
   Method method;
@@ -84,6 +85,7 @@ bool ActiveCalls::Add(grpc::ClientContext* context) {
   absl::MutexLock lock(&mutex_);
   if (closed_) return false;
   contexts_.insert(context);
+  ++unreleased_;
   return true;
 }
 
@@ -92,13 +94,19 @@ void ActiveCalls::Remove(grpc::ClientContext* context) {
   CHECK_EQ(contexts_.erase(context), 1u);
 }
 
+void ActiveCalls::Release() {
+  absl::MutexLock lock(&mutex_);
+  CHECK_GT(unreleased_, 0u);
+  --unreleased_;
+}
+
 void ActiveCalls::CancelAll() {
   absl::MutexLock lock(&mutex_);
   closed_ = true;
   // TryCancel only marks the call; its end comes on another thread.
   for (grpc::ClientContext* context : contexts_) context->TryCancel();
-  const auto empty = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return contexts_.empty(); };
-  mutex_.Await(absl::Condition(&empty));
+  const auto gone = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return unreleased_ == 0; };
+  mutex_.Await(absl::Condition(&gone));
 }
 
 absl::StatusOr<std::unique_ptr<GrpcStub>> GrpcStub::Create(const ClientOptions& options,
@@ -119,21 +127,23 @@ void GrpcStub::Call(const std::string& endpoint, Method method, const EncodedMes
                     int64_t timeout_us, UnaryDone done) {
   CHECK_GT(timeout_us, 0);
   auto state = std::make_shared<UnaryState>();
-  if (!active_.Add(&state->context)) {
+  if (!active_.Add(&*state->context)) {
     return done(MarkNeverSent(absl::CancelledError("the client is closed")), nullptr);
   }
-  AddMetadata(endpoint, state->context);
-  state->context.set_deadline(std::chrono::system_clock::now() +
-                              std::chrono::microseconds(timeout_us));
+  AddMetadata(endpoint, *state->context);
+  state->context->set_deadline(std::chrono::system_clock::now() +
+                               std::chrono::microseconds(timeout_us));
   state->request = ToByteBuffer(request);
   state->method = method;
   state->done = std::move(done);
-  Connection(endpoint).UnaryCall(&state->context, std::string(MethodPath(method)), {},
+  Connection(endpoint).UnaryCall(&*state->context, std::string(MethodPath(method)), {},
                                  &state->request, &state->response,
                                  [this, state](const grpc::Status& status) {
                                    state->Finish(status);
+                                   active_.Remove(&*state->context);
+                                   state->context.reset();
                                    // Last, since Shutdown promises that no `done` runs any more.
-                                   active_.Remove(&state->context);
+                                   active_.Release();
                                  });
 }
 

@@ -28,17 +28,25 @@
 namespace cairn::client {
 
 // The calls that are out, so that Shutdown can cancel them and wait for their end.
+//
+// A call ends in two steps. Its context holds on to the channel; were a callback to let go of a
+// channel last, gRPC (1.51) would join the callback's own thread and abort. So CancelAll waits
+// for the contexts to be gone, and the channels go after that, with the stub.
 class ActiveCalls {
  public:
   // False after CancelAll: the call must not begin.
   bool Add(grpc::ClientContext* context);
+  // The call is over: it is not cancelled any more, and its context may be destroyed.
   void Remove(grpc::ClientContext* context);
-  // Cancels all and waits until each was removed.
+  // The context was destroyed.
+  void Release();
+  // Cancels all and waits until each was released.
   void CancelAll();
 
  private:
   absl::Mutex mutex_;
   absl::flat_hash_set<grpc::ClientContext*> contexts_ ABSL_GUARDED_BY(mutex_);
+  size_t unreleased_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -47,14 +47,14 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
 
 }  // namespace
 
-// One connection. Owned by gRPC from Start() on: deletes itself in OnDone. A hold keeps it
+// One connection. Owned by gRPC from Start() on; the link deletes it in OnDone. A hold keeps it
 // alive until the link was told that it broke, and another one during each write that is
 // started from outside of a reaction.
 class PeerLink::Stream
     : public grpc::ClientBidiReactor<cairn::v1::ExchangeRequest, cairn::v1::ExchangeResponse> {
  public:
   Stream(PeerLink* link, const cairn::v1::PeerHello& hello)
-      : link_(link), stub_(cairn::v1::PeerService::NewStub(MakeChannel(link->peer_.address))) {
+      : link_(link), stub_(cairn::v1::PeerService::NewStub(link->channel_)) {
     *request.mutable_hello() = hello;
   }
 
@@ -82,10 +82,7 @@ class PeerLink::Stream
     RemoveHold();
   }
   void OnWriteDone(bool ok) override { link_->OnWritten(this, ok); }
-  void OnDone(const grpc::Status& status) override {
-    link_->OnDone(this, status);
-    delete this;
-  }
+  void OnDone(const grpc::Status& status) override { link_->OnDone(this, status); }
 
   PeerLink* const link_;
   grpc::ClientContext context_;
@@ -188,7 +185,7 @@ MonoMicros PeerLink::Drive(MonoMicros now) {
   {
     absl::MutexLock lock(&mutex_);
     state = state_;
-    releasing = stream_ != nullptr && state == State::kIdle;
+    releasing = releasing_ || (stream_ != nullptr && state == State::kIdle);
     broke = state == State::kIdle && std::exchange(was_up_, false);
     // Cancelled under the lock, which is what keeps the stream alive.
     if (state == State::kConnecting && now >= connect_deadline_) {
@@ -224,7 +221,8 @@ MonoMicros PeerLink::Drive(MonoMicros now) {
 void PeerLink::Connect(MonoMicros now) {
   cairn::v1::PeerHello hello = options_.hello;
   hello.set_to_node_id(peer_.id.value());
-  auto* stream = new Stream(this, hello);  // Deletes itself in OnDone.
+  channel_ = MakeChannel(peer_.address);
+  auto* stream = new Stream(this, hello);  // Deleted in OnDone.
   {
     absl::MutexLock lock(&mutex_);
     state_ = State::kConnecting;
@@ -277,10 +275,16 @@ void PeerLink::OnBroken() {
 void PeerLink::OnDone(Stream* stream, const grpc::Status& status) {
   spdlog::debug("connection to {} ({}) ended: {}", peer_.name, peer_.address,
                 status.error_message());
+  {
+    absl::MutexLock lock(&mutex_);
+    CHECK(stream_ == stream);
+    stream_ = nullptr;  // From here on nobody cancels it.
+    releasing_ = true;
+  }
+  delete stream;
   // Last, since Stop() waits for it and the link may go after that.
   absl::MutexLock lock(&mutex_);
-  CHECK(stream_ == stream);
-  stream_ = nullptr;
+  releasing_ = false;
 }
 
 void PeerLink::Report(LinkChange::State state) { listener_->OnLink({peer_.id, state}); }
@@ -288,8 +292,10 @@ void PeerLink::Report(LinkChange::State state) { listener_->OnLink({peer_.id, st
 void PeerLink::Stop() {
   absl::MutexLock lock(&mutex_);
   if (stream_ != nullptr) stream_->Cancel();
-  mutex_.Await(absl::Condition(
-      +[](Stream** stream) { return *stream == nullptr; }, &stream_));
+  const auto gone = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return stream_ == nullptr && !releasing_;
+  };
+  mutex_.Await(absl::Condition(&gone));
 }
 
 }  // namespace cairn::server

@@ -93,6 +93,7 @@ class PeerLink {
   void OnAnswer(Stream* stream, const cairn::v1::ExchangeResponse& answer);
   void OnBroken();
   void OnWritten(Stream* stream, bool ok);
+  // Deletes the stream.
   void OnDone(Stream* stream, const grpc::Status& status);
 
   const Peer peer_;
@@ -106,6 +107,9 @@ class PeerLink {
   MonoMicros retry_at_ = 0;
   MonoMicros retry_wait_us_ = 0;
   MonoMicros connect_deadline_ = 0;
+  // Of the newest stream, and kept until the next: were the stream itself to let go of a channel
+  // last, in a callback, gRPC (1.51) would join the callback's own thread and abort.
+  std::shared_ptr<grpc::Channel> channel_;
   LinkChange::State reported_ = LinkChange::State::kDown;
 
   // In reactions to reads only, which come one at a time.
@@ -113,7 +117,8 @@ class PeerLink {
 
   mutable absl::Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kIdle;
-  Stream* stream_ ABSL_GUARDED_BY(mutex_) = nullptr;  // Deletes itself after OnDone.
+  Stream* stream_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  bool releasing_ ABSL_GUARDED_BY(mutex_) = false;  // OnDone deletes the last stream.
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool was_up_ ABSL_GUARDED_BY(mutex_) = false;  // The last stream had been accepted.
   std::deque<Queued> queue_ ABSL_GUARDED_BY(mutex_);
