@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tests/rpc/test_node.h"
@@ -236,12 +237,12 @@ TEST_F(RecordStreamTest, ASlowReaderIsNotSentMoreThanItTakes) {
   grpc::ClientContext context;
   auto tail = node().log->Tail(&context, Tail(1));
   // Nobody reads. What leaves is bounded by the credit and by the transport's window.
-  double sent = -1;
+  double sent = 0;
+  int calm_polls = 0;
   ASSERT_TRUE(Eventually([&] {
-    const double before = sent;
-    sent = node().node().metrics().tail_bytes_total.Value();
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    return sent > 0 && sent == before;
+    const double before = std::exchange(sent, node().node().metrics().tail_bytes_total.Value());
+    calm_polls = sent > 0 && sent == before ? calm_polls + 1 : 0;
+    return calm_polls == 100;
   }));
   EXPECT_LT(sent, 24e6);
   // Nothing was lost by the waiting.

@@ -57,12 +57,12 @@ class FakePeer : public cairn::v1::PeerService::Service {
     cairn::v1::ExchangeRequest request;
     while (stream->Read(&request)) {
       if (request.has_hello()) {
+        SetHello(request.hello());  // First, since the answer brings the link up.
         cairn::v1::ExchangeResponse response;
         response.set_refusal(refusal_);
         stream->Write(response);
       }
       absl::MutexLock lock(&mutex_);
-      if (request.has_hello()) hello_ = request.hello();
       if (request.messages_size() > 0) batches_.push_back(request.messages_size());
       for (cairn::v1::WireMessage& wire : *request.mutable_messages()) {
         auto message = DecodeMessage(std::move(wire));
@@ -93,6 +93,11 @@ class FakePeer : public cairn::v1::PeerService::Service {
   }
 
  private:
+  void SetHello(const cairn::v1::PeerHello& hello) {
+    absl::MutexLock lock(&mutex_);
+    hello_ = hello;
+  }
+
   const std::string refusal_;
   std::unique_ptr<grpc::Server> server_;
   absl::Mutex mutex_;
@@ -249,8 +254,13 @@ TEST_F(PeerTransportTest, AFullQueueDropsAndTellsTheCores) {
   // More than the pipe's windows and the queue can take.
   for (uint64_t i = 1; i <= 200; ++i) transport_->Send({MakeAppend(i, 1 << 20)});
   EXPECT_GT(metrics_.peer_dropped_full_total.Value(), 100);
-  EXPECT_THAT(listener_.states(), ::testing::ElementsAre(State::kUp, State::kDown, State::kUp))
-      << "once per overflow, not per message";
+  // Once per overflow, not per message; the windows let a few messages through in between.
+  const std::vector<State> states = listener_.states();
+  ASSERT_GE(states.size(), 3u);
+  EXPECT_LT(static_cast<double>(states.size()), metrics_.peer_dropped_full_total.Value() / 2);
+  for (size_t i = 0; i < states.size(); ++i) {
+    EXPECT_EQ(states[i], i % 2 == 0 ? State::kUp : State::kDown) << i;
+  }
   peer.Pause(false);
   EXPECT_TRUE(peer.WaitFor(1));
 }

@@ -699,7 +699,9 @@ class TailHubPropertyTest : public TailHubTest {
       hub_->Shrink();
     }
     for (auto& [token, tail] : opened_) {
-      if (tail.open) Credit(token, kPlenty);
+      if (!tail.open) continue;
+      tail.credited += kPlenty;
+      Credit(token, kPlenty);
     }
     Apply(last_);
     Load();
