@@ -33,6 +33,7 @@ RaftCore::RaftCore(const Config& config, InitialState initial, Random* random)
   // Before the restart this node may have promised a leader not to vote (thesis 6.4.1).
   if (config_.lease_reads) leader_heard_tick_ = 0;
   ResetElectionTimer();
+  if (config_.first_mover) timeout_ticks_ = std::min(timeout_ticks_, kFirstMoveTicks);
 }
 
 // ---- Time and terms --------------------------------------------------------------

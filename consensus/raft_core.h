@@ -61,6 +61,9 @@ struct Config {
   // A node with a lower priority waits longer before it campaigns: its timeout is
   // stretched by `priority_penalty_ticks`.
   uint32_t priority_penalty_ticks = 0;
+  // Of a group that was made a moment ago: this node campaigns almost at once, since nobody
+  // can have led yet. Chosen alike on all nodes; wrong choices cost an election, no more.
+  bool first_mover = false;
   // How the disk came back (types.h).
   Standing standing = Standing::kSound;
 };
@@ -175,6 +178,8 @@ class RaftCore {
  private:
   // Followers that notice the end of the leader's process campaign this far apart.
   static constexpr uint32_t kHintTurnTicks = 2;
+  // The first mover gives the others that long to open the group.
+  static constexpr uint32_t kFirstMoveTicks = 2;
 
   enum class CampaignKind : uint8_t {
     kPreVote,

@@ -129,6 +129,11 @@ absl::StatusOr<std::unique_ptr<Group>> Group::Create(GroupConfig config, GroupSt
   const bool is_new = !start.stored.has_value();
   ASSIGN_OR_RETURN(Origin origin, is_new ? NewGroup(start) : StoredOrigin(start));
   config.raft.standing = ToStanding(start.verdict);
+  if (is_new && !start.initial_voters.empty()) {
+    // A different one for each log, so that new logs are led from everywhere.
+    const std::vector<NodeId>& voters = start.initial_voters;
+    config.raft.first_mover = voters[start.group.value() % voters.size()] == config.raft.self;
+  }
   const LogPosition base = PositionOf(origin.facts);
   const Index base_index = origin.raft.applied;
   std::vector<storage::StoredEntry> recent = std::move(start.recent);
@@ -289,7 +294,11 @@ void Group::Impl::Shutdown(const Rejection& why, Effects& effects) {
   for (Waiting& item : waiting) Answer(item.request.reply_to, why, effects);
   waiting.clear();
   waiting_bytes = 0;
-  waiters.Clear(why, effects.replies);
+  // These were proposed: the others may commit them yet, so nobody may take the answer for
+  // "nothing was done" and try again.
+  Rejection unknown = why;
+  unknown.info.set_reason(cairn::v1::REASON_OUTCOME_UNKNOWN);
+  waiters.Clear(unknown, effects.replies);
   for (Refusal& refusal : refusals.TakeAll()) Answer(refusal.to, why, effects);
   for (ReadItem& item : reads.TakeAll()) {
     if (auto* request = std::get_if<Request>(&item)) Answer(request->reply_to, why, effects);

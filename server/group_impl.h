@@ -86,6 +86,7 @@ struct Group::Impl {
   [[nodiscard]] bool MayPropose() const;
   [[nodiscard]] std::optional<Seq> RetentionFirstSeq(TurnTime now) const;
   void ExpireWaiting(MonoMicros now, Effects& effects);
+  void CheckChainsOfWaiting(Effects& effects);
   void StartChainCheck(Request request, Effects& effects);
   void FinishChainCheck(Request request, uint64_t chain, Effects& effects);
   void OnChainLoaded(storage::ReadResult result, Effects& effects);

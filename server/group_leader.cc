@@ -139,6 +139,22 @@ void Group::Impl::FollowRole(TurnTime now, Effects& effects) {
   leading_term = core.term();
   last_proposed = Index();
   housekeeping = true;
+  CheckChainsOfWaiting(effects);
+}
+
+// Snapshots that came before the term could begin: only a leader compares their chains.
+void Group::Impl::CheckChainsOfWaiting(Effects& effects) {
+  std::deque<Waiting> others;
+  for (Waiting& item : std::exchange(waiting, {})) {
+    if (std::holds_alternative<RegisterSnapshotOp>(item.request.body)) {
+      waiting_bytes -= item.bytes;
+      StartChainCheck(std::move(item.request), effects);
+    } else {
+      others.push_back(std::move(item));
+    }
+  }
+  for (Waiting& item : waiting) others.push_back(std::move(item));  // Checked on the spot.
+  waiting = std::move(others);
 }
 
 void Group::Impl::EndTerm(Effects& effects) {
