@@ -146,7 +146,7 @@ class TestCluster {
   [[nodiscard]] size_t size() const { return nodes_.size(); }
   void Stop(size_t i) { nodes_.at(i).reset(); }
 
-  // Creates a log and waits until it has a leader.
+  // Creates a log and waits until it has a leader, and every node knows whom.
   uint64_t Create(const std::string& name, const v1::LogSettings& settings = {}) {
     v1::CreateLogRequest request;
     request.set_name(name);
@@ -155,7 +155,10 @@ class TestCluster {
     grpc::ClientContext context;
     const grpc::Status status = nodes_[0]->log->CreateLog(&context, request, &response);
     EXPECT_TRUE(status.ok()) << status.error_message();
-    LeaderOf(name);
+    EXPECT_TRUE(Eventually([&] {
+      return std::all_of(nodes_.begin(), nodes_.end(),
+                         [&](const auto& node) { return !node || KnowsLeader(*node, name); });
+    }));
     return response.log_id();
   }
 
@@ -178,6 +181,13 @@ class TestCluster {
   }
 
  private:
+  static bool KnowsLeader(TestNode& node, const std::string& log) {
+    const std::vector<server::GroupView> views = node.node().Groups();
+    return std::any_of(views.begin(), views.end(), [&](const server::GroupView& view) {
+      return view.name == log && view.leader != NodeId();
+    });
+  }
+
   cairn::testing::TempDir dir_;
   std::vector<std::unique_ptr<TestNode>> nodes_;
 };
