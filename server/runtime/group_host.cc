@@ -40,8 +40,7 @@ PeerLinkOptions LinkOptions(const NodeConfig& config, const cairn::v1::FormReque
 GroupHost::GroupHost(const NodeConfig* config, cairn::v1::FormRequest formed, NodeId self,
                      storage::LogStore* store, const Clock* clock, Metrics* metrics,
                      std::function<void()> wake)
-    : config_(config),
-      formed_(std::move(formed)),
+    : formed_(std::move(formed)),
       self_(self),
       store_(store),
       clock_(clock),

@@ -29,6 +29,7 @@ namespace cairn::server {
 
 class GroupHost : private WorkerPorts, private LinkListener, private ReplySink {
  public:
+  // `config` is read here only; all else outlives the host.
   GroupHost(const NodeConfig* config, cairn::v1::FormRequest formed, NodeId self,
             storage::LogStore* store, const Clock* clock, Metrics* metrics,
             std::function<void()> wake);
@@ -72,7 +73,6 @@ class GroupHost : private WorkerPorts, private LinkListener, private ReplySink {
   void ProposeFormed();
   void SettleVerdict();
 
-  const NodeConfig* const config_;
   const cairn::v1::FormRequest formed_;
   const NodeId self_;
   storage::LogStore* const store_;
