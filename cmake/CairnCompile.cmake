@@ -38,6 +38,11 @@ function(cairn_executable name)
   add_executable(${name} ${ARGN})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_compile_options(${name} PRIVATE ${CAIRN_WARNINGS})
+  if(CAIRN_SANITIZE STREQUAL "thread")
+    # Abseil's own locks, which the sanitizer cannot see.
+    target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/tsan_absl.cc)
+    target_link_libraries(${name} PRIVATE ${CMAKE_DL_LIBS})
+  endif()
 endfunction()
 
 # cairn_test(NAME SOURCES... LIBS libs...) is a GoogleTest program; each of its
