@@ -57,9 +57,8 @@ class Mailbox {
   // The owner: takes the turn, waiting up to `timeout` for a push that wakes it, and then for
   // the present holder. Moves all items to `out`, in push order. Returns false once the mailbox
   // is closed and empty; the turn is held in any case.
-  // Requires: `out` is empty.
+  // Requires: `out` belongs to the holder, who leaves it empty.
   bool AcquireInto(std::vector<T>& out, absl::Duration timeout) {
-    CHECK(out.empty());
     absl::MutexLock lock(&mutex_);
     mutex_.AwaitWithTimeout(absl::Condition(this, &Mailbox::Ready), timeout);
     mutex_.Await(absl::Condition(
@@ -69,7 +68,7 @@ class Mailbox {
   }
 
   // Anybody: takes the turn when it is free and there are items; else changes nothing.
-  // Requires: `out` belongs to the holder, so it is looked at only by who gets the turn.
+  // Requires: as AcquireInto; `out` is looked at only by who gets the turn.
   [[nodiscard]] bool TryAcquireInto(std::vector<T>& out) {
     absl::MutexLock lock(&mutex_);
     if (held_ || items_.empty()) return false;
@@ -108,6 +107,7 @@ class Mailbox {
     return closed_ || (wanted_ && !held_);
   }
   void Take(std::vector<T>& out) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    CHECK(out.empty());  // Not before: until here it is another holder's.
     held_ = true;
     wanted_ = false;
     out.swap(items_);
