@@ -198,11 +198,23 @@ IOStatus PrezeroedWalFs::Retire(const std::string& path, const IOOptions& io,
       ++in_work_;  // Its place is taken while it is renamed.
     }
   }
-  if (job.path.empty()) return target()->DeleteFile(path, io, debug);
-  IOStatus status = target()->RenameFile(path, job.path, io, debug);
+  const bool kept = !job.path.empty();
+  IOStatus status = kept ? target()->RenameFile(path, job.path, io, debug)
+                         : target()->DeleteFile(path, io, debug);
+  // Before its bytes go, too: if a power cut undid the renaming of a file that is zeroed
+  // already, a log with a hole in it would stand there.
+  if (status.ok()) status = SyncDbDirectory(io, debug);
+  if (!kept) return status;
   absl::MutexLock lock(&mutex_);
   --in_work_;
   if (status.ok()) dirty_.push_back(std::move(job));
+  return status;
+}
+
+IOStatus PrezeroedWalFs::SyncDbDirectory(const IOOptions& io, IODebugContext* debug) {
+  std::unique_ptr<rocksdb::FSDirectory> dir;
+  IOStatus status = target()->NewDirectory(options_.db_dir, io, &dir, debug);
+  if (status.ok()) status = dir->Fsync(io, debug);
   return status;
 }
 
@@ -247,19 +259,8 @@ IOStatus PrezeroedWalFs::Prepare(const Job& job) {
     IOStatus status = target()->NewWritableFile(job.path, rocksdb::FileOptions(), &empty, nullptr);
     if (status.ok()) status = empty->Close(IOOptions(), nullptr);
     if (!status.ok()) return status;
-  } else if (const IOStatus status = SyncPoolDirectory(); !status.ok()) {
-    return status;
   }
   return Zero(job.path);
-}
-
-// An old WAL must have left the database's directory for good before its bytes go: if a power
-// cut undid the renaming, a log with a hole in it would stand there.
-IOStatus PrezeroedWalFs::SyncPoolDirectory() {
-  std::unique_ptr<rocksdb::FSDirectory> dir;
-  IOStatus status = target()->NewDirectory(options_.pool_dir, IOOptions(), &dir, nullptr);
-  if (status.ok()) status = dir->Fsync(IOOptions(), nullptr);
-  return status;
 }
 
 // All of the file, which may be longer than the pool's, and at least `file_bytes`.

@@ -12,7 +12,8 @@
 // RocksDB deletes obsolete WALs from the newest to the oldest, so a crash in between would
 // leave a log with a gap, which recovery (wal_scan.h) must take for a loss. All WALs below an
 // obsolete one are obsolete, too, so they go first here, oldest first; that they are gone when
-// RocksDB gets to them is no error.
+// RocksDB gets to them is no error. Each is gone for good, its directory synced, before the
+// next goes: not every file system makes a renaming and a later deletion durable in order.
 //
 // What a reader sees: the file is longer than what was written to it, and zeros follow.
 // RocksDB reads zeros as the end of the log; the manifest's check of WAL sizes asks for "at
@@ -76,9 +77,11 @@ class PrezeroedWalFs : public rocksdb::FileSystemWrapper {
   [[nodiscard]] std::optional<uint64_t> WalNumber(const std::string& path) const;
   [[nodiscard]] std::string PoolPath(const char* kind, uint64_t number) const;
   std::optional<std::string> TakeReady();
-  // To the pool if it has room, else deleted.
+  // To the pool if it has room, else deleted. Durable before it returns.
   rocksdb::IOStatus Retire(const std::string& path, const rocksdb::IOOptions& io,
-                           rocksdb::IODebugContext* debug);
+                           rocksdb::IODebugContext* debug)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(retire_mutex_);
+  rocksdb::IOStatus SyncDbDirectory(const rocksdb::IOOptions& io, rocksdb::IODebugContext* debug);
 
   // What the pool's thread does next: zero a file, which may be there already.
   struct Job {
@@ -91,7 +94,6 @@ class PrezeroedWalFs : public rocksdb::FileSystemWrapper {
   [[nodiscard]] bool Settled() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Job NextJob() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   rocksdb::IOStatus Prepare(const Job& job);
-  rocksdb::IOStatus SyncPoolDirectory();
   rocksdb::IOStatus Zero(const std::string& path);
   void Finish(const Job& job, const rocksdb::IOStatus& status);
 

@@ -30,6 +30,9 @@ std::string DirectoryOf(const std::string& path) {
   return slash == std::string::npos ? "" : path.substr(0, slash);
 }
 
+// Names of the pool alone (dirty, ready) do not matter: the files are looked into at a start.
+bool IsOfDatabase(const std::string& path) { return DirectoryOf(path).ends_with("/db"); }
+
 class LossyAppendFile : public rocksdb::FSWritableFileOwnerWrapper {
  public:
   LossyAppendFile(std::unique_ptr<rocksdb::FSWritableFile> file, LossyFs* fs, std::string path,
@@ -217,13 +220,13 @@ IOStatus LossyFs::NewDirectory(const std::string& path, const IOOptions&,
 
 IOStatus LossyFs::DeleteFile(const std::string& path, const IOOptions& io, IODebugContext* debug) {
   IOStatus status = Change(Op::kName, path);
+  std::optional<std::string> bytes;
+  if (IsOfDatabase(path)) bytes = ReadAll(path);
   if (status.ok()) status = target()->DeleteFile(path, io, debug);
   if (!status.ok()) return status;
   absl::MutexLock lock(&mutex_);
   unsynced_.erase(path);
-  names_.erase(std::remove_if(names_.begin(), names_.end(),
-                              [&](const NameChange& n) { return n.to == path; }),
-               names_.end());
+  names_.push_back({path, "", std::move(bytes)});
   return status;
 }
 
@@ -247,33 +250,35 @@ IOStatus LossyFs::RenameFile(const std::string& from, const std::string& to, con
 
 void LossyFs::Lose(Loss loss, Random& random) {
   absl::MutexLock lock(&mutex_);
-  if (loss != Loss::kNothing) {
-    for (const auto& [path, writes] : unsynced_) LoseWrites(path, writes, loss, random);
-    LoseNames(random);
-  }
-  unsynced_.clear();
-  names_.clear();
   changes_left_ = kNever;
   fault_.reset();
+  if (loss == Loss::kNothing) return;
+  for (const auto& [path, writes] : unsynced_) LoseWrites(path, writes, loss, random);
+  LoseNames(random);
+  unsynced_.clear();
+  names_.clear();
 }
 
-// Names come undone from the newest on, as in a journal: some of them, or all. Those of the
-// pool alone (dirty, ready) do not matter: their files are looked into at the next start.
 void LossyFs::LoseNames(Random& random) {
   size_t lost = random.Below(names_.size() + 1);
   for (; lost > 0; --lost, names_.pop_back()) {
     const NameChange& name = names_.back();
-    const bool of_database =
-        DirectoryOf(name.to).ends_with("/db") || DirectoryOf(name.from).ends_with("/db");
-    if (!of_database) continue;
-    std::error_code error;  // It may have moved on.
-    if (name.from.empty()) {
-      std::filesystem::remove(name.to, error);
-    } else {
-      std::filesystem::rename(name.to, name.from, error);
-      if (name.replaced) std::ofstream(name.to, std::ios::binary) << *name.replaced;
-    }
+    const bool deleted = name.to.empty();
+    if (deleted && random.Chance(0.5)) continue;
+    if (IsOfDatabase(name.from) || IsOfDatabase(name.to)) Undo(name);
   }
+}
+
+void LossyFs::Undo(const NameChange& name) {
+  std::error_code error;  // It may have moved on.
+  if (name.from.empty()) {
+    std::filesystem::remove(name.to, error);
+    return;
+  }
+  if (!name.to.empty()) std::filesystem::rename(name.to, name.from, error);
+  if (!name.replaced) return;
+  const std::string& lost = name.to.empty() ? name.from : name.to;
+  std::ofstream(lost, std::ios::binary | std::ios::trunc) << *name.replaced;
 }
 
 void LossyFs::LoseWrites(const std::string& path, const std::vector<Write>& writes, Loss loss,

@@ -10,9 +10,9 @@
 // Every unsynced write is remembered with the bytes it replaced. Losing mixes old and new
 // sector by sector, so overwrites are torn, dropped and reordered at will, and a file that only
 // grew ends somewhere in what was added; a sync of a file makes all before it durable. A file
-// created or renamed in a directory comes undone unless the directory was synced after it.
-//
-// Not modelled: loss of a deletion.
+// created, renamed or deleted in a directory comes undone unless the directory was synced after
+// it: from the newest change on, as in a journal, but for deletions, some of which reach the disk
+// before what was done before them. What a dead process left unsynced may be lost later.
 //
 // Threads: all of it; one mutex.
 #pragma once
@@ -92,13 +92,15 @@ class LossyFs : public rocksdb::FileSystemWrapper {
     std::string old_bytes;  // Shorter than the write where the file grew.
     uint64_t bytes;
   };
-  // A name that appeared in a directory; `from` is empty for a new file.
+  // A change of a directory's names: a new file (`from` is empty), a renaming, or a deletion
+  // (`to` is empty).
   struct NameChange {
     std::string from;
     std::string to;
-    std::optional<std::string> replaced;  // What stood there before.
+    std::optional<std::string> replaced;  // What stood at `to` before, or what was deleted.
   };
   void LoseNames(Random& random) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static void Undo(const NameChange& name);
   void LoseWrites(const std::string& path, const std::vector<Write>& writes, Loss loss,
                   Random& random);
 
