@@ -121,13 +121,14 @@ TEST(MailboxTest, OneHoldsTheTurnAndTakesWhatComesMeanwhile) {
 
 TEST(MailboxTest, LentTurnsNeverOverlapAndLoseNothing) {
   constexpr int kThreads = 4;
-  constexpr int kItems = 2000;
+  constexpr int kItems = 20000;
   constexpr int64_t kSum = int64_t{kThreads} * kItems * (kItems + 1) / 2;
   Mailbox<int> mailbox(kThreads * kItems);
   std::vector<int> items;
   int64_t sum = 0;  // Not atomic: guarded by the turn, which the thread sanitizer checks.
   const auto add = [&] {
     for (const int item : items) sum += item;
+    std::this_thread::yield();  // Somebody else comes while the turn is held, with items in it.
     items.clear();
   };
   std::vector<std::thread> threads;
