@@ -81,6 +81,9 @@ struct Heartbeat {
 struct HeartbeatResponse {
   uint64_t context = 0;
   uint64_t doubt = 0;  // As in AppendResponse: it proves nothing to readers.
+  // What the sender's wall clock shows, in microseconds; 0: not said. The core has no clock:
+  // the group fills it in as the message leaves, and looks at it when it arrives (design 5.7).
+  int64_t wall_us = 0;
   bool operator==(const HeartbeatResponse&) const = default;
 };
 

@@ -112,7 +112,7 @@ void RaftCore::HandleHeartbeat(NodeId from, const Heartbeat& heartbeat) {
   // instead may be another entry.
   if (standing_ != Standing::kSound) commit = std::min(commit, verified_);
   AdvanceCommit(commit);
-  Send(from, HeartbeatResponse{.context = heartbeat.context, .doubt = doubt_});
+  Send(from, HeartbeatResponse{.context = heartbeat.context, .doubt = doubt_, .wall_us = 0});
 }
 
 void RaftCore::HandleSnapshot(NodeId from, SnapshotRequest& request) {

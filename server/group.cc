@@ -118,7 +118,8 @@ Group::Impl::Impl(GroupConfig config_in, GroupStart start, consensus::RaftCore c
       reads((random->Next() >> 2) * 2 + 2, 2),
       refusals((random->Next() >> 2) * 2 + 1, 2),
       catalog(catalog_in),
-      wanted_settings(std::move(start.settings)) {}
+      wanted_settings(std::move(start.settings)),
+      clocks(config.raft.self, ReadTimeout()) {}
 
 Group::Group(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Group::~Group() = default;
@@ -203,7 +204,7 @@ void Group::Impl::Handle(Event event, TurnTime now, bool storage_full, Effects& 
   storage_full_now = storage_full;
   std::visit(Overloaded{
                  [&](Request& in) { OnRequest(std::move(in), storage_full, now, effects); },
-                 [&](PeerMessage& in) { OnMessage(std::move(in.message), effects); },
+                 [&](PeerMessage& in) { OnMessage(std::move(in.message), now, effects); },
                  [&](Persisted& in) {
                    if (in.write_id != 0) core.OnPersisted(in.write_id);
                    UpdateEvictable();
@@ -271,6 +272,7 @@ void Group::Impl::OnTick(TurnTime now, Effects& effects) {
   }
   hub.OnTick(now, !core.HasQuorumContact(), effects);
   if (draining && is_leader() && !core.transferring()) core.TransferLeadership(NodeId());
+  FollowClock(now, effects);
 }
 
 void Group::Impl::OnLinkChange(const LinkChange& change) {
@@ -337,6 +339,7 @@ GroupView Group::Impl::View() const {
       if (voter == core.self() || it == core.progress().end()) continue;
       view.lag_entries = std::max(view.lag_entries, view.last - it->second.match());
     }
+    view.clock_deviation_us = clock_deviation_us;
   }
   return view;
 }

@@ -84,6 +84,8 @@ struct GroupView {
   Seq last_seq;
   uint64_t chain = 0;
   uint64_t lag_entries = 0;
+  // Leader: how far its wall clock is from the majority's; positive: ahead.
+  int64_t clock_deviation_us = 0;
   std::vector<NodeId> voters;
   bool stale = false;
   // It follows or is a leader whose term has a committed entry here: what was committed in

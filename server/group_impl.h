@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "server/clock_watch.h"
 #include "server/group.h"
 #include "server/peer_feed.h"
 #include "server/read_rounds.h"
@@ -92,16 +93,18 @@ struct Group::Impl {
   void OnChainLoaded(storage::ReadResult result, Effects& effects);
   void OnTransfer(Request request, Effects& effects);
   void FollowTransfer(MonoMicros now, Effects& effects);
+  // Hands leadership over when this node's wall clock has left the majority's.
+  void FollowClock(TurnTime now, Effects& effects);
 
   // ---- group_replica.cc
-  void OnMessage(consensus::Message message, Effects& effects);
+  void OnMessage(consensus::Message message, TurnTime now, Effects& effects);
   absl::Status VerifyChain(const consensus::AppendRequest& append);
   // Position of the log after `at`, an entry that the core holds.
   [[nodiscard]] LogPosition PositionAfterHeld(const consensus::Position& at) const;
   void TakeReady(TurnTime now, Effects& effects);
   void DoWrite(consensus::Write write, TurnTime now, Effects& effects);
   void InstallSnapshot(consensus::Write::InstallSnapshot install, TurnTime now, Effects& effects);
-  void SendMessages(std::vector<consensus::Message> messages, Effects& effects);
+  void SendMessages(std::vector<consensus::Message> messages, TurnTime now, Effects& effects);
   void ApplyCommitted(TurnTime now, Effects& effects);
   // False when the log was halted.
   bool ApplyOne(const TailHub::Slot& slot, TurnTime now, Effects& effects);
@@ -181,6 +184,8 @@ struct Group::Impl {
   // Wall clock less monotonic clock; a jump forward stops retention by age for an hour.
   std::optional<int64_t> clock_offset_us;
   MonoMicros age_retention_from = 0;
+  ClockWatch clocks;
+  int64_t clock_deviation_us = 0;  // As of the last tick of a leader.
 };
 
 }  // namespace cairn::server

@@ -450,4 +450,25 @@ void Group::Impl::FollowTransfer(MonoMicros now, Effects& effects) {
   transfer.reset();
 }
 
+void Group::Impl::FollowClock(TurnTime now, Effects& effects) {
+  if (!is_leader()) return clocks.Reset();
+  const std::vector<NodeId>& voters = core.membership().voters;
+  clock_deviation_us = clocks.Deviation(voters, now);
+  if (!clocks.HandOverDue(voters, now) || core.transferring()) return;
+  NodeId heir;
+  Index heir_match;
+  for (const NodeId candidate : clocks.Heirs(voters, now)) {
+    const consensus::Progress& progress = core.progress().at(candidate);
+    if (progress.unsound() || (heir && progress.match() <= heir_match)) continue;
+    heir = candidate;
+    heir_match = progress.match();
+  }
+  const bool begun = heir && core.TransferLeadership(heir);
+  effects.alarms.push_back(
+      fmt::format("log {} ({}): this node's wall clock is {:+.1f} s from the majority's; {}", name,
+                  id, static_cast<double>(clock_deviation_us) / kMicrosPerSecond,
+                  begun ? fmt::format("the leadership goes to node {}", heir)
+                        : std::string("no node with a better clock can lead instead")));
+}
+
 }  // namespace cairn::server

@@ -47,8 +47,12 @@ LogPosition PositionAfterEntry(const consensus::Entry& entry, const LogPosition&
   return {header->last_seq(), header->chain, header->timestamp_us};
 }
 
-void Group::Impl::OnMessage(consensus::Message message, Effects& effects) {
+void Group::Impl::OnMessage(consensus::Message message, TurnTime now, Effects& effects) {
   if (halted) return;
+  if (const auto* answer = std::get_if<consensus::HeartbeatResponse>(&message.body);
+      answer != nullptr && answer->wall_us != 0 && is_leader() && message.term == core.term()) {
+    clocks.Hear(message.from, answer->wall_us, now.mono);
+  }
   if (const auto* append = std::get_if<consensus::AppendRequest>(&message.body)) {
     if (const absl::Status status = VerifyChain(*append); !status.ok()) {
       // Not acknowledged, so it cannot count towards a commit; the leader sends it again.
@@ -94,7 +98,7 @@ void Group::Impl::TakeReady(TurnTime now, Effects& effects) {
   if (ready.write) DoWrite(std::move(*ready.write), now, effects);
   verified.clear();
   if (halted) return;
-  SendMessages(std::move(ready.messages), effects);
+  SendMessages(std::move(ready.messages), now, effects);
   ApplyCommitted(now, effects);
   OnReadStates(ready.read_states, effects);
 }
@@ -161,7 +165,8 @@ void Group::Impl::InstallSnapshot(consensus::Write::InstallSnapshot install, Tur
   waiters.OnSkipped(install.position.index, effects.replies);
 }
 
-void Group::Impl::SendMessages(std::vector<consensus::Message> messages, Effects& effects) {
+void Group::Impl::SendMessages(std::vector<consensus::Message> messages, TurnTime now,
+                               Effects& effects) {
   for (consensus::Message& message : messages) {
     if (auto* append = std::get_if<consensus::AppendRequest>(&message.body)) {
       if (!feed.Fill(message.to, *append, hub, core, effects.reads)) continue;
@@ -169,6 +174,8 @@ void Group::Impl::SendMessages(std::vector<consensus::Message> messages, Effects
       const storage::SegmentRow& row = segments.first();
       CHECK_EQ(snapshot->position.index, row.before_index);
       snapshot->snapshot = Bytes(row.state);
+    } else if (auto* answer = std::get_if<consensus::HeartbeatResponse>(&message.body)) {
+      answer->wall_us = now.wall;
     }
     effects.messages.push_back({id, std::move(message)});
   }

@@ -127,6 +127,9 @@ std::string Metrics::Text(const Snapshot& snapshot) const {
   AddGauge(families, "cairn_uptime_seconds", "Since the process started.",
            static_cast<double>(snapshot.uptime_ms) / 1000);
   gauge("cairn_peers_connected", "Peers that this node has a stream to.", snapshot.peers_connected);
+  AddGauge(families, "cairn_clock_deviation_seconds",
+           "This node's wall clock less the majority's, as the leader of some log; 0: unknown.",
+           static_cast<double>(snapshot.clock_deviation_us) / 1e6);
   gauge("cairn_ready", "1 when requests are taken.", snapshot.ready ? 1 : 0);
   gauge("cairn_storage_full", "1 while appends are refused for lack of space.",
         snapshot.has_space ? 0 : 1);

@@ -69,6 +69,8 @@ class Metrics {
     uint64_t groups_follower = 0;
     uint64_t groups_candidate = 0;
     uint64_t groups_halted = 0;
+    // The largest, of the groups that this node leads; of both signs.
+    int64_t clock_deviation_us = 0;
     uint64_t peers_connected = 0;
     uint64_t uptime_ms = 0;
     bool ready = false;

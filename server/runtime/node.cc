@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <random>
 #include <thread>
 #include <utility>
@@ -328,6 +329,9 @@ Metrics::Snapshot Node::Impl::LookAtEverything() const {
         ++now.groups_halted;
       } else if (view.role == consensus::Role::kLeader) {
         ++now.groups_leader;
+        if (std::abs(view.clock_deviation_us) > std::abs(now.clock_deviation_us)) {
+          now.clock_deviation_us = view.clock_deviation_us;
+        }
       } else if (view.role == consensus::Role::kFollower) {
         ++now.groups_follower;
       } else {

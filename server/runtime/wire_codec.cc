@@ -87,6 +87,7 @@ void Encode(const consensus::HeartbeatResponse& body, WireMessage& wire) {
   SetType(wire, WireType::kHeartbeatResponse);
   wire.set_context(body.context);
   wire.set_doubt(body.doubt);
+  wire.set_wall_us(body.wall_us);
 }
 
 void Encode(const consensus::SnapshotRequest& body, WireMessage& wire) {
@@ -209,7 +210,8 @@ absl::StatusOr<consensus::Body> DecodeBody(WireMessage& wire) {
     case WireType::kHeartbeat:
       return consensus::Heartbeat{.commit = Index(wire.commit()), .context = wire.context()};
     case WireType::kHeartbeatResponse:
-      return consensus::HeartbeatResponse{.context = wire.context(), .doubt = wire.doubt()};
+      return consensus::HeartbeatResponse{
+          .context = wire.context(), .doubt = wire.doubt(), .wall_us = wire.wall_us()};
     case WireType::kSnapshotRequest:
       return consensus::SnapshotRequest{.position = PositionOf(wire),
                                         .membership = {},  // Part of the bytes; the group reads it.

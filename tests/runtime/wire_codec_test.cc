@@ -46,7 +46,7 @@ std::vector<consensus::Body> AllBodies() {
       consensus::AppendResponse{.accepted = true, .match = Index(12), .doubt = 91, .absolved = 92},
       consensus::AppendResponse{.accepted = false, .rejected_prev = Index(12), .hint = At(2, 8)},
       consensus::Heartbeat{Index(5), 77},
-      consensus::HeartbeatResponse{78, 93},
+      consensus::HeartbeatResponse{78, 93, -94},
       consensus::SnapshotRequest{
           .position = At(3, 30), .membership = {}, .snapshot = Bytes(std::string("state"))},
       consensus::TimeoutNow{},

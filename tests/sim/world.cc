@@ -267,6 +267,21 @@ void World::Heal() {
   Note("healed");
 }
 
+// Whether more than half of all clocks differ from this node's in the same direction, by more
+// than a leader may be off (design 5.7).
+bool World::ClockIsOff(NodeId id) const {
+  const WallMicros wall = nodes_[id.value() - 1]->clock().Wall();
+  size_t ahead = 0;
+  size_t behind = 0;
+  for (const auto& node : nodes_) {
+    const int64_t offset_us = node->clock().Wall() - wall;
+    // The margin: what a clock that drifts moves between two looks.
+    if (offset_us > 61 * kMicrosPerSecond) ++ahead;
+    if (offset_us < -61 * kMicrosPerSecond) ++behind;
+  }
+  return std::max(ahead, behind) > nodes_.size() / 2;
+}
+
 bool World::Converged() const {
   for (const auto& client : clients_) {
     if (!client->idle()) return false;
@@ -277,7 +292,7 @@ bool World::Converged() const {
     if (group == nullptr) return false;
     if (group->state().leading()) leader = group;
   }
-  if (leader == nullptr) return false;
+  if (leader == nullptr || ClockIsOff(leader->View().leader)) return false;
   const server::GroupView want = leader->View();
   return std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& node) {
     const server::GroupView view = node->group(kLog)->View();

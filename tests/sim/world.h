@@ -71,6 +71,7 @@ class World {
   void SendTrim();
   void Heal();
 
+  [[nodiscard]] bool ClockIsOff(NodeId id) const;
   [[nodiscard]] bool Converged() const;
   void CheckEnd();
   [[nodiscard]] std::vector<FinalRecord> ReadLog(const SimNode& node);
