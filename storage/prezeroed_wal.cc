@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/status_macros.h"
+#include "storage/direct_wal_file.h"
 #include "storage/rocks_status.h"
 
 namespace cairn::storage {
@@ -21,45 +22,9 @@ using rocksdb::IOStatus;
 constexpr uint64_t kZeroChunkBytes = 1 << 20;
 // Synced in pieces, so that zeroing never floods the device before somebody's sync.
 constexpr uint64_t kSyncEveryBytes = 8 << 20;
-
-// A file that is written in order over what already stands there.
-class OverwritingFile : public rocksdb::FSWritableFile {
- public:
-  OverwritingFile(std::unique_ptr<rocksdb::FSRandomRWFile> file,
-                  std::shared_ptr<std::atomic<uint64_t>> appended_bytes)
-      : file_(std::move(file)), appended_bytes_(std::move(appended_bytes)) {}
-
-  using FSWritableFile::Append;
-  IOStatus Append(const rocksdb::Slice& data, const IOOptions& io, IODebugContext* debug) override {
-    IOStatus status = file_->Write(bytes_, data, io, debug);
-    if (status.ok()) {
-      bytes_ += data.size();
-      appended_bytes_->fetch_add(data.size(), std::memory_order_relaxed);
-    }
-    return status;
-  }
-  IOStatus Flush(const IOOptions& io, IODebugContext* debug) override {
-    return file_->Flush(io, debug);
-  }
-  IOStatus Sync(const IOOptions& io, IODebugContext* debug) override {
-    return file_->Sync(io, debug);
-  }
-  IOStatus Fsync(const IOOptions& io, IODebugContext* debug) override {
-    return file_->Fsync(io, debug);
-  }
-  [[nodiscard]] bool IsSyncThreadSafe() const override { return true; }
-  // The zeros behind the end stay: cutting them would be a change of length, and the file
-  // goes back to the pool anyway.
-  IOStatus Close(const IOOptions& io, IODebugContext* debug) override {
-    return file_->Close(io, debug);
-  }
-  uint64_t GetFileSize(const IOOptions&, IODebugContext*) override { return bytes_; }
-
- private:
-  const std::unique_ptr<rocksdb::FSRandomRWFile> file_;
-  const std::shared_ptr<std::atomic<uint64_t>> appended_bytes_;
-  uint64_t bytes_ = 0;
-};
+// RocksDB's own buffer before a log: less than a block of the log, so that those are handed
+// over where they stand, without a copy.
+constexpr size_t kLogBufferBytes = 4 << 10;
 
 }  // namespace
 
@@ -153,17 +118,28 @@ IOStatus PrezeroedWalFs::NewWritableFile(const std::string& path,
                                          IODebugContext* debug) {
   if (!WalNumber(path)) return target()->NewWritableFile(path, options, result, debug);
   IOStatus status;
-  if (const std::optional<std::string> ready = TakeReady()) {
-    status = target()->RenameFile(*ready, path, options.io_options, debug);
-  } else {
-    std::unique_ptr<rocksdb::FSWritableFile> empty;
-    status = target()->NewWritableFile(path, options, &empty, debug);
-    if (status.ok()) status = empty->Close(options.io_options, debug);
+  std::optional<std::string> ready = TakeReady();
+  if (!ready) {
+    status = Create(path);
+    ready = path;
   }
-  if (!status.ok()) return status;
-  std::unique_ptr<rocksdb::FSRandomRWFile> file;
-  status = target()->NewRandomRWFile(path, options, &file, debug);
-  if (status.ok()) *result = std::make_unique<OverwritingFile>(std::move(file), appended_bytes_);
+  std::unique_ptr<rocksdb::FSWritableFile> file;
+  if (status.ok()) status = OpenToOverwrite(*target(), *ready, path, options, &file);
+  if (status.ok()) *result = std::make_unique<DirectWalFile>(std::move(file), appended_bytes_);
+  return status;
+}
+
+rocksdb::FileOptions PrezeroedWalFs::OptimizeForLogWrite(const rocksdb::FileOptions& options,
+                                                         const rocksdb::DBOptions& db) const {
+  rocksdb::FileOptions log = target()->OptimizeForLogWrite(options, db);
+  log.writable_file_max_buffer_size = kLogBufferBytes;
+  return log;
+}
+
+IOStatus PrezeroedWalFs::Create(const std::string& path) {
+  std::unique_ptr<rocksdb::FSWritableFile> empty;
+  IOStatus status = target()->NewWritableFile(path, rocksdb::FileOptions(), &empty, nullptr);
+  if (status.ok()) status = empty->Close(IOOptions(), nullptr);
   return status;
 }
 
@@ -254,31 +230,27 @@ void PrezeroedWalFs::Run() {
 }
 
 IOStatus PrezeroedWalFs::Prepare(const Job& job) {
-  if (!job.exists) {
-    std::unique_ptr<rocksdb::FSWritableFile> empty;
-    IOStatus status = target()->NewWritableFile(job.path, rocksdb::FileOptions(), &empty, nullptr);
-    if (status.ok()) status = empty->Close(IOOptions(), nullptr);
-    if (!status.ok()) return status;
-  }
-  return Zero(job.path);
+  const IOStatus status = job.exists ? IOStatus::OK() : Create(job.path);
+  return status.ok() ? Zero(job.path) : status;
 }
 
-// All of the file, which may be longer than the pool's, and at least `file_bytes`.
+// All of the file, which may be longer than the pool's, and at least `file_bytes`. Past the page
+// cache, as the log itself: what is not cached need not be dropped when that is written.
 IOStatus PrezeroedWalFs::Zero(const std::string& path) {
-  static const std::string kZeros(kZeroChunkBytes, '\0');
+  const AlignedBytes zeros = AllocateAligned(kZeroChunkBytes);
   const IOOptions io;
   uint64_t bytes = 0;
   IOStatus status = target()->GetFileSize(path, io, &bytes, nullptr);
   if (!status.ok()) return status;
-  std::unique_ptr<rocksdb::FSRandomRWFile> file;
-  status = target()->NewRandomRWFile(path, rocksdb::FileOptions(), &file, nullptr);
+  std::unique_ptr<rocksdb::FSWritableFile> file;
+  status = OpenToOverwrite(*target(), path, path, rocksdb::FileOptions(), &file);
   if (!status.ok()) return status;
-  const uint64_t end = std::max(bytes, options_.file_bytes);
+  const uint64_t end = WholeBlocks(std::max(bytes, options_.file_bytes));
   uint64_t synced = 0;
   for (uint64_t offset = 0; offset < end && status.ok();) {
     if (stopping_) return IOStatus::Aborted("the pool is stopping");
     const uint64_t n = std::min(kZeroChunkBytes, end - offset);
-    status = file->Write(offset, rocksdb::Slice(kZeros.data(), n), io, nullptr);
+    status = file->PositionedAppend(rocksdb::Slice(zeros.get(), n), offset, io, nullptr);
     offset += n;
     if (status.ok() && (offset - synced >= kSyncEveryBytes || offset == end)) {
       status = file->Fsync(io, nullptr);

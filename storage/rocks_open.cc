@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "storage/direct_wal_file.h"
 #include "storage/key_codec.h"
 #include "storage/rocks_hooks.h"
 #include "storage/rocks_impl.h"
@@ -144,7 +145,8 @@ absl::Status RocksLogStore::Impl::CheckManifest(const SideMarkFound& marked) con
 absl::Status RocksLogStore::Impl::OpenDatabase() {
   table_bytes = std::make_shared<TableBytesListener>();
   const rocksdb::DBOptions db_options =
-      MakeDbOptions(env.get(), options.memtable_bytes, dir->is_new(), table_bytes);
+      MakeDbOptions(env.get(), options.memtable_bytes, dir->is_new(),
+                    TakesDirectIo(dir->File("LOCK")), table_bytes);
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* opened = nullptr;
   const rocksdb::Status status = rocksdb::DB::Open(

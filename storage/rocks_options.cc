@@ -115,7 +115,7 @@ uint64_t MemtablesAndWalBytes(uint64_t memtable_bytes) {
 }
 
 rocksdb::DBOptions MakeDbOptions(rocksdb::Env* env, uint64_t memtable_bytes, bool create,
-                                 std::shared_ptr<rocksdb::EventListener> listener) {
+                                 bool direct_io, std::shared_ptr<rocksdb::EventListener> listener) {
   rocksdb::DBOptions options;
   options.env = env;
   options.create_if_missing = create;
@@ -133,7 +133,10 @@ rocksdb::DBOptions MakeDbOptions(rocksdb::Env* env, uint64_t memtable_bytes, boo
   options.max_total_wal_size = kLiveWals * WalFileBytes(memtable_bytes);
   options.max_background_jobs = 2;
   options.max_open_files = 1024;
-  // Tables go out as they are written, not all at their end, before somebody's sync.
+  // Tables go to the disk past the page cache: what a flush or a compaction writes is seldom
+  // read soon, and taking pages for it costs more than the disk.
+  options.use_direct_io_for_flush_and_compaction = direct_io;
+  // Where they cannot: as they are written, not all at their end, before somebody's sync.
   options.bytes_per_sync = kMiB;
   options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   options.max_log_file_size = kMiB;

@@ -34,8 +34,9 @@ uint64_t MemtablesAndWalBytes(uint64_t memtable_bytes);
 // Length of a pool file: what one memtable of entries writes to the log, and some.
 uint64_t WalFileBytes(uint64_t memtable_bytes);
 
+// `direct_io`: the file system takes O_DIRECT.
 rocksdb::DBOptions MakeDbOptions(rocksdb::Env* env, uint64_t memtable_bytes, bool create,
-                                 std::shared_ptr<rocksdb::EventListener> listener);
+                                 bool direct_io, std::shared_ptr<rocksdb::EventListener> listener);
 // In the order of the enum.
 std::vector<rocksdb::ColumnFamilyDescriptor> MakeFamilies(uint64_t memtable_bytes);
 

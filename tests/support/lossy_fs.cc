@@ -1,6 +1,7 @@
 #include "tests/support/lossy_fs.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -110,6 +111,55 @@ class LossyRandomFile : public rocksdb::FSRandomRWFile {
   const std::string path_;
 };
 
+// A file whose writer says where each piece goes: a log that overwrites what is there, or a
+// table that is written past the page cache, in whole blocks.
+class LossyPlacedFile : public rocksdb::FSWritableFile {
+ public:
+  LossyPlacedFile(std::unique_ptr<rocksdb::FSRandomRWFile> file, LossyFs* fs, std::string path,
+                  bool direct)
+      : file_(std::move(file), fs, path), fs_(fs), path_(std::move(path)), direct_(direct) {}
+
+  using FSWritableFile::Append;
+  using FSWritableFile::PositionedAppend;
+  IOStatus Append(const rocksdb::Slice&, const IOOptions&, IODebugContext*) override {
+    return IOStatus::NotSupported("such a file's writer says where");
+  }
+  IOStatus PositionedAppend(const rocksdb::Slice& data, uint64_t offset, const IOOptions& io,
+                            IODebugContext* debug) override {
+    if (direct_) {
+      CHECK_EQ(offset % kDirectBlockBytes, 0u);
+      CHECK_EQ(data.size() % kDirectBlockBytes, 0u);
+      CHECK_EQ(reinterpret_cast<uintptr_t>(data.data()) % kDirectBlockBytes, 0u);
+    }
+    return file_.Write(offset, data, io, debug);
+  }
+  IOStatus Truncate(uint64_t bytes, const IOOptions&, IODebugContext*) override {
+    IOStatus status = fs_->Change(LossyFs::Op::kWrite, path_);
+    if (!status.ok()) return status;
+    const std::string cut = ReadAll(path_).substr(bytes);
+    std::filesystem::resize_file(path_, bytes);
+    fs_->NoteWrite(path_, bytes, cut, 0);
+    return status;
+  }
+  IOStatus Flush(const IOOptions& io, IODebugContext* debug) override {
+    return file_.Flush(io, debug);
+  }
+  IOStatus Sync(const IOOptions& io, IODebugContext* debug) override {
+    return file_.Sync(io, debug);
+  }
+  IOStatus Close(const IOOptions& io, IODebugContext* debug) override {
+    return file_.Close(io, debug);
+  }
+  [[nodiscard]] bool use_direct_io() const override { return direct_; }
+
+ private:
+  static constexpr uint64_t kDirectBlockBytes = 4096;
+  LossyRandomFile file_;
+  LossyFs* const fs_;
+  const std::string path_;
+  const bool direct_;
+};
+
 class LossyDirectory : public rocksdb::FSDirectory {
  public:
   LossyDirectory(LossyFs* fs, std::string path) : fs_(fs), path_(std::move(path)) {}
@@ -189,18 +239,43 @@ IOStatus LossyFs::NewWritableFile(const std::string& path, const rocksdb::FileOp
                                   IODebugContext* debug) {
   IOStatus status = Change(Op::kName, path);
   std::unique_ptr<rocksdb::FSWritableFile> file;
-  if (status.ok()) status = target()->NewWritableFile(path, options, &file, debug);
+  // The real file need not be written past the page cache.
+  rocksdb::FileOptions cached = options;
+  cached.use_direct_writes = false;
+  if (status.ok()) status = target()->NewWritableFile(path, cached, &file, debug);
   if (!status.ok()) return status;
+  {
+    absl::MutexLock lock(&mutex_);
+    unsynced_.erase(path);
+    names_.push_back({"", path, std::nullopt});
+  }
+  if (options.use_direct_writes) return Place(path, options, result, debug);
   *result = std::make_unique<LossyAppendFile>(std::move(file), this, path, 0);
-  absl::MutexLock lock(&mutex_);
-  unsynced_.erase(path);
-  names_.push_back({"", path, std::nullopt});
   return status;
 }
 
 IOStatus LossyFs::ReopenWritableFile(const std::string&, const rocksdb::FileOptions&,
                                      std::unique_ptr<rocksdb::FSWritableFile>*, IODebugContext*) {
   return IOStatus::NotSupported("the store never appends to a file that was closed");
+}
+
+IOStatus LossyFs::ReuseWritableFile(const std::string& path, const std::string& old_path,
+                                    const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSWritableFile>* result,
+                                    IODebugContext* debug) {
+  IOStatus status;
+  if (path != old_path) status = RenameFile(old_path, path, options.io_options, debug);
+  return status.ok() ? Place(path, options, result, debug) : status;
+}
+
+IOStatus LossyFs::Place(const std::string& path, const rocksdb::FileOptions& options,
+                        std::unique_ptr<rocksdb::FSWritableFile>* result, IODebugContext* debug) {
+  std::unique_ptr<rocksdb::FSRandomRWFile> file;
+  IOStatus status = target()->NewRandomRWFile(path, options, &file, debug);
+  if (!status.ok()) return status;
+  *result =
+      std::make_unique<LossyPlacedFile>(std::move(file), this, path, options.use_direct_writes);
+  return status;
 }
 
 IOStatus LossyFs::NewRandomRWFile(const std::string& path, const rocksdb::FileOptions& options,
@@ -286,17 +361,18 @@ void LossyFs::LoseWrites(const std::string& path, const std::vector<Write>& writ
   if (!std::filesystem::exists(path)) return;
   const std::string now = ReadAll(path);
   std::string old = now;
-  uint64_t low = ~uint64_t{0};
-  uint64_t high = 0;
   for (auto write = writes.rbegin(); write != writes.rend(); ++write) {
     CHECK_LE(write->offset + write->bytes, old.size());
     if (write->old_bytes.size() < write->bytes) old.resize(write->offset + write->old_bytes.size());
     old.replace(write->offset, write->old_bytes.size(), write->old_bytes);
-    low = std::min(low, write->offset);
-    high = std::max(high, write->offset + write->bytes);
   }
+  // A block that is written again with more in it: what it held before is there either way.
+  const auto [first, in_old] = std::mismatch(now.begin(), now.end(), old.begin(), old.end());
+  const auto low = static_cast<uint64_t>(first - now.begin());
+  uint64_t high = now.size();
+  while (high > low && high <= old.size() && now[high - 1] == old[high - 1]) --high;
   std::string kept = now;
-  if (loss == Loss::kAll) {
+  if (loss == Loss::kAll || low == high) {
     kept = old;
   } else if (low >= old.size()) {
     // Only grew: a journalling file system makes the length durable behind the data.

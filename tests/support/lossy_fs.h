@@ -74,6 +74,10 @@ class LossyFs : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus ReopenWritableFile(const std::string& path, const rocksdb::FileOptions& options,
                                        std::unique_ptr<rocksdb::FSWritableFile>* result,
                                        rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus ReuseWritableFile(const std::string& path, const std::string& old_path,
+                                      const rocksdb::FileOptions& options,
+                                      std::unique_ptr<rocksdb::FSWritableFile>* result,
+                                      rocksdb::IODebugContext* debug) override;
   rocksdb::IOStatus NewRandomRWFile(const std::string& path, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSRandomRWFile>* result,
                                     rocksdb::IODebugContext* debug) override;
@@ -99,6 +103,10 @@ class LossyFs : public rocksdb::FileSystemWrapper {
     std::string to;
     std::optional<std::string> replaced;  // What stood at `to` before, or what was deleted.
   };
+  // Opens a file that is there for writes that say where.
+  rocksdb::IOStatus Place(const std::string& path, const rocksdb::FileOptions& options,
+                          std::unique_ptr<rocksdb::FSWritableFile>* result,
+                          rocksdb::IODebugContext* debug);
   void LoseNames(Random& random) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void Undo(const NameChange& name);
   void LoseWrites(const std::string& path, const std::vector<Write>& writes, Loss loss,
