@@ -87,13 +87,13 @@ IOStatus DirectWalFile::Append(const rocksdb::Slice& data, const IOOptions& io,
 IOStatus DirectWalFile::WriteOut(const IOOptions& io, IODebugContext* debug) {
   if (written_ == used_) return IOStatus::OK();
   const size_t end = WholeBlocks(used_);
+  std::memset(buffer_.get() + used_, 0, end - used_);
   IOStatus status =
       file_->PositionedAppend(rocksdb::Slice(buffer_.get(), end), buffer_at_, io, debug);
   if (!status.ok()) return status;
   // The block that is not full stays, to be written again with what follows.
   const size_t full = used_ / kDirectBlockBytes * kDirectBlockBytes;
   std::memmove(buffer_.get(), buffer_.get() + full, used_ - full);
-  std::memset(buffer_.get() + (used_ - full), 0, end - (used_ - full));
   buffer_at_ += full;
   used_ -= full;
   written_ = used_;

@@ -74,7 +74,7 @@ class DirectWalFile : public rocksdb::FSWritableFile {
 
   const std::unique_ptr<rocksdb::FSWritableFile> file_;
   const std::shared_ptr<std::atomic<uint64_t>> appended_bytes_;
-  // Bytes [buffer_at_, buffer_at_ + used_) of the file; those behind used_ are zeros.
+  // Bytes [buffer_at_, buffer_at_ + used_) of the file.
   AlignedBytes buffer_;
   size_t capacity_ = 0;
   size_t used_ = 0;

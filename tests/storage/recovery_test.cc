@@ -78,6 +78,13 @@ TEST(Crc32cTest, BothWaysAgreeWithTheDefinition) {
     EXPECT_EQ(Crc32cExtend(Crc32c(bytes.substr(0, half)), bytes.substr(half)), Crc32c(bytes));
     bytes.push_back(static_cast<char>(random.Next()));
   }
+  // Long enough for several stripes side by side.
+  for (size_t size = bytes.size(); size < 20000; size += 1 + random.Below(700)) {
+    while (bytes.size() < size) bytes.push_back(static_cast<char>(random.Next()));
+    EXPECT_EQ(Crc32cByTable(0, bytes), Crc32c(bytes)) << size;
+    const size_t part = random.Below(size + 1);
+    EXPECT_EQ(Crc32cExtend(Crc32c(bytes.substr(0, part)), bytes.substr(part)), Crc32c(bytes));
+  }
 }
 
 #if defined(__x86_64__)
