@@ -125,6 +125,10 @@ IOStatus PrezeroedWalFs::NewWritableFile(const std::string& path,
   }
   std::unique_ptr<rocksdb::FSWritableFile> file;
   if (status.ok()) status = OpenToOverwrite(*target(), *ready, path, options, &file);
+  // Before the first byte: if a power cut undid the renaming, the pool would call a file ready
+  // that holds a turn, and a later log would begin with it.
+  if (status.ok()) status = SyncDirectory(options_.pool_dir, options.io_options, debug);
+  if (status.ok()) status = SyncDirectory(options_.db_dir, options.io_options, debug);
   if (status.ok()) *result = std::make_unique<DirectWalFile>(std::move(file), appended_bytes_);
   return status;
 }
@@ -179,7 +183,7 @@ IOStatus PrezeroedWalFs::Retire(const std::string& path, const IOOptions& io,
                          : target()->DeleteFile(path, io, debug);
   // Before its bytes go, too: if a power cut undid the renaming of a file that is zeroed
   // already, a log with a hole in it would stand there.
-  if (status.ok()) status = SyncDbDirectory(io, debug);
+  if (status.ok()) status = SyncDirectory(options_.db_dir, io, debug);
   if (!kept) return status;
   absl::MutexLock lock(&mutex_);
   --in_work_;
@@ -187,9 +191,10 @@ IOStatus PrezeroedWalFs::Retire(const std::string& path, const IOOptions& io,
   return status;
 }
 
-IOStatus PrezeroedWalFs::SyncDbDirectory(const IOOptions& io, IODebugContext* debug) {
+IOStatus PrezeroedWalFs::SyncDirectory(const std::string& path, const IOOptions& io,
+                                       IODebugContext* debug) {
   std::unique_ptr<rocksdb::FSDirectory> dir;
-  IOStatus status = target()->NewDirectory(options_.db_dir, io, &dir, debug);
+  IOStatus status = target()->NewDirectory(path, io, &dir, debug);
   if (status.ok()) status = dir->Fsync(io, debug);
   return status;
 }

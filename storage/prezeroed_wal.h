@@ -19,7 +19,8 @@
 // What a reader sees: the file is longer than what was written to it, and zeros follow.
 // RocksDB reads zeros as the end of the log; the manifest's check of WAL sizes asks for "at
 // least". A file is called ready only once its zeros are synced, so zeros are zeros also
-// after a power cut; what is not ready is thrown away at the next start.
+// after a power cut; what is not ready is thrown away at the next start. That it left the pool
+// is synced before a byte is written to it.
 //
 // Pool directory: "ready-N" zeroed and synced; "dirty-N" to be zeroed.
 // Threads: all of it. mutex_ guards the lists and is never held across I/O; retire_mutex_ is,
@@ -84,7 +85,8 @@ class PrezeroedWalFs : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus Retire(const std::string& path, const rocksdb::IOOptions& io,
                            rocksdb::IODebugContext* debug)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(retire_mutex_);
-  rocksdb::IOStatus SyncDbDirectory(const rocksdb::IOOptions& io, rocksdb::IODebugContext* debug);
+  rocksdb::IOStatus SyncDirectory(const std::string& path, const rocksdb::IOOptions& io,
+                                  rocksdb::IODebugContext* debug);
 
   // What the pool's thread does next: zero a file, which may be there already.
   struct Job {

@@ -72,7 +72,7 @@ class CrashRun {
   void Run(int lives) {
     for (int life = 0; life < lives && !::testing::Test::HasFailure(); ++life) {
       SCOPED_TRACE(fmt::format("life {}", life));
-      fs_->CutAfter(random_.Chance(0.3) ? random_.Below(60) : random_.Below(700));
+      ChooseCut();
       Live();
       Crash();
     }
@@ -92,6 +92,16 @@ class CrashRun {
     if (opened.ok()) return std::move(*opened);
     open_error_ = opened.status().ToString();
     return nullptr;
+  }
+
+  // Mostly anywhere; now and then in the middle of what seldom happens.
+  void ChooseCut() {
+    constexpr const char* kSeldom[] = {"wal-pool/dirty", ".sst", "MANIFEST"};
+    if (random_.Chance(0.15)) {
+      fs_->CutAfter(random_.Below(30), kSeldom[random_.Below(std::size(kSeldom))]);
+    } else {
+      fs_->CutAfter(random_.Chance(0.3) ? random_.Below(60) : random_.Below(700));
+    }
   }
 
   void Live() {

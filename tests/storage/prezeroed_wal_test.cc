@@ -1,11 +1,14 @@
-// How write-ahead logs leave: whatever a power cut undoes, no log is missing between two that
-// are there, because recovery would have to call that a loss.
+// How write-ahead logs come and go, over power cuts: a new one holds nothing of the past, and of
+// the old ones none is missing between two that are there, because recovery would have to call
+// that a loss.
 #include "storage/prezeroed_wal.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <set>
 #include <string>
@@ -25,6 +28,20 @@ using testing::LossyFs;
 constexpr uint64_t kFileBytes = 4096;
 const std::vector<uint64_t> kLogs = {10, 12, 15};
 
+// A log that holds a turn, synced; false: power was cut before it was.
+bool MakeLog(PrezeroedWalFs& wal, const std::string& path) {
+  const rocksdb::FileOptions options;
+  std::unique_ptr<rocksdb::FSWritableFile> file;
+  return wal.NewWritableFile(path, options, &file, nullptr).ok() &&
+         file->Append("turn", options.io_options, nullptr).ok() &&
+         file->Fsync(options.io_options, nullptr).ok();
+}
+
+std::string ReadAll(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
 // Three logs that are durable, and a pool that has room for one of them.
 class ThreeLogs {
  public:
@@ -37,14 +54,9 @@ class ThreeLogs {
       if (log == kLogs.back()) {
         disk_->FailOnce(LossyFs::Op::kWrite, "dirty", rocksdb::IOStatus::IOError("EIO"));
       }
-      std::unique_ptr<rocksdb::FSWritableFile> file;
-      const rocksdb::FileOptions options;
-      EXPECT_TRUE(wal_.NewWritableFile(Path(log), options, &file, nullptr).ok());
-      EXPECT_TRUE(file->Append("turn", options.io_options, nullptr).ok());
-      EXPECT_TRUE(file->Fsync(options.io_options, nullptr).ok());
+      EXPECT_TRUE(MakeLog(wal_, Path(log)));
     }
     wal_.WaitUntilFull();
-    disk_->NoteDirectorySync(dir_.File("db"));
   }
 
   // As RocksDB does: the newest first. Power is cut after `changes` changes.
@@ -97,6 +109,35 @@ TEST(PrezeroedWalTest, LogsGoOldestFirstAndForGood) {
     }
   }
   EXPECT_EQ(counts, (std::set<size_t>{0, 1, 2, 3}));
+}
+
+// What a pool calls ready holds nothing, whatever became of a log that was made of it: else a
+// later log would begin with a turn of the past.
+TEST(PrezeroedWalTest, ReadyFilesAreZerosAfterAnyCut) {
+  bool made = false;
+  for (uint64_t changes = 0; !made; ++changes) {
+    for (uint64_t seed = 1; seed <= 20; ++seed) {
+      SCOPED_TRACE(fmt::format("power is cut after {} changes, seed {}", changes, seed));
+      const testing::TempDir dir;
+      const auto disk = std::make_shared<LossyFs>(rocksdb::FileSystem::Default());
+      std::filesystem::create_directory(dir.File("db"));
+      {
+        PrezeroedWalFs wal(disk, {dir.File("db"), dir.File("wal-pool"), kFileBytes, 1});
+        ASSERT_OK(wal.Start());
+        wal.WaitUntilFull();
+        // What the pool does next must not take part of the power.
+        disk->FailOnce(LossyFs::Op::kName, "dirty", rocksdb::IOStatus::IOError("EIO"));
+        disk->CutAfter(changes);
+        made = MakeLog(wal, dir.File("db/000010.log"));
+      }
+      Random random(seed);
+      disk->Lose(Loss::kAll, random);
+      for (const auto& file : std::filesystem::directory_iterator(dir.File("wal-pool"))) {
+        if (!file.path().filename().string().starts_with("ready-")) continue;
+        ASSERT_EQ(ReadAll(file.path()), std::string(kFileBytes, '\0'));
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -176,9 +176,10 @@ class LossyDirectory : public rocksdb::FSDirectory {
 
 }  // namespace
 
-void LossyFs::CutAfter(uint64_t changes) {
+void LossyFs::CutAfter(uint64_t changes, std::string part) {
   absl::MutexLock lock(&mutex_);
   changes_left_ = changes;
+  counted_part_ = std::move(part);
   cut_at_.clear();
 }
 
@@ -199,12 +200,14 @@ uint64_t LossyFs::changes() const {
 
 IOStatus LossyFs::Change(Op op, const std::string& path) {
   absl::MutexLock lock(&mutex_);
-  if (changes_left_ == 0) {
+  const bool counts = path.find(counted_part_) != std::string::npos;
+  if (counts && changes_left_ == 0) power_ = false;
+  if (!power_) {
     if (cut_at_.empty()) cut_at_ = path;
     return IOStatus::IOError("power is cut");
   }
   ++changes_;
-  if (changes_left_ != kNever) --changes_left_;
+  if (counts && changes_left_ != kNever) --changes_left_;
   if (!fault_ || fault_->op != op || path.find(fault_->part) == std::string::npos) {
     return IOStatus::OK();
   }
@@ -326,6 +329,7 @@ IOStatus LossyFs::RenameFile(const std::string& from, const std::string& to, con
 void LossyFs::Lose(Loss loss, Random& random) {
   absl::MutexLock lock(&mutex_);
   changes_left_ = kNever;
+  power_ = true;
   fault_.reset();
   if (loss == Loss::kNothing) return;
   for (const auto& [path, writes] : unsynced_) LoseWrites(path, writes, loss, random);

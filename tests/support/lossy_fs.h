@@ -47,8 +47,8 @@ class LossyFs : public rocksdb::FileSystemWrapper {
   // What a change is: of a file's bytes, of a directory's names, or that it is made durable.
   enum class Op : uint8_t { kWrite, kName, kSync };
 
-  // The next `changes` changes succeed, then power is gone.
-  void CutAfter(uint64_t changes);
+  // The next `changes` changes to paths that contain `part` succeed, then power is gone.
+  void CutAfter(uint64_t changes, std::string part = "");
   // The path of the first change that failed because power was cut; empty before.
   [[nodiscard]] std::string cut_at() const;
   // The next change of this kind to a path that contains `part` fails once with `status`.
@@ -121,6 +121,8 @@ class LossyFs : public rocksdb::FileSystemWrapper {
 
   mutable absl::Mutex mutex_;
   uint64_t changes_left_ ABSL_GUARDED_BY(mutex_) = kNever;
+  std::string counted_part_ ABSL_GUARDED_BY(mutex_);
+  bool power_ ABSL_GUARDED_BY(mutex_) = true;
   uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string cut_at_ ABSL_GUARDED_BY(mutex_);
   std::optional<Fault> fault_ ABSL_GUARDED_BY(mutex_);
