@@ -8,6 +8,9 @@ fail() {
   exit 1
 }
 
+# help — prints the comment that the script opens with.
+help() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
+
 # Where the programs are: $CAIRN_BIN, else the release build's folder.
 cairn_bin() { echo "${CAIRN_BIN:-$PWD/build/release/bin}"; }
 
@@ -21,11 +24,14 @@ ensure_programs() {
   build_programs
 }
 
+# configure PRESET [CMAKE_ARGUMENT…] — makes or updates build/PRESET.
+configure() { cmake --preset "$@" >/dev/null; }
+
 # build_programs — installs what is missing and brings build/release up to date.
 build_programs() {
   scripts/setup build >&2
   echo "Building cairnd and cairn in build/release" >&2
-  cmake --preset release >/dev/null
+  configure release
   cmake --build --preset release --target cairnd cairn >&2
 }
 
