@@ -1,5 +1,5 @@
-// PeerService: the receiving side of the node-to-node streams (proto/cairn/v1/peer.proto). It
-// moves messages to the node and judges nothing.
+// PeerService: how nodes find each other at a cluster's first start (proto/cairn/v1/peer.proto).
+// Raft's messages do not come this way; see peer_receiver.h.
 //
 // Threads: gRPC's; handlers never block. Lifetime: `environment` outlives the service.
 #pragma once
@@ -13,8 +13,6 @@ class PeerService final : public v1::PeerService::CallbackService {
  public:
   explicit PeerService(Environment* environment) : environment_(environment) {}
 
-  grpc::ServerBidiReactor<v1::ExchangeRequest, v1::ExchangeResponse>* Exchange(
-      grpc::CallbackServerContext* context) override;
   grpc::ServerUnaryReactor* Introduce(grpc::CallbackServerContext* context,
                                       const v1::IntroduceRequest* request,
                                       v1::IntroduceResponse* response) override;

@@ -8,16 +8,20 @@
 #include <chrono>
 #include <mutex>
 
-#include "server/runtime/peer_transport.h"
+#include "base/check.h"
+#include "base/status_macros.h"
 
 namespace cairn::rpc {
 namespace {
 
-// What a message may take beyond the records of one batch. It is that large for two reasons: a
+// What a message may take beyond the records of one batch. It is that large since a
 // batch somewhat past its bound must still arrive, so that it can be refused with TOO_LARGE
-// (what is past this too gets gRPC's own RESOURCE_EXHAUSTED), and a peer's request holds an
-// entry into which several batches were put.
+// (what is past this too gets gRPC's own RESOURCE_EXHAUSTED).
 constexpr uint64_t kMessageSlackBytes = 32 << 20;
+// What a caller may send ahead of this end's reading: a large append in one flight.
+constexpr int kLookaheadBytes = 8 << 20;
+// Clients may look this often whether their connection lives.
+constexpr int kMinPingIntervalMs = 1000;
 
 // Reflection and health are process-wide switches of gRPC.
 void EnablePlugins() {
@@ -30,7 +34,7 @@ void EnablePlugins() {
 
 }  // namespace
 
-RpcServer::RpcServer(server::Node* node) {
+RpcServer::RpcServer(server::Node* node) : peers_(node) {
   environment_.node = node;
   environment_.bounds = BoundsOf(node->config());
 }
@@ -42,22 +46,32 @@ RpcServer::~RpcServer() {
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(server::Node* node) {
   EnablePlugins();
   std::unique_ptr<RpcServer> rpc(new RpcServer(node));
+  ASSIGN_OR_RETURN(rpc->door_, FrontDoor::Listen(node->config().listen));
   grpc::ServerBuilder builder;
-  server::AllowPeerStreams(builder);
   builder.SetMaxReceiveMessageSize(
       static_cast<int>(2 * node->config().max_batch_bytes + kMessageSlackBytes));
-  // Two processes on one port would each get some of the connections.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.AddListeningPort(node->config().listen, grpc::InsecureServerCredentials(), &rpc->port_);
+  builder.SetMaxSendMessageSize(-1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kLookaheadBytes);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kMinPingIntervalMs);
+  using ConnectionType = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
+  rpc->acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
+      ConnectionType::FROM_FD, grpc::InsecureServerCredentials());
   builder.RegisterService(&rpc->log_service_);
   builder.RegisterService(&rpc->lease_service_);
   builder.RegisterService(&rpc->cluster_service_);
   builder.RegisterService(&rpc->peer_service_);
   rpc->server_ = builder.BuildAndStart();
-  if (rpc->server_ == nullptr || rpc->port_ == 0) {
-    return absl::UnavailableError(fmt::format("cannot listen on {}", node->config().listen));
-  }
+  CHECK(rpc->server_ != nullptr);
   rpc->SetServing(false);
+  rpc->door_->Open(
+      [peers = &rpc->peers_](server::Fd connection, int) { peers->Take(std::move(connection)); },
+      [acceptor = rpc->acceptor_.get()](server::Fd connection, int listener) {
+        grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+        parameters.listener_fd = listener;
+        parameters.fd = connection.Release();
+        acceptor->HandleNewConnection(&parameters);
+      });
   return rpc;
 }
 
@@ -65,9 +79,14 @@ void RpcServer::SetServing(bool serving) {
   server_->GetHealthCheckService()->SetServingStatus(serving);
 }
 
-void RpcServer::EndStreams() { environment_.streams.CloseAll(); }
+void RpcServer::EndStreams() {
+  environment_.streams.CloseAll();
+  peers_.Stop();
+}
 
 void RpcServer::Shutdown(int64_t timeout_ms) {
+  door_->Stop();
+  peers_.Stop();
   server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(timeout_ms));
   server_->Wait();
 }

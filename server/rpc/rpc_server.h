@@ -1,5 +1,5 @@
-// RpcServer: all gRPC services of a node on one address: the log, lease, cluster and peer
-// services, grpc.health.v1.Health and server reflection.
+// RpcServer: all that a node serves on its one address: the streams of its peers, and over gRPC
+// the log, lease, cluster and peer services, grpc.health.v1.Health and server reflection.
 //
 // Stop order: SetServing(false) -> Node::Drain -> EndStreams -> Node::Stop -> Shutdown. The
 //   node must be stopped before Shutdown, since that waits for calls which only the node's
@@ -9,6 +9,7 @@
 #pragma once
 
 #include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
 
 #include <cstdint>
 #include <memory>
@@ -17,8 +18,10 @@
 #include "absl/status/statusor.h"
 #include "server/rpc/call.h"
 #include "server/rpc/cluster_service.h"
+#include "server/rpc/front_door.h"
 #include "server/rpc/lease_service.h"
 #include "server/rpc/log_service.h"
+#include "server/rpc/peer_receiver.h"
 #include "server/rpc/peer_service.h"
 
 namespace cairn::rpc {
@@ -39,7 +42,7 @@ class RpcServer {
   // Refuses new calls, waits up to `timeout_ms` for those under way and then cancels them.
   void Shutdown(int64_t timeout_ms);
 
-  [[nodiscard]] int port() const { return port_; }
+  [[nodiscard]] int port() const { return door_->port(); }
 
  private:
   explicit RpcServer(server::Node* node);
@@ -49,8 +52,10 @@ class RpcServer {
   LeaseService lease_service_{&environment_};
   ClusterService cluster_service_{&environment_};
   PeerService peer_service_{&environment_};
-  int port_ = 0;
-  std::unique_ptr<grpc::Server> server_;  // Last: its calls use all of the above.
+  PeerReceiver peers_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
+  std::unique_ptr<grpc::Server> server_;  // Its calls use all of the above.
+  std::unique_ptr<FrontDoor> door_;       // Last: it hands connections to the above.
 };
 
 }  // namespace cairn::rpc

@@ -59,7 +59,7 @@ GroupHost::GroupHost(const NodeConfig* config, cairn::v1::FormRequest formed, No
   }
   keeper_ = std::make_unique<GroupKeeper>(config, self, store, std::move(workers), std::move(wake));
   transport_ = std::make_unique<PeerTransport>(
-      LinkOptions(*config, formed_, self, store->Identity().incarnation), clock,
+      LinkOptions(*config, formed_, self, store->Identity().incarnation),
       static_cast<LinkListener*>(this), metrics);
 }
 

@@ -1,13 +1,15 @@
 #include "server/runtime/peer_link.h"
 
-#include <grpcpp/create_channel.h>
+#include <poll.h>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "base/check.h"
-#include "server/runtime/tcp_probe.h"
+#include "server/runtime/peer_frames.h"
 #include "server/runtime/wire_codec.h"
 
 namespace cairn::server {
@@ -15,98 +17,44 @@ namespace {
 
 // First pause after a failed attempt, doubled up to the second one. The first is short since
 // the listening socket of a killed process can outlive its connections by a moment.
-constexpr MonoMicros kFirstRetryUs = 20 * kMicrosPerMilli;
-constexpr MonoMicros kLastRetryUs = 500 * kMicrosPerMilli;
-constexpr int kProbeTimeoutMs = 200;
+constexpr int64_t kFirstPauseUs = 20 * kMicrosPerMilli;
+constexpr int64_t kLastPauseUs = 500 * kMicrosPerMilli;
+constexpr int kConnectTimeoutMs = 200;
 // For a peer that accepts connections and then says nothing (a stopped process).
-constexpr MonoMicros kAnswerTimeoutUs = 2 * kMicrosPerSecond;
-// gRPC lets go of a broken stream within microseconds; looked at again after this.
-constexpr MonoMicros kReleaseWaitUs = kMicrosPerMilli;
-constexpr MonoMicros kNever = INT64_MAX;
-
-// Without pings, a connection that a partition cut stays "up" for many minutes, and after
-// the partition heals TCP's own retransmission may sleep for a minute more.
-constexpr int kPingIntervalMs = 2000;
-constexpr int kPingTimeoutMs = 3000;
-
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
-  grpc::ChannelArguments args;
-  args.SetMaxReceiveMessageSize(-1);
-  args.SetMaxSendMessageSize(-1);
-  args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kPingIntervalMs);
-  args.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingTimeoutMs);
-  args.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  // A fresh connection each time: this link does its own retries, and a shared subchannel
-  // would remember the failures of earlier ones.
-  args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  args.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  args.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), args);
-}
+constexpr int kAnswerTimeoutMs = 2000;
+constexpr uint32_t kMaxAnswerBytes = 64 << 10;
+// A frame's buffer that has grown beyond this is given back.
+constexpr size_t kKeptFrameBytes = 1 << 20;
 
 }  // namespace
 
-// One connection. Owned by gRPC from Start() on; the link deletes it in OnDone. A hold keeps it
-// alive until the link was told that it broke, and another one during each write that is
-// started from outside of a reaction.
-class PeerLink::Stream
-    : public grpc::ClientBidiReactor<cairn::v1::ExchangeRequest, cairn::v1::ExchangeResponse> {
- public:
-  Stream(PeerLink* link, const cairn::v1::PeerHello& hello)
-      : link_(link), stub_(cairn::v1::PeerService::NewStub(link->channel_)) {
-    *request.mutable_hello() = hello;
-  }
-
-  void Start() {
-    stub_->async()->Exchange(&context_, this);
-    AddHold();
-    StartRead(&response_);
-    StartWrite(&request);
-    StartCall();
-  }
-  void Cancel() { context_.TryCancel(); }
-
-  // What the write in flight sends; the link fills it in while there is none.
-  cairn::v1::ExchangeRequest request;
-
- private:
-  void OnReadDone(bool ok) override {
-    if (ok) {
-      link_->OnAnswer(this, response_);
-      StartRead(&response_);
-      return;
-    }
-    link_->OnBroken();
-    Cancel();  // A write may still hang on a full pipe.
-    RemoveHold();
-  }
-  void OnWriteDone(bool ok) override { link_->OnWritten(this, ok); }
-  void OnDone(const grpc::Status& status) override { link_->OnDone(this, status); }
-
-  PeerLink* const link_;
-  grpc::ClientContext context_;
-  const std::unique_ptr<cairn::v1::PeerService::Stub> stub_;
-  cairn::v1::ExchangeResponse response_;
-};
-
-PeerLink::PeerLink(Peer peer, PeerLinkOptions options, LinkListener* listener, Metrics* metrics,
-                   std::function<void()> wake)
+PeerLink::PeerLink(Peer peer, PeerLinkOptions options, LinkListener* listener, Metrics* metrics)
     : peer_(std::move(peer)),
       options_(std::move(options)),
       listener_(listener),
       metrics_(metrics),
-      wake_(std::move(wake)),
-      random_(options_.random_seed + peer_.id.value()) {}
+      random_(options_.random_seed + peer_.id.value()),
+      thread_([this] { Run(); }) {}
 
-PeerLink::~PeerLink() {
-  absl::MutexLock lock(&mutex_);
-  CHECK(stream_ == nullptr);
-}
+PeerLink::~PeerLink() { CHECK(!thread_.joinable()); }
 
 bool PeerLink::up() const {
   absl::MutexLock lock(&mutex_);
-  return state_ == State::kUp;
+  return up_;
+}
+
+bool PeerLink::stopping() const {
+  absl::MutexLock lock(&mutex_);
+  return stopping_;
+}
+
+void PeerLink::Stop() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  wake_.Signal();
+  if (thread_.joinable()) thread_.join();
 }
 
 // ---- Sending --------------------------------------------------------------------------
@@ -116,7 +64,7 @@ void PeerLink::Offer(const OutMessage& message) {
   cairn::v1::WireMessage wire = EncodeMessage(message);
   {
     absl::MutexLock lock(&mutex_);
-    if (state_ != State::kUp) {
+    if (!up_) {
       metrics_->peer_dropped_link_total.Increment();
       return;
     }
@@ -136,166 +84,190 @@ void PeerLink::Offer(const OutMessage& message) {
 }
 
 void PeerLink::Flush() {
-  Stream* stream = nullptr;
   {
     absl::MutexLock lock(&mutex_);
-    if (state_ != State::kUp || writing_ || queue_.empty()) return;
-    writing_ = true;
-    stream = stream_;
-    FillRequest(stream->request);
-    stream->AddHold();
+    if (!up_ || sending_ != Sending::kIdle || queue_.empty()) return;
+    sending_ = Sending::kBusy;
   }
-  stream->StartWrite(&stream->request);
-  stream->RemoveHold();
+  SendFrames();
 }
 
-void PeerLink::FillRequest(cairn::v1::ExchangeRequest& request) {
-  request.Clear();
-  uint64_t bytes = 0;
-  while (!queue_.empty() &&
-         (bytes == 0 || bytes + queue_.front().bytes <= options_.request_bytes)) {
-    bytes += queue_.front().bytes;
-    *request.add_messages() = std::move(queue_.front().wire);
-    queue_.pop_front();
+void PeerLink::SendFrames() {
+  while (sent_ < frame_.size() || NextFrame()) {
+    const ssize_t sent = send(socket_.get(), frame_.data() + sent_, frame_.size() - sent_,
+                              MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent > 0) {
+      sent_ += static_cast<size_t>(sent);
+      continue;
+    }
+    if (sent < 0 && errno == EINTR) continue;
+    const bool full = sent < 0 && errno == EAGAIN;
+    {
+      absl::MutexLock lock(&mutex_);
+      sending_ = full ? Sending::kBlocked : Sending::kIdle;
+      broken_ = !full;
+      if (!full) up_ = false;
+    }
+    wake_.Signal();  // To wait until the socket takes more, or to connect anew.
+    return;
   }
-  queued_bytes_ -= bytes;
-  if (queue_.empty()) overflowed_ = false;
+}
+
+bool PeerLink::NextFrame() {
+  cairn::v1::ExchangeRequest request;
+  uint64_t bytes = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!up_ || queue_.empty()) {
+      sending_ = Sending::kIdle;
+      return false;
+    }
+    while (!queue_.empty() &&
+           (bytes == 0 || bytes + queue_.front().bytes <= options_.request_bytes)) {
+      bytes += queue_.front().bytes;
+      *request.add_messages() = std::move(queue_.front().wire);
+      queue_.pop_front();
+    }
+    queued_bytes_ -= bytes;
+    if (queue_.empty()) overflowed_ = false;
+  }
   metrics_->peer_requests_sent_total.Increment();
   metrics_->peer_messages_sent_total.Increment(request.messages_size());
   metrics_->peer_bytes_sent_total.Increment(static_cast<double>(bytes));
-}
-
-void PeerLink::OnWritten(Stream* stream, bool ok) {
-  {
-    absl::MutexLock lock(&mutex_);
-    writing_ = false;
-    if (!ok || state_ != State::kUp || queue_.empty()) return;
-    writing_ = true;
-    FillRequest(stream->request);
-  }
-  stream->StartWrite(&stream->request);  // In a reaction: needs no hold.
+  if (frame_.capacity() > kKeptFrameBytes) frame_ = std::string();
+  frame_.clear();
+  sent_ = 0;
+  AppendFrame(request, frame_);
+  return true;
 }
 
 // ---- The life of a connection -----------------------------------------------------------
 
-MonoMicros PeerLink::Drive(MonoMicros now) {
-  State state;
-  bool broke = false;
-  bool releasing = false;  // OnDone of the last stream is on its way.
-  {
-    absl::MutexLock lock(&mutex_);
-    state = state_;
-    releasing = releasing_ || (stream_ != nullptr && state == State::kIdle);
-    broke = state == State::kIdle && std::exchange(was_up_, false);
-    // Cancelled under the lock, which is what keeps the stream alive.
-    if (state == State::kConnecting && now >= connect_deadline_) {
-      stream_->Cancel();
-      connect_deadline_ = kNever;
-    }
+void PeerLink::Run() {
+  int64_t pause_us = 0;
+  while (Pause(pause_us)) {
+    Fd socket = Connect();
+    pause_us = NextPause();
+    if (!socket) continue;
+    Carry(std::move(socket));
+    last_pause_us_ = 0;
+    pause_us = 0;  // At once: whether it refuses says if the process has died.
   }
-  if (state == State::kUp) return kNever;
-  if (state == State::kConnecting) return connect_deadline_;
-  if (broke) {
-    spdlog::info("lost the connection to {} ({})", peer_.name, peer_.address);
-    Report(LinkChange::State::kDown);
-    reported_ = LinkChange::State::kDown;
-    retry_wait_us_ = 0;
-    retry_at_ = now;
-  }
-  if (now < retry_at_) return retry_at_;
-  if (releasing) return now + kReleaseWaitUs;
-  const ProbeResult probe = ProbeTcp(peer_.address, kProbeTimeoutMs);
-  if (probe == ProbeResult::kListening) {
-    Connect(now);
-    return connect_deadline_;
-  }
-  if (probe == ProbeResult::kRefused && reported_ != LinkChange::State::kGone) {
+}
+
+int64_t PeerLink::NextPause() {
+  last_pause_us_ = std::clamp(last_pause_us_ * 2, kFirstPauseUs, kLastPauseUs);
+  return random_.Between(last_pause_us_ / 2, last_pause_us_);
+}
+
+bool PeerLink::Pause(int64_t pause_us) {
+  absl::MutexLock lock(&mutex_);
+  return !mutex_.AwaitWithTimeout(absl::Condition(&stopping_), absl::Microseconds(pause_us));
+}
+
+Fd PeerLink::Connect() {
+  Connecting made = ConnectTcp(peer_.address, kConnectTimeoutMs);
+  if (made.refused && reported_ != LinkChange::State::kGone) {
     spdlog::info("no process listens at {} ({})", peer_.name, peer_.address);
     Report(LinkChange::State::kGone);
     reported_ = LinkChange::State::kGone;
   }
-  ScheduleRetry(now);
-  return retry_at_;
-}
-
-void PeerLink::Connect(MonoMicros now) {
-  cairn::v1::PeerHello hello = options_.hello;
-  hello.set_to_node_id(peer_.id.value());
-  channel_ = MakeChannel(peer_.address);
-  auto* stream = new Stream(this, hello);  // Deleted in OnDone.
-  {
-    absl::MutexLock lock(&mutex_);
-    state_ = State::kConnecting;
-    stream_ = stream;
-    writing_ = true;  // The hello.
-  }
+  if (!made.socket) return Fd();
   reported_ = LinkChange::State::kDown;
-  connect_deadline_ = now + kAnswerTimeoutUs;
-  // If this attempt fails, the next one waits.
-  ScheduleRetry(now);
-  stream->Start();
+  TunePeerSocket(made.socket.get());
+  if (!Greet(made.socket.get())) return Fd();
+  return std::move(made.socket);
 }
 
-void PeerLink::ScheduleRetry(MonoMicros now) {
-  retry_wait_us_ = std::clamp(retry_wait_us_ * 2, kFirstRetryUs, kLastRetryUs);
-  retry_at_ = now + random_.Between(retry_wait_us_ / 2, retry_wait_us_);
-}
+bool PeerLink::Greet(int socket) {
+  cairn::v1::ExchangeRequest request;
+  *request.mutable_hello() = options_.hello;
+  request.mutable_hello()->set_to_node_id(peer_.id.value());
+  std::string bytes(kPeerMagic);
+  AppendFrame(request, bytes);
+  if (!SendAll(socket, bytes, kAnswerTimeoutMs) || !AwaitAnswer(socket)) return false;
 
-void PeerLink::OnAnswer(Stream* stream, const cairn::v1::ExchangeResponse& answer) {
-  if (!answer.refusal().empty()) {
-    if (std::exchange(last_refusal_, answer.refusal()) != answer.refusal()) {
-      spdlog::error("{} ({}) refuses this node: {}", peer_.name, peer_.address, answer.refusal());
-    }
-    stream->Cancel();
-    return;
+  char header[kFrameHeaderBytes];
+  if (!ReceiveAll(socket, header, sizeof header, kAnswerTimeoutMs)) return false;
+  const uint32_t length = FrameLength(header);
+  if (length > kMaxAnswerBytes) return false;
+  bytes.resize(length);
+  if (!ReceiveAll(socket, bytes.data(), length, kAnswerTimeoutMs)) return false;
+  cairn::v1::ExchangeResponse answer;
+  if (!answer.ParseFromString(bytes)) return false;
+  if (answer.refusal().empty()) return true;
+  if (std::exchange(last_refusal_, answer.refusal()) != answer.refusal()) {
+    spdlog::error("{} ({}) refuses this node: {}", peer_.name, peer_.address, answer.refusal());
   }
+  return false;
+}
+
+// Until there is something to read, the time is over, or the link is to stop.
+bool PeerLink::AwaitAnswer(int socket) {
+  pollfd polled[] = {{.fd = wake_.get(), .events = POLLIN, .revents = 0},
+                     {.fd = socket, .events = POLLIN, .revents = 0}};
+  return poll(polled, std::size(polled), kAnswerTimeoutMs) > 0 && polled[1].revents != 0;
+}
+
+void PeerLink::Carry(Fd socket) {
+  socket_ = std::move(socket);
+  frame_.clear();
+  sent_ = 0;
   {
     absl::MutexLock lock(&mutex_);
-    if (state_ != State::kConnecting) return;
-    state_ = State::kUp;
-    was_up_ = true;
+    broken_ = false;
+    up_ = true;
   }
   metrics_->peer_reconnects_total.Increment();
   spdlog::info("connected to {} ({})", peer_.name, peer_.address);
   Report(LinkChange::State::kUp);
+  WatchUntilBroken();
+  TakeDown();
+  if (stopping()) return;
+  spdlog::info("lost the connection to {} ({})", peer_.name, peer_.address);
+  Report(LinkChange::State::kDown);
 }
 
-void PeerLink::OnBroken() {
-  {
-    absl::MutexLock lock(&mutex_);
-    state_ = State::kIdle;  // From here on nobody starts a write from outside.
-    metrics_->peer_dropped_link_total.Increment(static_cast<double>(queue_.size()));
-    queue_.clear();
-    queued_bytes_ = 0;
-    overflowed_ = false;
+void PeerLink::WatchUntilBroken() {
+  while (true) {
+    bool blocked = false;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (broken_ || stopping_) return;
+      blocked = sending_ == Sending::kBlocked;
+    }
+    const auto events = static_cast<int16_t>(POLLIN | POLLRDHUP | (blocked ? POLLOUT : 0));
+    pollfd polled[] = {{.fd = wake_.get(), .events = POLLIN, .revents = 0},
+                       {.fd = socket_.get(), .events = events, .revents = 0}};
+    if (poll(polled, std::size(polled), -1) < 0) continue;  // A signal.
+    if (polled[0].revents != 0) wake_.Clear();
+    // The peer has nothing to say any more: if there is something to read, it is the end.
+    if ((polled[1].revents & ~POLLOUT) != 0) return;
+    if ((polled[1].revents & POLLOUT) == 0) continue;
+    {
+      absl::MutexLock lock(&mutex_);
+      sending_ = Sending::kBusy;
+    }
+    SendFrames();
   }
-  wake_();
 }
 
-void PeerLink::OnDone(Stream* stream, const grpc::Status& status) {
-  spdlog::debug("connection to {} ({}) ended: {}", peer_.name, peer_.address,
-                status.error_message());
-  {
-    absl::MutexLock lock(&mutex_);
-    CHECK(stream_ == stream);
-    stream_ = nullptr;  // From here on nobody cancels it.
-    releasing_ = true;
-  }
-  delete stream;
-  // Last, since Stop() waits for it and the link may go after that.
+void PeerLink::TakeDown() {
+  shutdown(socket_.get(), SHUT_RDWR);  // Whoever is sending fails, and lets go of it.
   absl::MutexLock lock(&mutex_);
-  releasing_ = false;
+  up_ = false;
+  const auto let_go = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return sending_ != Sending::kBusy;
+  };
+  mutex_.Await(absl::Condition(&let_go));
+  sending_ = Sending::kIdle;
+  metrics_->peer_dropped_link_total.Increment(static_cast<double>(queue_.size()));
+  queue_.clear();
+  queued_bytes_ = 0;
+  overflowed_ = false;
+  socket_.Reset();
 }
 
 void PeerLink::Report(LinkChange::State state) { listener_->OnLink({peer_.id, state}); }
-
-void PeerLink::Stop() {
-  absl::MutexLock lock(&mutex_);
-  if (stream_ != nullptr) stream_->Cancel();
-  const auto gone = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return stream_ == nullptr && !releasing_;
-  };
-  mutex_.Await(absl::Condition(&gone));
-}
 
 }  // namespace cairn::server

@@ -1,34 +1,33 @@
 // PeerLink: the outgoing stream to one peer, and what waits to be sent on it.
 //
-// Life of a connection: probe (a plain TCP connect) -> open the stream, first message a
-// hello -> accepted: up -> broken -> probe again, later and later. The probe comes first
-// since it is what tells a dead process from an unreachable host; the peer's state is
-// reported each time that it changes.
+// Life of a connection: connect -> hello -> accepted: up -> broken -> connect again, later and
+// later. A refused connect is what tells a dead process from an unreachable host; the peer's
+// state is reported each time that it changes.
 //
-// Sending: messages that are offered while a write is in flight gather, and leave together
-// as one request when it is done. A write is started on the thread that offers, so an idle
-// link adds no hop.
+// Sending: messages that are offered while a frame is being sent gather, and leave together as
+// the next one. Frames are sent on the thread that offers, so an idle link adds no hop; when the
+// socket takes no more, the link's own thread goes on.
 //
 // Bounds: `queue_bytes` of waiting messages; what is beyond, and everything while the link
 //   is not up, is dropped and counted: the Raft core repeats what matters.
-// Threads: Offer and Flush from any thread; Drive and Stop from the transport's own. The
-//   stream's reactions arrive on gRPC's threads. One leaf mutex.
-// Lifetime: Stop() before destruction; it waits until gRPC has let go of the stream.
+// Threads: Offer and Flush from any thread, never blocking; one thread of its own connects, and
+//   watches the connection. One leaf mutex; no call into the kernel is made with it held.
+// Lifetime: Stop() before destruction.
 #pragma once
 
 #include <cstdint>
 #include <deque>
-#include <functional>
-#include <memory>
 #include <string>
+#include <thread>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "base/clock.h"
 #include "base/random.h"
-#include "cairn/v1/peer.grpc.pb.h"
+#include "cairn/v1/peer.pb.h"
 #include "server/group_events.h"
 #include "server/runtime/metrics.h"
+#include "server/runtime/sockets.h"
 
 namespace cairn::server {
 
@@ -49,16 +48,15 @@ class LinkListener {
 struct PeerLinkOptions {
   cairn::v1::PeerHello hello;  // `to_node_id` is filled in for each peer.
   uint64_t queue_bytes = 64ull << 20;
-  // One request carries at most this, unless a single message is larger.
+  // One frame carries at most this, unless a single message is larger.
   uint64_t request_bytes = 4ull << 20;
   uint64_t random_seed = 1;
 };
 
 class PeerLink {
  public:
-  // `wake` makes the transport's thread call Drive soon; it is called with no lock held.
-  PeerLink(Peer peer, PeerLinkOptions options, LinkListener* listener, Metrics* metrics,
-           std::function<void()> wake);
+  // Starts to connect. `listener` and `metrics` outlive the link.
+  PeerLink(Peer peer, PeerLinkOptions options, LinkListener* listener, Metrics* metrics);
   ~PeerLink();
   PeerLink(const PeerLink&) = delete;
   PeerLink& operator=(const PeerLink&) = delete;
@@ -70,60 +68,68 @@ class PeerLink {
   void Offer(const OutMessage& message);
   void Flush();
 
-  // Does what is due: reports a break, probes, connects, gives up on a silent peer. May
-  // block for the length of a probe. Returns when it wants to be called next.
-  MonoMicros Drive(MonoMicros now);
+  // Waits for an attempt to connect that is under way. By one thread.
   void Stop();
 
  private:
-  class Stream;
-  enum class State : uint8_t { kIdle, kConnecting, kUp };
+  enum class Sending : uint8_t {
+    kIdle,
+    kBusy,     // A thread is in SendFrames: frame_, sent_ and socket_ are its own.
+    kBlocked,  // The socket takes no more: they are the link thread's.
+  };
   struct Queued {
     cairn::v1::WireMessage wire;
     uint64_t bytes;
   };
 
-  void Connect(MonoMicros now);
-  void ScheduleRetry(MonoMicros now);
-  void Report(LinkChange::State state);
-  // Moves what fits from the queue into `request`.
-  void FillRequest(cairn::v1::ExchangeRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // ---- The link's own thread --------------------------------------------------------------
+  void Run();
+  // False when it is to stop.
+  bool Pause(int64_t pause_us);
+  // A connection that the peer has accepted, or none.
+  Fd Connect();
+  bool Greet(int socket);
+  bool AwaitAnswer(int socket);
+  // Carries messages until the connection breaks or the link is to stop.
+  void Carry(Fd socket);
+  void WatchUntilBroken();
+  void TakeDown();
+  [[nodiscard]] int64_t NextPause();
 
-  // The stream's reactions.
-  void OnAnswer(Stream* stream, const cairn::v1::ExchangeResponse& answer);
-  void OnBroken();
-  void OnWritten(Stream* stream, bool ok);
-  // Deletes the stream.
-  void OnDone(Stream* stream, const grpc::Status& status);
+  // Sends what is in frame_ and then what is queued. Whoever calls has set kBusy.
+  void SendFrames();
+  // The next frame; false when there is none, and nobody is sending any more.
+  bool NextFrame();
+  void Report(LinkChange::State state);
+  [[nodiscard]] bool stopping() const;
 
   const Peer peer_;
   const PeerLinkOptions options_;
   LinkListener* const listener_;
   Metrics* const metrics_;
-  const std::function<void()> wake_;
+  WakeFd wake_;
 
-  // ---- The transport's thread only ---------------------------------------------------
+  // ---- The link's own thread only --------------------------------------------------------
   Random random_;
-  MonoMicros retry_at_ = 0;
-  MonoMicros retry_wait_us_ = 0;
-  MonoMicros connect_deadline_ = 0;
-  // Of the newest stream, and kept until the next: were the stream itself to let go of a channel
-  // last, in a callback, gRPC (1.51) would join the callback's own thread and abort.
-  std::shared_ptr<grpc::Channel> channel_;
+  int64_t last_pause_us_ = 0;
   LinkChange::State reported_ = LinkChange::State::kDown;
-
-  // In reactions to reads only, which come one at a time.
   std::string last_refusal_;
 
+  // ---- Who sends (see Sending); replaced while nobody does ----------------------------------
+  Fd socket_;
+  std::string frame_;
+  size_t sent_ = 0;  // Of frame_.
+
   mutable absl::Mutex mutex_;
-  State state_ ABSL_GUARDED_BY(mutex_) = State::kIdle;
-  Stream* stream_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  bool releasing_ ABSL_GUARDED_BY(mutex_) = false;  // OnDone deletes the last stream.
-  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
-  bool was_up_ ABSL_GUARDED_BY(mutex_) = false;  // The last stream had been accepted.
+  bool up_ ABSL_GUARDED_BY(mutex_) = false;
+  bool broken_ ABSL_GUARDED_BY(mutex_) = false;  // A send failed.
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  Sending sending_ ABSL_GUARDED_BY(mutex_) = Sending::kIdle;
   std::deque<Queued> queue_ ABSL_GUARDED_BY(mutex_);
   uint64_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool overflowed_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::thread thread_;  // Last: it uses all of the above.
 };
 
 }  // namespace cairn::server

@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "server/runtime/http_server.h"
+#include "server/runtime/peer_frames.h"
 #include "tests/rpc/test_node.h"
 
 namespace cairn::rpc {
@@ -142,24 +143,39 @@ TEST_F(GarbageTest, InsideCalls) {
   ExpectServes();
 }
 
-TEST_F(GarbageTest, AStrangerIsNoPeer) {
-  auto peer = v1::PeerService::NewStub(node().channel());
-  for (const bool with_hello : {true, false}) {
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
-    auto stream = peer->Exchange(&context);
-    v1::ExchangeRequest request;
-    if (with_hello) {
-      request.mutable_hello()->set_cluster_id("00000000000000000000000000000000");
-      request.mutable_hello()->set_from_node_id(1);
-    }
-    ASSERT_TRUE(stream->Write(request));
-    v1::ExchangeResponse response;
-    ASSERT_TRUE(stream->Read(&response));
-    EXPECT_FALSE(response.refusal().empty());
-    EXPECT_FALSE(stream->Read(&response)) << "the stream goes on after a refused hello";
-    EXPECT_TRUE(stream->Finish().ok());
+// What a connection of peers is answered; empty when it is cut instead.
+std::string AnswerTo(int port, const std::string& opening) {
+  const RawSocket socket(port);
+  socket.Send(opening);
+  std::string got;
+  for (std::string some = socket.ReceiveSome(); !some.empty(); some = socket.ReceiveSome()) {
+    got += some;
   }
+  if (got.size() < server::kFrameHeaderBytes) return "";
+  v1::ExchangeResponse answer;
+  EXPECT_TRUE(answer.ParseFromString(got.substr(server::kFrameHeaderBytes)));
+  return answer.refusal();
+}
+
+TEST_F(GarbageTest, AStrangerIsNoPeer) {
+  const int port = node().rpc().port();
+  v1::ExchangeRequest request;
+  std::string no_hello(server::kPeerMagic);
+  server::AppendFrame(request, no_hello);
+  EXPECT_NE(AnswerTo(port, no_hello), "");
+
+  request.mutable_hello()->set_protocol(1);
+  request.mutable_hello()->set_cluster_id("00000000000000000000000000000000");
+  request.mutable_hello()->set_from_node_id(1);
+  std::string hello(server::kPeerMagic);
+  server::AppendFrame(request, hello);
+  EXPECT_THAT(AnswerTo(port, hello), ::testing::HasSubstr("this node belongs to cluster"));
+
+  const std::string magic(server::kPeerMagic);
+  EXPECT_EQ(AnswerTo(port, magic + std::string(100, '\xff')), "") << "a hello of 4 GiB";
+  EXPECT_EQ(AnswerTo(port, magic + std::string("\x04\0\0\0", 4) + "junk"), "");
+  const RawSocket undecided(port);
+  undecided.Send(magic.substr(0, 5));  // No peer; gRPC will be rid of it.
   ExpectServes();
 }
 

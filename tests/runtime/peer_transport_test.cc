@@ -1,82 +1,69 @@
-// Two ends in one process: a PeerTransport, and a server that plays the peer's service.
+// Two ends in one process: a PeerTransport, and a thread that plays the peer.
 
 #include "server/runtime/peer_transport.h"
 
 #include <gmock/gmock.h>
-#include <grpcpp/server.h>
-#include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "cairn/v1/peer.grpc.pb.h"
-#include "server/runtime/tcp_probe.h"
+#include "base/clock.h"
+#include "server/runtime/peer_frames.h"
+#include "server/runtime/sockets.h"
 #include "server/runtime/wire_codec.h"
 
 namespace cairn::server {
 namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(20);
+constexpr int kPatienceMs = 20'000;
 
-// A peer that notes what it is sent.
-class FakePeer : public cairn::v1::PeerService::Service {
+// A peer that notes what it is sent. Takes one connection after the other.
+class FakePeer {
  public:
   explicit FakePeer(std::string refusal = "") : refusal_(std::move(refusal)) {}
-  ~FakePeer() override { Stop(); }
+  ~FakePeer() { Stop(); }
 
-  void Listen(int port) {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:" + std::to_string(port),
-                             grpc::InsecureServerCredentials());
-    AllowPeerStreams(builder);
-    builder.RegisterService(this);
-    server_ = builder.BuildAndStart();
-    ASSERT_NE(server_, nullptr);
+  // On a port of the kernel's choice, or on `port`.
+  void Listen(int port = 0) {
+    auto listening = ListenTcp("127.0.0.1:" + std::to_string(port));
+    ASSERT_TRUE(listening.ok()) << listening.status();
+    listening_ = *std::move(listening);
+    thread_ = std::thread([this] { Run(); });
   }
   void Stop() {
     {
       absl::MutexLock lock(&mutex_);
       paused_ = false;
+      stopping_ = true;
+      if (connection_ >= 0) shutdown(connection_, SHUT_RDWR);
     }
-    if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now());
-    server_.reset();
+    wake_.Signal();
+    if (thread_.joinable()) thread_.join();
+    listening_.sockets.clear();
   }
+  [[nodiscard]] int port() const { return listening_.port; }
   // Stops reading, so that the sender's pipe fills up; and goes on.
   void Pause(bool paused) {
     absl::MutexLock lock(&mutex_);
     paused_ = paused;
   }
 
-  grpc::Status Exchange(grpc::ServerContext*,
-                        grpc::ServerReaderWriter<cairn::v1::ExchangeResponse,
-                                                 cairn::v1::ExchangeRequest>* stream) override {
-    cairn::v1::ExchangeRequest request;
-    while (stream->Read(&request)) {
-      if (request.has_hello()) {
-        SetHello(request.hello());  // First, since the answer brings the link up.
-        cairn::v1::ExchangeResponse response;
-        response.set_refusal(refusal_);
-        stream->Write(response);
-      }
-      absl::MutexLock lock(&mutex_);
-      if (request.messages_size() > 0) batches_.push_back(request.messages_size());
-      for (cairn::v1::WireMessage& wire : *request.mutable_messages()) {
-        auto message = DecodeMessage(std::move(wire));
-        if (message.ok()) received_.push_back(*std::move(message));
-      }
-      mutex_.Await(absl::Condition(
-          +[](bool* paused) { return !*paused; }, &paused_));
-    }
-    return grpc::Status::OK;
-  }
-
   bool WaitFor(size_t messages) {
     absl::MutexLock lock(&mutex_);
     const auto enough = [&] { return received_.size() >= messages; };
+    return mutex_.AwaitWithTimeout(absl::Condition(&enough), kPatience);
+  }
+  bool WaitForHellos(size_t hellos) {
+    absl::MutexLock lock(&mutex_);
+    const auto enough = [&] { return hellos_.size() >= hellos; };
     return mutex_.AwaitWithTimeout(absl::Condition(&enough), kPatience);
   }
   std::vector<OutMessage> received() {
@@ -89,22 +76,84 @@ class FakePeer : public cairn::v1::PeerService::Service {
   }
   cairn::v1::PeerHello hello() {
     absl::MutexLock lock(&mutex_);
-    return hello_;
+    return hellos_.back();
   }
 
  private:
-  void SetHello(const cairn::v1::PeerHello& hello) {
+  void Run() {
+    while (true) {
+      pollfd polled[] = {{.fd = wake_.get(), .events = POLLIN, .revents = 0},
+                         {.fd = listening_.sockets.front().get(), .events = POLLIN, .revents = 0}};
+      poll(polled, std::size(polled), -1);
+      if (polled[0].revents != 0) return;
+      const Fd connection(accept(polled[1].fd, nullptr, nullptr));
+      {
+        absl::MutexLock lock(&mutex_);
+        if (stopping_) return;
+        connection_ = connection.get();
+      }
+      Serve(connection.get());
+      absl::MutexLock lock(&mutex_);
+      connection_ = -1;
+    }
+  }
+
+  void Serve(int socket) {
+    char magic[kPeerMagic.size()];
+    if (!ReceiveAll(socket, magic, sizeof magic, kPatienceMs)) return;
+    EXPECT_EQ(std::string_view(magic, sizeof magic), kPeerMagic);
+    FrameReader reader;
+    bool greeted = false;
+    while (true) {
+      const ssize_t got = recv(socket, reader.space(), reader.space_bytes(), 0);
+      if (got <= 0) return;
+      reader.Filled(static_cast<size_t>(got));
+      while (const auto frame = reader.Next()) {
+        cairn::v1::ExchangeRequest request;
+        ASSERT_TRUE(request.ParseFromArray(frame->data(), static_cast<int>(frame->size())));
+        EXPECT_EQ(request.has_hello(), !std::exchange(greeted, true));
+        if (request.has_hello() && !Answer(socket, request.hello())) return;
+        Note(request);
+      }
+      ASSERT_FALSE(reader.broken());
+      reader.Prepare();
+    }
+  }
+
+  bool Answer(int socket, const cairn::v1::PeerHello& hello) {
+    {
+      absl::MutexLock lock(&mutex_);
+      hellos_.push_back(hello);  // First, since the answer brings the link up.
+    }
+    cairn::v1::ExchangeResponse response;
+    response.set_refusal(refusal_);
+    std::string bytes;
+    AppendFrame(response, bytes);
+    return SendAll(socket, bytes, kPatienceMs) && refusal_.empty();
+  }
+
+  void Note(cairn::v1::ExchangeRequest& request) {
     absl::MutexLock lock(&mutex_);
-    hello_ = hello;
+    if (request.messages_size() > 0) batches_.push_back(request.messages_size());
+    for (cairn::v1::WireMessage& wire : *request.mutable_messages()) {
+      auto message = DecodeMessage(std::move(wire));
+      if (message.ok()) received_.push_back(*std::move(message));
+    }
+    mutex_.Await(absl::Condition(
+        +[](bool* paused) { return !*paused; }, &paused_));
   }
 
   const std::string refusal_;
-  std::unique_ptr<grpc::Server> server_;
+  Listening listening_;
+  WakeFd wake_;
   absl::Mutex mutex_;
   std::vector<OutMessage> received_ ABSL_GUARDED_BY(mutex_);
   std::vector<int> batches_ ABSL_GUARDED_BY(mutex_);
-  cairn::v1::PeerHello hello_ ABSL_GUARDED_BY(mutex_);
+  std::vector<cairn::v1::PeerHello> hellos_ ABSL_GUARDED_BY(mutex_);
+  int connection_ ABSL_GUARDED_BY(mutex_) = -1;
   bool paused_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
 };
 
 // Notes what is said of links.
@@ -146,6 +195,12 @@ OutMessage MakeAppend(uint64_t index, size_t bytes) {
           .message = {.from = NodeId(1), .to = NodeId(2), .term = Term(1), .body = append}};
 }
 
+// Nobody listens there, or did a moment ago.
+int UnusedPort() {
+  auto listening = ListenTcp("127.0.0.1:0");
+  return listening.ok() ? listening->port : 0;
+}
+
 class PeerTransportTest : public ::testing::Test {
  protected:
   void Open(int port, uint64_t queue_bytes = 64ull << 20) {
@@ -155,7 +210,7 @@ class PeerTransportTest : public ::testing::Test {
     options.hello.set_from_incarnation(11);
     options.hello.set_protocol(1);
     options.queue_bytes = queue_bytes;
-    transport_ = std::make_unique<PeerTransport>(options, &SystemClock(), &listener_, &metrics_);
+    transport_ = std::make_unique<PeerTransport>(options, &listener_, &metrics_);
     transport_->SetPeers({{NodeId(2), "n2", "127.0.0.1:" + std::to_string(port)}});
   }
   void TearDown() override {
@@ -170,8 +225,8 @@ class PeerTransportTest : public ::testing::Test {
 
 TEST_F(PeerTransportTest, SaysHelloThenCarriesMessagesOfAllGroupsInOrder) {
   FakePeer peer;
-  peer.Listen(21011);
-  Open(21011);
+  peer.Listen();
+  Open(peer.port());
   ASSERT_TRUE(listener_.WaitForLast(State::kUp));
   EXPECT_EQ(transport_->connected(), 1u);
   EXPECT_EQ(peer.hello().cluster_id(), "c");
@@ -197,8 +252,8 @@ TEST_F(PeerTransportTest, SaysHelloThenCarriesMessagesOfAllGroupsInOrder) {
 
 TEST_F(PeerTransportTest, LargeMessagesTravelAloneAndWhole) {
   FakePeer peer;
-  peer.Listen(21012);
-  Open(21012);
+  peer.Listen();
+  Open(peer.port());
   ASSERT_TRUE(listener_.WaitForLast(State::kUp));
   transport_->Send({MakeAppend(1, 9 << 20), MakeAppend(2, 3 << 20), MakeAppend(3, 3 << 20)});
   ASSERT_TRUE(peer.WaitFor(3));
@@ -207,7 +262,7 @@ TEST_F(PeerTransportTest, LargeMessagesTravelAloneAndWhole) {
 }
 
 TEST_F(PeerTransportTest, NobodyListensMeansGone) {
-  Open(21013);
+  Open(UnusedPort());
   ASSERT_TRUE(listener_.WaitForLast(State::kGone));
   transport_->Send({MakeHeartbeat(1, 1)});
   EXPECT_EQ(metrics_.peer_dropped_link_total.Value(), 1);
@@ -215,8 +270,9 @@ TEST_F(PeerTransportTest, NobodyListensMeansGone) {
 
 TEST_F(PeerTransportTest, ADeadProcessIsGoneAndComesBack) {
   auto peer = std::make_unique<FakePeer>();
-  peer->Listen(21014);
-  Open(21014);
+  peer->Listen();
+  const int port = peer->port();
+  Open(port);
   ASSERT_TRUE(listener_.WaitForLast(State::kUp));
   peer.reset();
   ASSERT_TRUE(listener_.WaitForLast(State::kGone));
@@ -224,7 +280,7 @@ TEST_F(PeerTransportTest, ADeadProcessIsGoneAndComesBack) {
   EXPECT_EQ(transport_->connected(), 0u);
 
   peer = std::make_unique<FakePeer>();
-  peer->Listen(21014);
+  peer->Listen(port);
   ASSERT_TRUE(listener_.WaitForLast(State::kUp));
   transport_->Send({MakeHeartbeat(1, 99)});
   ASSERT_TRUE(peer->WaitFor(1));
@@ -233,13 +289,9 @@ TEST_F(PeerTransportTest, ADeadProcessIsGoneAndComesBack) {
 
 TEST_F(PeerTransportTest, ARefusalIsNotALink) {
   FakePeer peer("unknown incarnation");
-  peer.Listen(21015);
-  Open(21015);
-  // Seen twice at least, so that the link was not merely slow to come up.
-  const MonoMicros until = SystemClock().Mono() + 20 * kMicrosPerSecond;
-  while (peer.hello().cluster_id().empty() && SystemClock().Mono() < until) {
-  }
-  EXPECT_EQ(peer.hello().cluster_id(), "c");
+  peer.Listen();
+  Open(peer.port());
+  ASSERT_TRUE(peer.WaitForHellos(2)) << "it tries again";
   transport_->Stop();
   EXPECT_THAT(listener_.states(), ::testing::Not(::testing::Contains(State::kUp)));
   transport_.reset();
@@ -247,8 +299,8 @@ TEST_F(PeerTransportTest, ARefusalIsNotALink) {
 
 TEST_F(PeerTransportTest, AFullQueueDropsAndTellsTheCores) {
   FakePeer peer;
-  peer.Listen(21016);
-  Open(21016, /*queue_bytes=*/1 << 20);
+  peer.Listen();
+  Open(peer.port(), /*queue_bytes=*/1 << 20);
   ASSERT_TRUE(listener_.WaitForLast(State::kUp));
   peer.Pause(true);
   // More than the pipe's windows and the queue can take.
@@ -266,20 +318,48 @@ TEST_F(PeerTransportTest, AFullQueueDropsAndTellsTheCores) {
 }
 
 TEST_F(PeerTransportTest, StrangersAreDropped) {
-  Open(21017);
+  Open(UnusedPort());
   OutMessage message = MakeHeartbeat(1, 1);
   message.message.to = NodeId(9);
   transport_->Send({message});
   EXPECT_EQ(metrics_.peer_dropped_link_total.Value(), 1);
 }
 
-TEST(TcpProbeTest, TellsListeningRefusedAndUnreachableApart) {
+TEST_F(PeerTransportTest, WhatTheSocketDoesNotTakeFollowsWhenItDoes) {
   FakePeer peer;
-  peer.Listen(21018);
-  EXPECT_EQ(ProbeTcp("127.0.0.1:21018", 200), ProbeResult::kListening);
-  EXPECT_EQ(ProbeTcp("127.0.0.1:21019", 200), ProbeResult::kRefused);
-  EXPECT_EQ(ProbeTcp("no-such-host.invalid:1", 200), ProbeResult::kUnreachable);
-  EXPECT_EQ(ProbeTcp("nonsense", 200), ProbeResult::kUnreachable);
+  peer.Listen();
+  Open(peer.port());
+  ASSERT_TRUE(listener_.WaitForLast(State::kUp));
+  peer.Pause(true);
+  for (uint64_t i = 1; i <= 40; ++i) transport_->Send({MakeAppend(i, 1 << 20)});
+  peer.Pause(false);
+  ASSERT_TRUE(peer.WaitFor(40));
+  for (uint64_t i = 1; i <= 40; ++i) {
+    EXPECT_EQ(peer.received()[i - 1].message, MakeAppend(i, 1 << 20).message);
+  }
+}
+
+TEST_F(PeerTransportTest, ManyThreadsShareALink) {
+  FakePeer peer;
+  peer.Listen();
+  Open(peer.port());
+  ASSERT_TRUE(listener_.WaitForLast(State::kUp));
+  constexpr uint64_t kThreads = 4;
+  constexpr uint64_t kMessages = 500;
+  std::vector<std::thread> threads;
+  for (uint64_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (uint64_t i = 0; i < kMessages; ++i) transport_->Send({MakeHeartbeat(t, i)});
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_TRUE(peer.WaitFor(kThreads * kMessages));
+  // Each group's are in order.
+  std::vector<uint64_t> next(kThreads, 0);
+  for (const OutMessage& message : peer.received()) {
+    const auto& heartbeat = std::get<consensus::Heartbeat>(message.message.body);
+    EXPECT_EQ(heartbeat.context, next[message.group.value()]++);
+  }
 }
 
 }  // namespace

@@ -1,0 +1,65 @@
+#include "server/runtime/peer_frames.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+
+namespace cairn::server {
+namespace {
+
+// What is read at once, and what is kept for reading when a large frame is through.
+constexpr size_t kReadBytes = 256 << 10;
+
+}  // namespace
+
+void AppendFrame(const google::protobuf::MessageLite& message, std::string& out) {
+  const size_t length = message.ByteSizeLong();
+  CHECK_LE(length, kMaxFrameBytes);
+  for (size_t i = 0; i < kFrameHeaderBytes; ++i) {
+    out.push_back(static_cast<char>(length >> (8 * i)));
+  }
+  const size_t begin = out.size();
+  out.resize(begin + length);
+  message.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(out.data() + begin));
+}
+
+uint32_t FrameLength(const char* header) {
+  uint32_t length = 0;
+  for (size_t i = 0; i < kFrameHeaderBytes; ++i) {
+    length |= static_cast<uint32_t>(static_cast<unsigned char>(header[i])) << (8 * i);
+  }
+  return length;
+}
+
+FrameReader::FrameReader() : buffer_(kReadBytes) {}
+
+std::optional<std::string_view> FrameReader::Next() {
+  if (broken_ || end_ - begin_ < kFrameHeaderBytes) return std::nullopt;
+  const size_t length = FrameLength(buffer_.data() + begin_);
+  broken_ = length > kMaxFrameBytes;
+  if (broken_ || end_ - begin_ < kFrameHeaderBytes + length) return std::nullopt;
+  const std::string_view message(buffer_.data() + begin_ + kFrameHeaderBytes, length);
+  begin_ += kFrameHeaderBytes + length;
+  return message;
+}
+
+void FrameReader::Prepare() {
+  const size_t rest = end_ - begin_;
+  size_t want = kReadBytes;
+  if (rest >= kFrameHeaderBytes && !broken_) {
+    want = std::max(want, kFrameHeaderBytes + FrameLength(buffer_.data() + begin_));
+  }
+  if (buffer_.size() == want && begin_ == 0 && rest < want) return;
+  if (rest > 0 && buffer_.size() == want) {
+    std::memmove(buffer_.data(), buffer_.data() + begin_, rest);
+  } else if (buffer_.size() != want) {
+    std::vector<char> other(want);
+    std::memcpy(other.data(), buffer_.data() + begin_, rest);
+    buffer_.swap(other);
+  }
+  begin_ = 0;
+  end_ = rest;
+}
+
+}  // namespace cairn::server

@@ -1,0 +1,200 @@
+#include "server/runtime/sockets.h"
+
+#include <fmt/format.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "base/check.h"
+#include "base/strings.h"
+
+namespace cairn::server {
+namespace {
+
+constexpr int kBacklog = 1024;
+// A connection whose data nobody acknowledges for this long is dead.
+constexpr int kUserTimeoutMs = 3000;
+// The same for one that is silent, in seconds: when to ask first, how often, how many times.
+constexpr int kKeepIdleS = 2;
+constexpr int kKeepIntervalS = 1;
+constexpr int kKeepCount = 3;
+
+using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
+
+Addresses Resolve(const std::string& address, int flags) {
+  const size_t colon = address.rfind(':');
+  if (colon == std::string::npos) return {nullptr, freeaddrinfo};
+  std::string host = address.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = flags;
+  addrinfo* found = nullptr;
+  const int error = getaddrinfo(host.empty() ? nullptr : host.c_str(), address.c_str() + colon + 1,
+                                &hints, &found);
+  return {error == 0 ? found : nullptr, freeaddrinfo};
+}
+
+Fd MakeSocket(const addrinfo& target) {
+  return Fd(socket(target.ai_family, target.ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                   target.ai_protocol));
+}
+
+void Set(int socket, int level, int option, int value) {
+  // Fails only on a socket of another kind, or one that has just died.
+  (void)setsockopt(socket, level, option, &value, sizeof value);
+}
+
+bool WaitFor(int fd, int16_t events, int timeout_ms) {
+  pollfd waiting{.fd = fd, .events = events, .revents = 0};
+  int ready = 0;
+  do ready = poll(&waiting, 1, timeout_ms);
+  while (ready < 0 && errno == EINTR);
+  return ready > 0;
+}
+
+// The error of a connection that was begun: 0 once it stands, ETIMEDOUT when it takes longer.
+int FinishConnect(int socket, int timeout_ms) {
+  if (!WaitFor(socket, POLLOUT, timeout_ms)) return ETIMEDOUT;
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
+  return error;
+}
+
+int Connect(const addrinfo& target, int timeout_ms, Fd& out) {
+  Fd made = MakeSocket(target);
+  if (!made) return errno;
+  int error = 0;
+  if (connect(made.get(), target.ai_addr, target.ai_addrlen) != 0) {
+    error = errno == EINPROGRESS ? FinishConnect(made.get(), timeout_ms) : errno;
+  }
+  if (error == 0) out = std::move(made);
+  return error;
+}
+
+int PortOf(int socket) {
+  sockaddr_storage name{};
+  socklen_t size = sizeof name;
+  if (getsockname(socket, reinterpret_cast<sockaddr*>(&name), &size) != 0) return 0;
+  return ntohs(name.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(&name)->sin6_port
+                                          : reinterpret_cast<sockaddr_in*>(&name)->sin_port);
+}
+
+absl::Status Listen(const addrinfo& target, const std::string& address, Fd& out) {
+  const auto failed = [&](const char* step) {
+    return absl::UnavailableError(
+        fmt::format("cannot listen on {}: {}: {}", address, step, strerror(errno)));
+  };
+  Fd made = MakeSocket(target);
+  if (!made) return failed("socket");
+  Set(made.get(), SOL_SOCKET, SO_REUSEADDR, 1);  // Connections of the last run may linger.
+  if (target.ai_family == AF_INET6) Set(made.get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  if (bind(made.get(), target.ai_addr, target.ai_addrlen) != 0) return failed("bind");
+  if (listen(made.get(), kBacklog) != 0) return failed("listen");
+  out = std::move(made);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void Fd::Reset(int fd) {
+  if (fd_ >= 0) close(fd_);
+  fd_ = fd;
+}
+
+WakeFd::WakeFd() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) { CHECK(fd_); }
+
+void WakeFd::Signal() {
+  const uint64_t one = 1;
+  // Full means that it is signalled already.
+  (void)!write(fd_.get(), &one, sizeof one);
+}
+
+void WakeFd::Clear() {
+  uint64_t count = 0;
+  (void)!read(fd_.get(), &count, sizeof count);
+}
+
+absl::StatusOr<Listening> ListenTcp(const std::string& address) {
+  const Addresses addresses = Resolve(address, AI_PASSIVE);
+  if (addresses == nullptr) {
+    return absl::UnavailableError(
+        fmt::format("cannot listen on {}: it does not resolve, want host:port", address));
+  }
+  Listening listening;
+  for (const addrinfo* at = addresses.get(); at != nullptr; at = at->ai_next) {
+    Fd socket;
+    const absl::Status made = Listen(*at, address, socket);
+    if (made.ok()) {
+      if (listening.port == 0) listening.port = PortOf(socket.get());
+      listening.sockets.push_back(std::move(socket));
+    } else if (listening.sockets.empty() && at->ai_next == nullptr) {
+      return made;
+    } else if (errno == EADDRINUSE && listening.sockets.empty()) {
+      return made;  // Somebody else has it; serving only the other addresses would mislead.
+    }
+  }
+  return listening;
+}
+
+Connecting ConnectTcp(const std::string& address, int timeout_ms) {
+  Connecting result;
+  const Addresses addresses = Resolve(address, 0);
+  result.refused = addresses != nullptr;
+  for (const addrinfo* at = addresses.get(); at != nullptr; at = at->ai_next) {
+    const int error = Connect(*at, timeout_ms, result.socket);
+    if (error == 0) break;
+    result.refused = result.refused && error == ECONNREFUSED;
+  }
+  if (result.socket) result.refused = false;
+  return result;
+}
+
+void TunePeerSocket(int socket) {
+  Set(socket, IPPROTO_TCP, TCP_NODELAY, 1);
+  Set(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, kUserTimeoutMs);
+  Set(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
+  Set(socket, IPPROTO_TCP, TCP_KEEPIDLE, kKeepIdleS);
+  Set(socket, IPPROTO_TCP, TCP_KEEPINTVL, kKeepIntervalS);
+  Set(socket, IPPROTO_TCP, TCP_KEEPCNT, kKeepCount);
+}
+
+bool SendAll(int socket, std::string_view bytes, int timeout_ms) {
+  while (!bytes.empty()) {
+    const ssize_t sent = send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent > 0) {
+      bytes.remove_prefix(static_cast<size_t>(sent));
+    } else if (sent < 0 && errno == EAGAIN) {
+      if (!WaitFor(socket, POLLOUT, timeout_ms)) return false;
+    } else if (sent == 0 || errno != EINTR) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool ReceiveAll(int socket, char* bytes, size_t size, int timeout_ms) {
+  while (size > 0) {
+    const ssize_t got = recv(socket, bytes, size, MSG_DONTWAIT);
+    if (got > 0) {
+      bytes += got;
+      size -= static_cast<size_t>(got);
+    } else if (got < 0 && errno == EAGAIN) {
+      if (!WaitFor(socket, POLLIN, timeout_ms)) return false;
+    } else if (got == 0 || errno != EINTR) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace cairn::server

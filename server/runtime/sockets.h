@@ -1,0 +1,80 @@
+// Sockets: the TCP that a node does itself: its listening socket and the streams to its peers.
+// What speaks gRPC is handed to gRPC (server/rpc/front_door.h).
+//
+// Threads: none; free functions. Those that block say for how long.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace cairn::server {
+
+// Owns a file descriptor.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Fd& operator=(Fd&& other) noexcept {
+    if (this != &other) Reset(std::exchange(other.fd_, -1));
+    return *this;
+  }
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  ~Fd() { Reset(); }
+
+  [[nodiscard]] int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  // The caller owns it from here on.
+  [[nodiscard]] int Release() { return std::exchange(fd_, -1); }
+  void Reset(int fd = -1);
+
+ private:
+  int fd_ = -1;
+};
+
+// Wakes a thread that polls; signals add up to one wake-up.
+class WakeFd {
+ public:
+  WakeFd();
+  [[nodiscard]] int get() const { return fd_.get(); }
+  void Signal();
+  // Makes it unreadable until the next Signal.
+  void Clear();
+
+ private:
+  Fd fd_;
+};
+
+struct Listening {
+  std::vector<Fd> sockets;  // One per address of the name; not blocking.
+  int port = 0;             // Picked by the kernel when the address says 0.
+};
+// Listens on every address that "host:port" stands for. Blocks for the resolver.
+// Errors: kUnavailable, saying which step failed and why; kInvalidArgument.
+absl::StatusOr<Listening> ListenTcp(const std::string& address);
+
+struct Connecting {
+  Fd socket;  // Not blocking. Unset: there is no connection.
+  // Every address of the host refused: it runs, and nobody listens. The difference between
+  // "the process is gone" and "it cannot be reached" (design section 7).
+  bool refused = false;
+};
+// Blocks up to `timeout_ms` for each address, and for the resolver if the host is a name.
+Connecting ConnectTcp(const std::string& address, int timeout_ms);
+
+// For a stream between nodes: no delay, and a connection that a partition cut is noticed within
+// seconds. Otherwise TCP's own retransmissions would sleep for a minute after it has healed.
+void TunePeerSocket(int socket);
+
+// Sends or receives all of it on a socket that does not block, waiting up to `timeout_ms` each
+// time that it has to. False: the other end closed, an error, or too late.
+bool SendAll(int socket, std::string_view bytes, int timeout_ms);
+bool ReceiveAll(int socket, char* bytes, size_t size, int timeout_ms);
+
+}  // namespace cairn::server
