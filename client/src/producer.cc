@@ -32,14 +32,14 @@ using client::ProducerCore;
 constexpr size_t kMaxBatchBytes = 16u << 20;
 constexpr size_t kMaxBatchRecords = 65'536;
 
-// Requests in flight up to which a batch that is not full may leave. Beyond that it goes on
-// growing until an answer comes: enough to keep the pipe busy, few enough to make big requests.
-constexpr size_t kEagerInFlight = 4;
-
 absl::Status CheckOptions(const ProducerOptions& options) {
   if (options.max_in_flight < 1 || options.max_in_flight > 16) {
     return absl::InvalidArgumentError(
         fmt::format("max_in_flight is {}, want 1 to 16", options.max_in_flight));
+  }
+  if (options.max_in_flight_partial < 1 || options.max_in_flight_partial > 16) {
+    return absl::InvalidArgumentError(
+        fmt::format("max_in_flight_partial is {}, want 1 to 16", options.max_in_flight_partial));
   }
   if (options.max_request_bytes < 1 || options.max_request_bytes > kMaxBatchBytes) {
     return absl::InvalidArgumentError(fmt::format("max_request_bytes is {}, want 1 to {}",
@@ -270,7 +270,8 @@ void Producer::Impl::Pump() {
 
 std::optional<client::ProducerBatch> Producer::Impl::TakeBatch(MonoMicros now_us) {
   const bool room = logic_.HasRoom();
-  const bool eager = room && logic_.in_flight() < kEagerInFlight;
+  const bool eager =
+      room && logic_.in_flight() < static_cast<size_t>(options_.max_in_flight_partial);
   const int64_t linger_us = absl::ToInt64Microseconds(options_.linger);
   absl::MutexLock lock(&mutex_);
   takes_sealed_ = room;

@@ -30,6 +30,7 @@ class ProducerTest : public testing::Test {
       deliveries_.push_back(delivery);
       if (next) next(delivery);
     };
+    options.max_in_flight_partial = in_flight_partial_;
     auto producer = Producer::Start(client_.log(), std::move(options));
     EXPECT_TRUE(producer.ok()) << producer.status();
     client_.time().Run();
@@ -41,7 +42,7 @@ class ProducerTest : public testing::Test {
   }
   ScriptedCall TakeRegistration() { return client_.script().TakeCall(Method::kRegisterProducer); }
 
-  // Sends each payload as a request of its own, as far as there is room in flight.
+  // Sends each payload as a request of its own, as long as four at most are in flight.
   void SendApart(Producer& producer, const std::vector<std::string>& payloads) {
     for (const std::string& payload : payloads) {
       EXPECT_TRUE(producer.Send(payload).ok());
@@ -107,6 +108,8 @@ class ProducerTest : public testing::Test {
   }
 
   ScriptedClient client_;
+  int in_flight_partial_ =
+      4;  // So that a test has several requests in flight without filling them.
   std::vector<Delivery> deliveries_;
 };
 
@@ -137,6 +140,17 @@ TEST_F(ProducerTest, RecordsSentTogetherLeaveInOneRequest) {
   EXPECT_EQ(producer->pending_records(), 0u);
   EXPECT_EQ(producer->pending_bytes(), 0u);
   EXPECT_EQ(producer->last_result().last_seq, Seq{13});
+}
+
+TEST_F(ProducerTest, UnlessToldOtherwiseABatchGrowsWhileARequestIsUnanswered) {
+  in_flight_partial_ = ProducerOptions().max_in_flight_partial;
+  auto producer = Start();
+  SendApart(*producer, {"a", "b", "c"});
+  const ScriptedStreamPtr stream = TakeStream();
+  EXPECT_THAT(Sequences(stream), ElementsAre(1));
+  Append(stream, 0);
+  EXPECT_THAT(Sequences(stream), ElementsAre(1, 2));
+  EXPECT_EQ(Request(stream, 1).records_size(), 2);
 }
 
 TEST_F(ProducerTest, OnlyTheFirstRequestOfAStreamNamesTheLog) {
@@ -583,6 +597,7 @@ TEST_F(ProducerTest, BadOptionsAreRefused) {
   EXPECT_EQ(code([](Options& o) { o.max_request_bytes = 17u << 20; }),
             StatusCode::kInvalidArgument);
   EXPECT_EQ(code([](Options& o) { o.max_request_records = 65'537; }), StatusCode::kInvalidArgument);
+  EXPECT_EQ(code([](Options& o) { o.max_in_flight_partial = 0; }), StatusCode::kInvalidArgument);
   EXPECT_EQ(code([](Options& o) { o.max_buffer_bytes = 0; }), StatusCode::kInvalidArgument);
   EXPECT_EQ(code([](Options& o) { o.delivery_timeout = absl::ZeroDuration(); }),
             StatusCode::kInvalidArgument);

@@ -69,8 +69,12 @@ struct ProducerOptions {
   size_t max_request_records = 4096;
   // How long a record may wait for company while nothing is in flight.
   absl::Duration linger = absl::ZeroDuration();
-  // 1 … 16. Lower values make bigger requests.
+  // 1 … 16 requests.
   int max_in_flight = 16;
+  // Requests in flight from which on only full ones leave; a batch that is not full then goes on
+  // growing until an answer comes. 1 … 16. At half of what a cluster can take, one request of the
+  // size that a round trip gathers costs a fraction of four smaller ones, and answers sooner.
+  int max_in_flight_partial = 1;
   // A request that is not answered that long after it was cut fails the producer.
   absl::Duration delivery_timeout = absl::Seconds(30);
   // For the registration in Open().
