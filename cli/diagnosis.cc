@@ -101,6 +101,8 @@ struct GroupHealth {
   std::string log;
   bool has_leader = false;
   bool halted = false;
+  std::set<std::string> suspects;  // Nodes.
+  std::set<std::string> doubtful;
   uint64_t lag_entries = 0;
 };
 
@@ -112,6 +114,10 @@ std::map<LogId, GroupHealth> GroupsOf(const std::vector<NodeVisit>& visits) {
       health.log = group.log_id == kCatalogGroup ? "(catalog)" : group.log;
       health.has_leader = health.has_leader || group.role == "leader";
       health.halted = health.halted || group.role == "halted";
+      if (group.suspect) health.suspects.insert(visit.status.node_name);
+      if (!group.standing.empty() && group.standing != "sound") {
+        health.doubtful.insert(visit.status.node_name);
+      }
       if (group.role == "leader") health.lag_entries = group.lag_entries;
     }
   }
@@ -126,7 +132,19 @@ void CheckGroups(const std::vector<NodeVisit>& visits, Findings& findings) {
                     "start enough of its replicas for a majority");
     } else if (health.halted) {
       findings.Fail("replicas", health.log, "a replica halted: its data contradicts itself",
-                    "verify it with `cairn segment verify`, then refill the replica");
+                    "keep that node's directory for its developers, and compare the replicas with "
+                    "`cairn segment verify`; the others go on");
+    } else if (!health.suspects.empty()) {
+      findings.Fail("suspect", health.log,
+                    fmt::format("a majority refused what {} proposed; it no longer leads this log",
+                                Join(health.suspects)),
+                    "test that node's memory, then restart it");
+    } else if (!health.doubtful.empty()) {
+      findings.Warn("replicas", health.log,
+                    fmt::format("{} lost something that it had acknowledged, and is being made "
+                                "whole",
+                                Join(health.doubtful)),
+                    "bring up all replicas of the log, and stop none until it is done");
     } else if (health.lag_entries > kLaggingEntries) {
       findings.Warn("replicas", health.log,
                     fmt::format("the slowest voter lacks {} entries", health.lag_entries),

@@ -28,6 +28,10 @@ std::string Describe(const AppendResponse& m) {
     return fmt::format("append-ok match={}", m.match) + Flag(m.doubt != 0, "unsound") +
            Flag(m.absolved != 0, "absolved");
   }
+  if (m.contradicts) {
+    return fmt::format("append-no contradicts={}", ToString(m.hint)) +
+           Flag(m.doubt != 0, "unsound");
+  }
   return fmt::format("append-no prev={} hint={}", m.rejected_prev, ToString(m.hint)) +
          Flag(m.doubt != 0, "unsound");
 }

@@ -52,6 +52,9 @@ struct AppendRequest {
   // (raft_standing.cc).
   uint64_t absolves = 0;
   std::vector<Entry> entries;  // Empty as the core emits it; filled by the group.
+  // Never sent: the receiving group found that the entry here does not follow from what this
+  // replica holds (design 5.6), and took it and all behind it out of `entries`. Index 0: none.
+  Position refused{};
   bool operator==(const AppendRequest&) const = default;
 };
 
@@ -67,6 +70,9 @@ struct AppendResponse {
   // towards a commit. Drawn anew at each start, so that doubts can be told apart.
   uint64_t doubt = 0;
   uint64_t absolved = 0;  // Accepted: `absolves` of the request.
+  // Rejected, though the logs agree up to the entry before `hint`: the entry at `hint` does not
+  // follow from what the sender holds.
+  bool contradicts = false;
   bool operator==(const AppendResponse&) const = default;
 };
 

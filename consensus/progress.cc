@@ -11,6 +11,9 @@ namespace {
 // first may have crossed the acknowledgement; the second was asked for after it.
 constexpr uint32_t kQuietHeartbeats = 2;
 
+// Refusals of one entry in a row that count. Damage on the way does not come three times.
+constexpr uint32_t kContradictions = 3;
+
 }  // namespace
 
 bool Progress::WindowFull() const {
@@ -58,6 +61,7 @@ bool Progress::OnAccepted(Index match) {
   const bool grew = match > match_;
   if (grew) {
     match_ = match;
+    if (match_ >= contradicted_.index) contradictions_ = 0;
     next_ = std::max(next_, match + 1);
     while (!inflight_.empty() && inflight_.front().last <= match) {
       inflight_bytes_ -= inflight_.front().bytes;
@@ -88,6 +92,20 @@ bool Progress::RejectionIsNews(Index prev) const {
       return false;
   }
   CHECK_UNREACHABLE();
+}
+
+void Progress::OnContradiction(Position at) {
+  CHECK_GT(at.index, match_);
+  if (at != contradicted_) contradictions_ = 0;
+  contradicted_ = at;
+  ++contradictions_;
+  BecomeProbe(at.index);
+  probe_sent_ = true;
+}
+
+std::optional<Position> Progress::contradicts() const {
+  if (contradictions_ < kContradictions) return std::nullopt;
+  return contradicted_;
 }
 
 bool Progress::OnHeartbeatAnswered(uint64_t round) {
@@ -153,6 +171,7 @@ void Progress::BecomeUnsound(uint64_t doubt, uint64_t round, Index target) {
   absolve_target_ = target;
   match_ = Index();
   told_commit_ = Index();
+  contradictions_ = 0;
   BecomeProbe(target + 1);
 }
 

@@ -20,8 +20,10 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 
 #include "base/ids.h"
+#include "consensus/types.h"
 
 namespace cairn::consensus {
 
@@ -81,6 +83,11 @@ class Progress {
   bool OnAccepted(Index match);
   // Whether a rejection of an append after `prev` is news: not a late one.
   [[nodiscard]] bool RejectionIsNews(Index prev) const;
+  // It refused the entry at `at`, which is not acknowledged and does not follow from what it
+  // holds. Sending pauses; heartbeats make it be tried again.
+  void OnContradiction(Position at);
+  // The entry that it refused so often that no accident on the way explains it; nullopt: none.
+  [[nodiscard]] std::optional<Position> contradicts() const;
   // A heartbeat was answered. Returns true when appends seem lost: this is the second
   // answer in a row while something sent is not acknowledged and nothing at all came
   // back. The leader then asks by an empty append; a snapshot is due again by itself.
@@ -130,6 +137,8 @@ class Progress {
   uint32_t quiet_heartbeats_ = 0;
   uint32_t silent_ticks_ = 0;
   uint64_t round_ = 0;
+  Position contradicted_;        // What it refused last, until it accepts it;
+  uint32_t contradictions_ = 0;  // and how often running.
 
   uint64_t doubt_ = 0;  // 0: it is sound.
   uint64_t absolve_round_ = 0;

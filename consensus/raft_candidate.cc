@@ -21,7 +21,7 @@ namespace cairn::consensus {
 // by 2 alone, and only 1 and 3 have the entry that says so. Then 2 needs their votes, by the
 // configuration before, and they must refuse it for its shorter log.
 bool RaftCore::MayCampaign() const {
-  if (standing_ == Standing::kLost) return false;
+  if (standing_ == Standing::kLost || suspect_) return false;
   for (auto m = memberships_.rbegin(); m != memberships_.rend(); ++m) {
     if (m->second.IsVoter(config_.self)) return true;
     if (m->first <= commit_) return false;
@@ -85,7 +85,7 @@ void RaftCore::HandleVoteRequest(const Message& message, const VoteRequest& requ
                             (request.pre_vote && message.term > hard_state_.term);
   VoteResponse response{
       .pre_vote = request.pre_vote, .last = terms_.Last(), .ballot = request.ballot};
-  if (!vote_is_free || request.last < terms_.Last()) {
+  if (!vote_is_free || request.last < LastForVotes()) {
     Send(from, response);
     return;
   }

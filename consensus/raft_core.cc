@@ -86,13 +86,6 @@ void RaftCore::BecomeFollower(Term term, NodeId leader) {
   ResetElectionTimer();
 }
 
-void RaftCore::StepDown() {
-  if (role_ != Role::kLeader) return;
-  BecomeFollower(hard_state_.term, NodeId());
-  // Whoever is not suspect should be faster.
-  timeout_ticks_ += config_.election_ticks;
-}
-
 // ---- Messages in -----------------------------------------------------------------
 
 void RaftCore::Step(Message message) {
@@ -332,6 +325,7 @@ void RaftCore::CheckInvariants() const {
       CHECK_EQ(hard_state_.vote, config_.self);
       break;
     case Role::kLeader:
+      CHECK(!suspect_);
       CheckLeaderInvariants();
       return;
   }

@@ -10,7 +10,8 @@
 //
 // Sources: raft_core.cc (dispatch, term rules, writes), one per role (raft_follower.cc,
 // raft_candidate.cc, raft_leader.cc), and one per subject that crosses roles: raft_reads.cc,
-// raft_change.cc (membership, transfer), raft_standing.cc (nodes that doubt their disk).
+// raft_change.cc (membership, transfer), raft_standing.cc (nodes that doubt their disk),
+// raft_suspect.cc (entries that followers refuse).
 //
 // Order that cannot be got wrong: a vote or an acknowledgement which depends on a write
 // stays inside the core until OnPersisted(write id). The leader's own copy counts
@@ -142,8 +143,6 @@ class RaftCore {
   // or `to` is no voter. Proposals are refused until it is done or an election timeout
   // has passed.
   bool TransferLeadership(NodeId to);
-  // Gives up leadership at once (suspect state: design 5.6, 5.7).
-  void StepDown();
 
   // All work since the last call.
   [[nodiscard]] Ready TakeReady();
@@ -159,7 +158,11 @@ class RaftCore {
   [[nodiscard]] Index persisted() const { return writes_.persisted(); }
   [[nodiscard]] Position last() const { return terms_.Last(); }
   [[nodiscard]] const TermMap& terms() const { return terms_; }
+  [[nodiscard]] NodeId vote() const { return hard_state_.vote; }
   [[nodiscard]] Standing standing() const { return standing_; }
+  // The entry for which a majority refused to follow this leader (raft_suspect.cc); until the
+  // process ends it does not lead again. Nullopt: none.
+  [[nodiscard]] std::optional<Position> suspect() const { return suspect_; }
   // In force now, and as of `index` (kept range).
   [[nodiscard]] const Membership& membership() const { return memberships_.back().second; }
   [[nodiscard]] const Membership& MembershipAt(Index index) const;
@@ -220,6 +223,7 @@ class RaftCore {
   // Takes over what is not there yet; conflicting entries go.
   void TakeEntries(std::vector<Entry>& entries);
   void Reject(NodeId to, Position prev);
+  void Contradict(NodeId to, Position refused);
   void Acknowledge(NodeId to, Index match, uint64_t absolved = 0);
   void HandleHeartbeat(NodeId from, const Heartbeat& heartbeat);
   void HandleSnapshot(NodeId from, SnapshotRequest& request);
@@ -287,6 +291,12 @@ class RaftCore {
   void MaybeBecomeSound();
   void BecomeSound();
 
+  // ---- raft_suspect.cc ------------------------------------------------------------
+  void HandleContradiction(Progress& progress, Position at);
+  void BecomeSuspect(Position at);
+  // The last entry that counts when this node compares logs to give its vote.
+  [[nodiscard]] Position LastForVotes() const;
+
   Config config_;
   Random* random_;
   HardState hard_state_;
@@ -296,6 +306,7 @@ class RaftCore {
   std::vector<std::pair<Index, Membership>> memberships_;
   Standing standing_;
   uint64_t doubt_ = 0;  // Not kSound: what this process tells its leaders; else 0.
+  std::optional<Position> suspect_;
   WriteQueue writes_;
   Ready ready_;  // Messages and read states since the last TakeReady.
   Role role_ = Role::kFollower;

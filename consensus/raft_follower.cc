@@ -67,6 +67,8 @@ void RaftCore::HandleAppend(NodeId from, AppendRequest& request) {
   }
   // Not request.last: the sender may have cut the range short.
   const Index match = request.prev.index + request.entries.size();
+  const bool refuses = request.refused.index != Index();
+  const bool takes = !request.entries.empty();
   TakeEntries(request.entries);
   verified_ = std::max(verified_, match);
   AdvanceCommit(std::min(request.commit, match));
@@ -74,7 +76,10 @@ void RaftCore::HandleAppend(NodeId from, AppendRequest& request) {
     absolve_target_ = match;
     MaybeBecomeSound();
   }
-  Acknowledge(from, match, request.absolves);
+  // (If nothing came before what is refused, an acknowledgement would only invite the same
+  // entry again, at once.)
+  if (!refuses || takes) Acknowledge(from, match, request.absolves);
+  if (refuses) Contradict(from, request.refused);
 }
 
 void RaftCore::TakeEntries(std::vector<Entry>& entries) {
@@ -96,7 +101,13 @@ void RaftCore::Reject(NodeId to, Position prev) {
                           .rejected_prev = prev.index,
                           .hint = terms_.LastAtMost(prev.index, prev.term),
                           .doubt = doubt_,
-                          .absolved = 0});
+                          .absolved = 0,
+                          .contradicts = false});
+}
+
+void RaftCore::Contradict(NodeId to, Position refused) {
+  Send(to,
+       AppendResponse{.accepted = false, .hint = refused, .doubt = doubt_, .contradicts = true});
 }
 
 void RaftCore::Acknowledge(NodeId to, Index match, uint64_t absolved) {

@@ -141,6 +141,8 @@ void RaftCore::HandleAppendResponse(NodeId from, const AppendResponse& response)
   MaybeCountAgain(*progress, response);
   if (response.accepted) {
     HandleAccepted(from, *progress, response.match);
+  } else if (response.contradicts) {
+    HandleContradiction(*progress, response.hint);  // Last: it may end the reign.
   } else {
     HandleRejected(*progress, response);
   }

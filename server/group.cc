@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -44,6 +45,7 @@ struct Origin {
   consensus::InitialState raft{};
   LogFacts facts;
   storage::SegmentRow first_row;  // Of a new group.
+  bool doubtful = false;          // Some row says so.
 };
 
 absl::StatusOr<cairn::v1::GroupSnapshot> ParseSnapshot(const std::string& bytes) {
@@ -54,19 +56,25 @@ absl::StatusOr<cairn::v1::GroupSnapshot> ParseSnapshot(const std::string& bytes)
   return snapshot;
 }
 
-absl::StatusOr<Origin> NewGroup(const GroupStart& start) {
+Origin EmptyLog(const GroupStart& start, const consensus::Membership& membership, bool doubtful) {
   Origin origin;
+  origin.doubtful = doubtful;
   origin.facts = LogFacts::Empty(start.group, start.settings);
-  consensus::Membership membership;
-  membership.voters = start.initial_voters;
   origin.raft.memberships.emplace_back(Index(), membership);
   cairn::v1::GroupSnapshot snapshot;
   snapshot.set_membership(consensus::EncodeMembership(membership));
   *snapshot.mutable_state() = origin.facts.ToSnapshot();
+  snapshot.set_doubtful(doubtful);
   origin.first_row.first_seq = Seq(1);
   origin.first_row.chain_before = origin.facts.chain;
   origin.first_row.state = snapshot.SerializeAsString();
   return origin;
+}
+
+Origin NewGroup(const GroupStart& start) {
+  consensus::Membership membership;
+  membership.voters = start.initial_voters;
+  return EmptyLog(start, membership, start.damaged);
 }
 
 absl::StatusOr<Origin> StoredOrigin(const GroupStart& start) {
@@ -87,6 +95,7 @@ absl::StatusOr<Origin> StoredOrigin(const GroupStart& start) {
     ASSIGN_OR_RETURN(consensus::Membership membership,
                      consensus::DecodeMembership(snapshot.membership()));
     origin.raft.memberships.emplace_back(row.before_index, std::move(membership));
+    origin.doubtful = origin.doubtful || snapshot.doubtful();
     if (row.before_index == stored.segments.back().before_index) {
       ASSIGN_OR_RETURN(origin.facts, LogFacts::FromSnapshot(snapshot.state()));
     }
@@ -104,13 +113,15 @@ absl::StatusOr<Origin> StoredOrigin(const GroupStart& start) {
 }  // namespace
 
 Group::Impl::Impl(GroupConfig config_in, GroupStart start, consensus::RaftCore core_in,
-                  LogState state_in, CacheBudget* budget, Random* random, Catalog* catalog_in,
+                  LogState state_in, CacheBudget* budget_in, Random* random_in, Catalog* catalog_in,
                   Index last, LogPosition after)
     : config(std::move(config_in)),
       id(start.group),
       name(std::move(start.name)),
       core(std::move(core_in)),
       state(std::move(state_in)),
+      budget(budget_in),
+      random(random_in),
       hub(id, budget, last, after),
       waiters(config.max_waiters),
       segments(config.segment_bytes),
@@ -129,7 +140,8 @@ absl::StatusOr<std::unique_ptr<Group>> Group::Create(GroupConfig config, GroupSt
                                                      Catalog* catalog, TurnTime now) {
   const bool is_new = !start.stored.has_value();
   ASSIGN_OR_RETURN(Origin origin, is_new ? NewGroup(start) : StoredOrigin(start));
-  config.raft.standing = ToStanding(start.verdict);
+  const bool doubtful = start.damaged || origin.doubtful;
+  config.raft.standing = doubtful ? consensus::Standing::kLost : ToStanding(start.verdict);
   if (is_new && !start.initial_voters.empty()) {
     // A different one for each log, so that new logs are led from everywhere.
     const std::vector<NodeId>& voters = start.initial_voters;
@@ -156,6 +168,7 @@ absl::StatusOr<std::unique_ptr<Group>> Group::Create(GroupConfig config, GroupSt
     const bool known = i + 1 < rows.size() && i < segment_bytes.size();
     impl->segments.Restore(std::move(rows[i]), known ? segment_bytes[i] : 0);
   }
+  if (doubtful) impl->MarkRows(true);
   LogPosition position = base;
   for (storage::StoredEntry& stored : recent) {
     consensus::Entry entry = ToEntry(std::move(stored));
@@ -176,10 +189,61 @@ absl::StatusOr<std::unique_ptr<Group>> Group::Create(GroupConfig config, GroupSt
   return group;
 }
 
-void Group::Handle(Event event, TurnTime now, bool storage_full, Effects& effects) {
-  impl_->Handle(std::move(event), now, storage_full, effects);
+void Group::FinishRefill(TurnTime now, Effects& effects) {
+  Impl& old = *impl_;
+  old.refilling = false;
+  GroupStart start;
+  start.group = old.id;
+  start.name = old.name;
+  start.settings = old.wanted_settings;
+  // As of the first kept entry: the oldest that is known. What the leader sends says the rest.
+  Origin origin =
+      EmptyLog(start, old.core.MembershipAt(old.core.terms().Before().index), /*doubtful=*/true);
+  // Its vote is not forgotten.
+  origin.raft.hard_state = {old.core.term(), old.core.vote(), Index()};
+  storage::GroupWrite empty;
+  empty.group = old.id;
+  empty.install = origin.first_row;
+  empty.hard_state = {old.core.term(), old.core.vote(), Index()};
+  if (old.catalog != nullptr) {
+    old.pending_write = std::move(empty);
+    effects.alarms.push_back("the catalog of this node is emptied: restart the node");
+    return;
+  }
+  GroupConfig config = old.config;
+  config.raft.standing = consensus::Standing::kLost;
+  config.raft.first_mover = false;
+  const LogPosition base = PositionOf(origin.facts);
+  consensus::RaftCore core(config.raft, std::move(origin.raft), old.random);
+  LogState state(std::move(origin.facts), Index(), config.limits);
+  auto impl =
+      std::make_unique<Impl>(std::move(config), std::move(start), std::move(core), std::move(state),
+                             old.budget, old.random, nullptr, Index(), base);
+  impl->pending_write = std::move(empty);
+  impl->segments.Restore(std::move(origin.first_row), 0);
+  impl->state.Reset(LogFacts(impl->state.applied()), Index(), now);
+  impl->doubtful = true;
+  impl->draining = old.draining;
+  impl->refilled_for = old.refilled_for;
+  impl->refills = old.refills + 1;
+  impl_ = std::move(impl);
 }
-void Group::Finish(TurnTime now, Effects& effects) { impl_->Finish(now, effects); }
+
+void Group::Handle(Event event, TurnTime now, bool storage_full, Effects& effects) {
+  const Impl::Before before(effects);
+  impl_->Handle(std::move(event), now, storage_full, effects);
+  impl_->FollowEffects(before, effects);
+}
+
+void Group::Finish(TurnTime now, Effects& effects) {
+  const Impl::Before before(effects);
+  if (impl_->refilling && impl_->writes_in_flight == 0 && impl_->reads_in_flight == 0) {
+    FinishRefill(now, effects);
+  }
+  impl_->Finish(now, effects);
+  impl_->FollowEffects(before, effects);
+}
+
 void Group::Shutdown(const Rejection& why, Effects& effects) { impl_->Shutdown(why, effects); }
 void Group::SetSettings(const cairn::v1::LogSettings& settings) {
   impl_->wanted_settings = settings;
@@ -200,8 +264,27 @@ void Group::CheckInvariants() const {
   CHECK_EQ(impl.segments.first().before_index, impl.core.terms().Before().index);
 }
 
+void Group::Impl::FollowEffects(const Before& before, Effects& effects) {
+  for (size_t i = before.writes; i < effects.write_ids.size(); ++i) {
+    if (effects.write_ids[i] != 0) ++writes_in_flight;
+  }
+  reads_in_flight += effects.reads.size() - before.reads;
+  for (size_t i = before.ends; i < effects.ends.size(); ++i) {
+    if (effects.ends[i].end.rejection) Name(*effects.ends[i].end.rejection);
+  }
+}
+
 void Group::Impl::Handle(Event event, TurnTime now, bool storage_full, Effects& effects) {
   storage_full_now = storage_full;
+  if (const auto* done = std::get_if<Persisted>(&event); done != nullptr && done->write_id != 0) {
+    CHECK_GT(writes_in_flight, 0u);
+    --writes_in_flight;
+  }
+  if (std::holds_alternative<Loaded>(event)) {
+    CHECK_GT(reads_in_flight, 0u);
+    --reads_in_flight;
+  }
+  if (refilling) return HandleRefilling(std::move(event), effects);
   std::visit(Overloaded{
                  [&](Request& in) { OnRequest(std::move(in), storage_full, now, effects); },
                  [&](PeerMessage& in) { OnMessage(std::move(in.message), now, effects); },
@@ -237,6 +320,7 @@ void Group::Impl::Finish(TurnTime now, Effects& effects) {
   // Each pass can only be caused by the one before: a proposal brings a Ready, a commit
   // brings a role or more proposals. A handful of passes always ends it.
   do {
+    FollowStanding(effects);
     FollowRole(now, effects);
     ProposeWaiting(now, effects);
     refusals.Begin(now.mono, ReadTimeout(), core);
@@ -304,9 +388,6 @@ void Group::Impl::Shutdown(const Rejection& why, Effects& effects) {
   for (Refusal& refusal : refusals.TakeAll()) Answer(refusal.to, why, effects);
   for (ReadItem& item : reads.TakeAll()) {
     if (auto* request = std::get_if<Request>(&item)) Answer(request->reply_to, why, effects);
-    if (auto* open = std::get_if<TailOpen>(&item)) {
-      effects.ends.push_back({open->sink, open->token, {why}});
-    }
   }
   for (auto& [ticket, check] : chain_checks) Answer(check.request.reply_to, why, effects);
   chain_checks.clear();
@@ -320,7 +401,9 @@ GroupView Group::Impl::View() const {
   view.group = id;
   view.name = name;
   view.role = core.role();
-  view.halted = halted;
+  view.halted = halted && !refilling;
+  view.suspect = core.suspect().has_value();
+  view.refills = refills;
   view.standing = core.standing();
   view.term = core.term();
   view.leader = core.leader();
@@ -355,6 +438,11 @@ Rejection Group::Impl::Reject(cairn::v1::Reason reason, std::string message) con
 void Group::Impl::Name(Rejection& rejection) const {
   // The catalog's refusals speak of the log in question, not of the catalog.
   if (!rejection.info.log().empty()) return;
+  // Below the group only the id is known; people know the log by its name.
+  if (const std::string by_id = fmt::format("log {}:", id);
+      rejection.message.compare(0, by_id.size(), by_id) == 0) {
+    rejection.message.replace(0, by_id.size(), fmt::format("log {}:", name));
+  }
   rejection.info.set_log(name);
   if (rejection.info.log_id() == 0) rejection.info.set_log_id(id.value());
 }

@@ -12,6 +12,9 @@
 // A log that contradicts itself (a committed entry that does not apply) is halted on this
 // node: it votes for nobody, accepts nothing more, and stays readable below that point.
 //
+// A replica that refuses what a majority holds is refilled (server/group_refill.cc): it ends what
+// waits, and when its last write and read are done begins anew with an empty log.
+//
 // Threads: one worker's. Lifetime: `budget` and `random` outlive the group.
 #pragma once
 
@@ -65,6 +68,9 @@ struct GroupStart {
   // Payload bytes of each stored segment but the last, oldest first.
   std::vector<uint64_t> segment_bytes;
   storage::RecoveryVerdict verdict = storage::RecoveryVerdict::kSound;
+  // Entries of this group were found damaged and cut off: it is lost whatever `verdict` says,
+  // and remembers that until it is whole.
+  bool damaged = false;
 };
 
 // A picture for status pages; cheap to copy.
@@ -84,6 +90,10 @@ struct GroupView {
   Seq last_seq;
   uint64_t chain = 0;
   uint64_t lag_entries = 0;
+  // A majority refused what it proposed as the leader: it does not lead before a restart.
+  bool suspect = false;
+  // The replica was emptied, and is filled by the leader (since the process started).
+  uint64_t refills = 0;
   // Leader: how far its wall clock is from the majority's; positive: ahead.
   int64_t clock_deviation_us = 0;
   std::vector<NodeId> voters;
@@ -125,6 +135,9 @@ class Group {
  private:
   struct Impl;
   explicit Group(std::unique_ptr<Impl> impl);
+  // Begins anew with an empty log, once nothing of before is under way.
+  void FinishRefill(TurnTime now, Effects& effects);
+
   std::unique_ptr<Impl> impl_;
 };
 

@@ -240,7 +240,6 @@ struct TailOpen {
   uint64_t max_records = 0;  // Bounded: 0: no limit.
   uint64_t credit_bytes = 1 << 20;
   uint64_t heartbeat_us = kMicrosPerSecond;
-  bool linearizable = false;
 };
 
 // ---- Events ---------------------------------------------------------------------

@@ -3,6 +3,7 @@
 //   group.cc          creation, event dispatch, the turn
 //   group_leader.cc   requests, evaluation, terms: what only a leader does
 //   group_replica.cc  writes, messages, applying, snapshots: what every replica does
+//   group_refill.cc   entries that do not follow from what is held, and what comes of them
 //   group_reads.cc    describe, leases by read, tails: what waits for a read-index round
 #pragma once
 
@@ -59,10 +60,11 @@ struct Group::Impl {
     std::vector<Pending> accepted;
     std::vector<Pending> dependent;  // Refusals that rest on an uncommitted entry.
   };
-  using ReadItem = std::variant<Request, TailOpen, Confirmation>;
+  using ReadItem = std::variant<Request, Confirmation>;
 
   Impl(GroupConfig config, GroupStart start, consensus::RaftCore core_in, LogState state_in,
-       CacheBudget* budget, Random* random, Catalog* catalog_in, Index last, LogPosition after);
+       CacheBudget* budget_in, Random* random_in, Catalog* catalog_in, Index last,
+       LogPosition after);
 
   // ---- group.cc
   void Handle(Event event, TurnTime now, bool storage_full, Effects& effects);
@@ -71,6 +73,18 @@ struct Group::Impl {
   void OnLinkChange(const LinkChange& change);
   void Shutdown(const Rejection& why, Effects& effects);
   [[nodiscard]] GroupView View() const;
+  // What this call adds to effects that other groups have filled before.
+  struct Before {
+    explicit Before(const Effects& effects)
+        : writes(effects.write_ids.size()),
+          reads(effects.reads.size()),
+          ends(effects.ends.size()) {}
+    size_t writes;
+    size_t reads;
+    size_t ends;
+  };
+  // Counts the writes and reads that it asked for, and names the log to whose tail it ended.
+  void FollowEffects(const Before& before, Effects& effects);
 
   // ---- group_leader.cc
   void OnRequest(Request request, bool storage_full, TurnTime now, Effects& effects);
@@ -98,7 +112,6 @@ struct Group::Impl {
 
   // ---- group_replica.cc
   void OnMessage(consensus::Message message, TurnTime now, Effects& effects);
-  absl::Status VerifyChain(const consensus::AppendRequest& append);
   // Position of the log after `at`, an entry that the core holds.
   [[nodiscard]] LogPosition PositionAfterHeld(const consensus::Position& at) const;
   void TakeReady(TurnTime now, Effects& effects);
@@ -118,6 +131,21 @@ struct Group::Impl {
   void FlushPendingWrite(Effects& effects);
   void UpdateEvictable();
   void Halt(const absl::Status& why, Effects& effects);
+
+  // ---- group_refill.cc
+  // Takes out of `append` what does not follow from what this replica holds; says why.
+  absl::Status RefuseWrongEntries(consensus::AppendRequest& append);
+  // After the core took `refused`, the first entry that was taken out; `commit` came with it.
+  void OnRefused(NodeId from, consensus::Position refused, Index commit, const absl::Status& why,
+                 Effects& effects);
+  void BeginRefill(Effects& effects);
+  // While it waits for its last write and read.
+  void HandleRefilling(Event event, Effects& effects);
+  [[nodiscard]] Rejection Refilling() const;
+  // Notes in all segment rows whether this replica is doubtful.
+  void MarkRows(bool doubtful);
+  // What the core's standing and suspicion mean for what is stored and told.
+  void FollowStanding(Effects& effects);
 
   // ---- group_reads.cc
   void OnTailOpen(TailOpen open, TurnTime now, Effects& effects);
@@ -150,6 +178,8 @@ struct Group::Impl {
   std::string name;
   consensus::RaftCore core;
   LogState state;
+  CacheBudget* budget;
+  Random* random;
   TailHub hub;
   Waiters waiters;
   SegmentList segments;
@@ -177,6 +207,18 @@ struct Group::Impl {
   // Expiries, silent producers, retention or settings are due.
   bool housekeeping = false;
   bool halted = false;
+  // The entry that was refused last, and how often running.
+  consensus::Position refused;
+  uint32_t refusals_running = 0;
+  // Emptied since it refused this entry; index 0: never. Not twice for the same one.
+  consensus::Position refilled_for;
+  uint64_t refills = 0;
+  bool refilling = false;
+  // Acknowledged entries are missing, and the rows say so.
+  bool doubtful = false;
+  bool suspicion_told = false;
+  uint64_t writes_in_flight = 0;  // Those that the core waits for.
+  uint64_t reads_in_flight = 0;
   bool draining = false;
   bool storage_full_now = false;
   // Catalog changes applied while the group was created; handed out in the first turn.

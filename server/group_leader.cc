@@ -321,16 +321,23 @@ void Group::Impl::ExpireWaiting(MonoMicros now, Effects& effects) {
 void Group::Impl::StartChainCheck(Request request, Effects& effects) {
   const auto& op = std::get<RegisterSnapshotOp>(request.body);
   const LogFacts& facts = state.applied();
-  const auto refuse = [&](cairn::v1::Reason reason, std::string message) {
+  const auto refusal = [&](cairn::v1::Reason reason, std::string message) {
     Rejection rejection = Reject(reason, std::move(message));
     rejection.info.set_first_seq(facts.first_seq.value());
     rejection.info.set_last_seq(facts.last_seq.value());
-    Answer(request.reply_to, std::move(rejection), effects);
+    return rejection;
   };
   if (op.seq > facts.last_seq) {
-    return refuse(cairn::v1::REASON_SEQ_IN_FUTURE,
-                  fmt::format("snapshot at seq {}, but last_seq is {}", op.seq, facts.last_seq));
+    // It is this leader that may be behind.
+    Rejection ahead =
+        refusal(cairn::v1::REASON_SEQ_IN_FUTURE,
+                fmt::format("snapshot at seq {}, but last_seq is {}", op.seq, facts.last_seq));
+    refusals.Add({request.reply_to, std::move(ahead)}, request.deadline);
+    return;
   }
+  const auto refuse = [&](cairn::v1::Reason reason, std::string message) {
+    Answer(request.reply_to, refusal(reason, std::move(message)), effects);
+  };
   // The chain at first_seq - 1 is still known: it is the one before the first kept record.
   if (op.seq + 1 < facts.first_seq || op.seq < segments.first().first_seq.Previous()) {
     return refuse(cairn::v1::REASON_TRIMMED,

@@ -32,7 +32,7 @@ absl::Status LoadGroup(const storage::LogStore& store, storage::StoredGroup stor
     if (!range.ok()) {
       if (range.status().code() != absl::StatusCode::kDataLoss) return range.status();
       *damage = std::string(range.status().message());
-      start->verdict = storage::RecoveryVerdict::kLost;
+      start->damaged = true;
       CutAfter(stored, next.Previous());
       break;
     }

@@ -11,9 +11,6 @@
 namespace cairn::server {
 namespace {
 
-// A linearizable tail or read that found nobody to confirm it gives up after this.
-constexpr MonoMicros kTailOpenTimeoutUs = 10 * kMicrosPerSecond;
-
 std::string_view RoleName(const consensus::RaftCore& core) {
   switch (core.role()) {
     case consensus::Role::kLeader:
@@ -41,11 +38,6 @@ void Group::Impl::OnTailOpen(TailOpen open, TurnTime now, Effects& effects) {
          open.token,
          {Reject(cairn::v1::REASON_OVERLOADED,
                  fmt::format("{} tails are open on this replica of the log", hub.cursors()))}});
-    return;
-  }
-  if (open.linearizable && !halted) {
-    open.linearizable = false;
-    reads.Add(std::move(open), now.mono + kTailOpenTimeoutUs);
     return;
   }
   confirm_soon = true;
@@ -83,7 +75,6 @@ void Group::Impl::AnswerReads(TurnTime now, Effects& effects) {
   for (ReadItem& item : reads.TakeApplied(state.applied_index())) {
     std::visit(Overloaded{
                    [&](Request& request) { AnswerRead(std::move(request), now, effects); },
-                   [&](TailOpen& open) { OnTailOpen(std::move(open), now, effects); },
                    [&](Confirmation& confirmation) {
                      hub.OnConfirmed(confirmation.asked, state.applied_index(), now, effects);
                    },
@@ -108,8 +99,6 @@ void Group::Impl::AnswerRead(Request request, TurnTime now, Effects& effects) {
 void Group::Impl::RefuseRead(ReadItem item, Effects& effects) {
   if (auto* request = std::get_if<Request>(&item)) {
     Answer(request->reply_to, NotLeader(), effects);
-  } else if (auto* open = std::get_if<TailOpen>(&item)) {
-    effects.ends.push_back({open->sink, open->token, {NotLeader()}});
   }
 }
 

@@ -16,27 +16,12 @@ LogPosition PositionOf(const LogFacts& facts) {
   return {facts.last_seq, facts.chain, facts.timestamp_us};
 }
 
-// The position after a data entry, once it has proved to follow `before`.
-absl::StatusOr<LogPosition> VerifyEntry(const consensus::Entry& entry, const LogPosition& before) {
-  ASSIGN_OR_RETURN(const storage::EntryView view, storage::EntryView::Parse(entry.payload.view()));
-  const storage::EntryHeader& header = view.header();
-  if (header.first_seq != before.last_seq + 1) {
-    return absl::DataLossError(fmt::format("entry {} begins with seq {}, expected {}", entry.index,
-                                           header.first_seq, before.last_seq + 1));
-  }
-  if (const uint64_t chain = view.ComputeChain(before.chain); chain != header.chain) {
-    return absl::DataLossError(fmt::format("entry {} has chain {:016x}, expected {:016x}",
-                                           entry.index, header.chain, chain));
-  }
-  return LogPosition{header.last_seq(), header.chain, header.timestamp_us};
-}
-
 }  // namespace
 
 LogPosition PositionAfterEntry(const consensus::Entry& entry, const LogPosition& before,
                                storage::StoredEntry* stored) {
   if (entry.kind != consensus::EntryKind::kData) return before;
-  // Checked where it came in: built here, or verified by VerifyChain.
+  // Checked where it came in: built here, or by RefuseWrongEntries.
   const auto header = storage::ParseEntryHeader(entry.payload.view());
   CHECK(header.ok());
   if (stored != nullptr) {
@@ -53,15 +38,15 @@ void Group::Impl::OnMessage(consensus::Message message, TurnTime now, Effects& e
       answer != nullptr && answer->wall_us != 0 && is_leader() && message.term == core.term()) {
     clocks.Hear(message.from, answer->wall_us, now.mono);
   }
-  if (const auto* append = std::get_if<consensus::AppendRequest>(&message.body)) {
-    if (const absl::Status status = VerifyChain(*append); !status.ok()) {
-      // Not acknowledged, so it cannot count towards a commit; the leader sends it again.
-      effects.alarms.push_back(fmt::format("log {} ({}): refused entries from node {}: {}", name,
-                                           id, message.from, std::string(status.message())));
-      return;
-    }
-  }
+  auto* append = std::get_if<consensus::AppendRequest>(&message.body);
+  const absl::Status status = append != nullptr ? RefuseWrongEntries(*append) : absl::OkStatus();
+  if (status.ok()) return core.Step(std::move(message));
+  const NodeId from = message.from;
+  const consensus::Position wrong = append->refused;
+  const Index commit = append->commit;
+  const bool of_this_term = message.term >= core.term();
   core.Step(std::move(message));
+  if (of_this_term) OnRefused(from, wrong, commit, status, effects);
 }
 
 LogPosition Group::Impl::PositionAfterHeld(const consensus::Position& at) const {
@@ -72,24 +57,6 @@ LogPosition Group::Impl::PositionAfterHeld(const consensus::Position& at) const 
   const auto position = hub.PositionAfter(at.index);
   CHECK(position.has_value());  // What is held and not applied is in the ring.
   return *position;
-}
-
-// A follower computes the chain of new entries before it acknowledges them (design 5.6).
-absl::Status Group::Impl::VerifyChain(const consensus::AppendRequest& append) {
-  if (append.entries.empty() || !core.terms().Matches(append.prev)) return absl::OkStatus();
-  const Index applied = state.applied_index();
-  LogPosition position = PositionAfterHeld(append.prev);
-  for (const consensus::Entry& entry : append.entries) {
-    if (entry.index <= applied) continue;  // Held already, and committed.
-    if (entry.kind == consensus::EntryKind::kConfig) {
-      RETURN_IF_ERROR(consensus::DecodeMembership(entry.payload.view()).status());
-    }
-    if (entry.kind == consensus::EntryKind::kData) {
-      ASSIGN_OR_RETURN(position, VerifyEntry(entry, position));
-    }
-    verified.emplace_back(consensus::Position{entry.term, entry.index}, position);
-  }
-  return absl::OkStatus();
 }
 
 void Group::Impl::TakeReady(TurnTime now, Effects& effects) {
@@ -153,7 +120,8 @@ void Group::Impl::InstallSnapshot(consensus::Write::InstallSnapshot install, Tur
   row.first_seq = facts->last_seq + 1;
   row.timestamp_us = facts->timestamp_us;
   row.chain_before = facts->chain;
-  row.state = std::string(install.snapshot.view());
+  snapshot.set_doubtful(doubtful);
+  row.state = snapshot.SerializeAsString();
   segments.Reset(std::move(row));
   pending_write.reset();
 
@@ -263,6 +231,7 @@ storage::SegmentRow Group::Impl::MakeRow() const {
   snapshot.set_term(term->value());
   snapshot.set_membership(consensus::EncodeMembership(core.MembershipAt(index)));
   *snapshot.mutable_state() = facts.ToSnapshot();
+  snapshot.set_doubtful(doubtful);
 
   storage::SegmentRow row;
   row.before_index = index;

@@ -14,6 +14,8 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "base/ids.h"
 #include "cairn/v1/log.pb.h"
@@ -57,6 +59,9 @@ class SegmentList {
                                                      int64_t now_us, bool age_allowed) const;
 
   [[nodiscard]] const storage::SegmentRow& first() const { return segments_.front().row; }
+  // Replaces the state that row `i` holds.
+  void SetState(size_t i, std::string state) { segments_[i].row.state = std::move(state); }
+  [[nodiscard]] const storage::SegmentRow& row(size_t i) const { return segments_[i].row; }
   [[nodiscard]] uint64_t bytes() const;
   void Describe(Seq last_seq, cairn::v1::DescribeLogResponse& response) const;
   [[nodiscard]] size_t size() const { return segments_.size(); }

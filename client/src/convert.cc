@@ -56,7 +56,9 @@ GroupStatus FromProto(const v1::GroupStatus& in) {
                   .first_seq = Seq{in.first_seq()},
                   .chain = in.chain(),
                   .lag_entries = in.lag_entries(),
-                  .voter_node_ids = {}};
+                  .voter_node_ids = {},
+                  .suspect = in.suspect(),
+                  .standing = in.standing()};
   for (uint64_t id : in.voter_node_ids()) out.voter_node_ids.emplace_back(id);
   return out;
 }

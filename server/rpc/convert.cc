@@ -84,6 +84,18 @@ std::string RecordsRegion(const v1::AppendRequest& request) {
   return region;
 }
 
+const char* StandingName(consensus::Standing standing) {
+  switch (standing) {
+    case consensus::Standing::kSound:
+      return "sound";
+    case consensus::Standing::kAmbiguous:
+      return "ambiguous";
+    case consensus::Standing::kLost:
+      return "lost";
+  }
+  CHECK_UNREACHABLE();
+}
+
 const char* RoleName(const server::GroupView& view) {
   if (view.halted) return "halted";
   switch (view.role) {
@@ -374,6 +386,8 @@ void Fill(const server::GroupView& view, v1::GroupStatus& status) {
   status.set_chain(view.chain);
   status.set_first_seq(view.first_seq.value());
   status.set_lag_entries(view.lag_entries);
+  status.set_suspect(view.suspect);
+  status.set_standing(StandingName(view.standing));
   for (const NodeId voter : view.voters) status.add_voter_node_ids(voter.value());
 }
 

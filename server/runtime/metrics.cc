@@ -127,6 +127,15 @@ std::string Metrics::Text(const Snapshot& snapshot) const {
   AddGauge(families, "cairn_uptime_seconds", "Since the process started.",
            static_cast<double>(snapshot.uptime_ms) / 1000);
   gauge("cairn_peers_connected", "Peers that this node has a stream to.", snapshot.peers_connected);
+  gauge("cairn_groups_suspect",
+        "Logs that this node does not lead any more, since a majority refused its entries.",
+        snapshot.groups_suspect);
+  gauge("cairn_groups_doubtful",
+        "Replicas that lack something they acknowledged, until a leader has made them whole.",
+        snapshot.groups_doubtful);
+  gauge("cairn_group_refills",
+        "Replicas that were emptied and refilled since the start: a majority held something else.",
+        snapshot.refills);
   AddGauge(families, "cairn_clock_deviation_seconds",
            "This node's wall clock less the majority's, as the leader of some log; 0: unknown.",
            static_cast<double>(snapshot.clock_deviation_us) / 1e6);

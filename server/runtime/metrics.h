@@ -69,6 +69,9 @@ class Metrics {
     uint64_t groups_follower = 0;
     uint64_t groups_candidate = 0;
     uint64_t groups_halted = 0;
+    uint64_t groups_suspect = 0;
+    uint64_t groups_doubtful = 0;  // Whose acknowledgements do not count.
+    uint64_t refills = 0;
     // The largest, of the groups that this node leads; of both signs.
     int64_t clock_deviation_us = 0;
     uint64_t peers_connected = 0;

@@ -325,6 +325,9 @@ Metrics::Snapshot Node::Impl::LookAtEverything() const {
   if (const GroupHost* running = host()) {
     now.peers_connected = running->connected_peers();
     for (const GroupView& view : running->Views()) {
+      if (view.suspect) ++now.groups_suspect;
+      if (view.standing != consensus::Standing::kSound) ++now.groups_doubtful;
+      now.refills += view.refills;
       if (view.halted) {
         ++now.groups_halted;
       } else if (view.role == consensus::Role::kLeader) {

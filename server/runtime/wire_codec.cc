@@ -20,6 +20,7 @@ enum Flag : uint32_t {
   kTransfer = 1 << 1,
   kLeaderGone = 1 << 2,
   kConditional = 1 << 3,
+  kContradicts = 1 << 4,
 };
 
 constexpr uint64_t kMessageOverheadBytes = 64;
@@ -73,6 +74,7 @@ void Encode(const consensus::AppendResponse& body, WireMessage& wire) {
   wire.set_index(body.accepted ? body.match.value() : body.rejected_prev.value());
   wire.set_hint_index(body.hint.index.value());
   wire.set_hint_term(body.hint.term.value());
+  wire.set_flags(If(body.contradicts, kContradicts));
   wire.set_context(body.absolved);
   wire.set_doubt(body.doubt);
 }
@@ -131,8 +133,9 @@ uint32_t KnownFlags(WireType type) {
       return kPreVote | kTransfer | kLeaderGone;
     case WireType::kVoteResponse:
       return kPreVote | kConditional;
-    case WireType::kAppendRequest:
     case WireType::kAppendResponse:
+      return kContradicts;
+    case WireType::kAppendRequest:
     case WireType::kHeartbeat:
     case WireType::kHeartbeatResponse:
     case WireType::kSnapshotRequest:
@@ -186,6 +189,7 @@ consensus::AppendResponse DecodeAppendResponse(const WireMessage& wire) {
   body.hint = {.term = Term(wire.hint_term()), .index = Index(wire.hint_index())};
   body.doubt = wire.doubt();
   body.absolved = wire.context();
+  body.contradicts = Has(wire, kContradicts);
   return body;
 }
 

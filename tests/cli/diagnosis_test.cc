@@ -67,6 +67,10 @@ TEST(DiagnosisTest, EachHarmIsFoundAndMended) {
        "leader", "orders"},
       {"a halted replica", [](Visits& v) { v[1].status.groups[0].role = "halted"; }, "failure",
        "replicas", "orders"},
+      {"a suspect", [](Visits& v) { v[0].status.groups[0].suspect = true; }, "failure", "suspect",
+       "orders"},
+      {"a replica that is being made whole",
+       [](Visits& v) { v[1].status.groups[0].standing = "lost"; }, "warning", "replicas", "orders"},
       {"a replica far behind", [](Visits& v) { v[0].status.groups[0].lag_entries = 1'000'000; },
        "warning", "replicas", "orders"},
   };

@@ -45,6 +45,7 @@ std::vector<consensus::Body> AllBodies() {
       AppendRequest{.prev = At(3, 10), .last = Index(10), .commit = Index(9)},
       consensus::AppendResponse{.accepted = true, .match = Index(12), .doubt = 91, .absolved = 92},
       consensus::AppendResponse{.accepted = false, .rejected_prev = Index(12), .hint = At(2, 8)},
+      consensus::AppendResponse{.accepted = false, .hint = At(2, 8), .contradicts = true},
       consensus::Heartbeat{Index(5), 77},
       consensus::HeartbeatResponse{78, 93, -94},
       consensus::SnapshotRequest{

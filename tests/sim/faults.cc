@@ -26,6 +26,8 @@ Faults Faults::FromSeed(uint64_t seed, int nodes) {
   if (random.Chance(0.5)) f.cache_bytes = random.Below(8192);
   if (random.Chance(0.3)) f.entry_bytes = 64 + random.Below(1024);
   if (random.Chance(0.3)) f.append_message_bytes = 1 + random.Below(4096);
+  f.damage = random.Chance(0.2);
+  f.bit_flips = !f.power_cuts && random.Chance(0.3);
   return f;
 }
 
@@ -33,10 +35,11 @@ std::string Faults::ToString() const {
   return fmt::format(
       "nodes={} drop={:.3f} duplicate={:.3f} reorder={:.3f} delay={}..{}us partitions={} "
       "crashes={} power_cuts={} sync={}..{}us slow_sync={} disk_full={} drift={:.3f} "
-      "wall_jumps={} transfers={} trims={} segment={} cache={} entry={} message={}",
+      "wall_jumps={} transfers={} trims={} damage={} bit_flips={} segment={} cache={} entry={} "
+      "message={}",
       nodes, drop, duplicate, reorder, delay_min_us, delay_max_us, partitions, crashes, power_cuts,
-      sync_min_us, sync_max_us, slow_sync, disk_full, drift, wall_jumps, transfers, trims,
-      segment_bytes, cache_bytes, entry_bytes, append_message_bytes);
+      sync_min_us, sync_max_us, slow_sync, disk_full, drift, wall_jumps, transfers, trims, damage,
+      bit_flips, segment_bytes, cache_bytes, entry_bytes, append_message_bytes);
 }
 
 }  // namespace cairn::sim

@@ -21,6 +21,7 @@ struct Faults {
   SimTime delay_min_us = 50;
   SimTime delay_max_us = 400;
   bool partitions = false;  // One-way and two-way, some links or whole nodes.
+  bool damage = false;      // Some entries of a node arrive damaged, at one other or at all.
   // Processes and disks.
   bool crashes = false;     // kill -9.
   bool power_cuts = false;  // Unsynced batches are lost or torn, on one node or on all.
@@ -28,6 +29,7 @@ struct Faults {
   SimTime sync_max_us = 400;
   double slow_sync = 0;  // Chance that a sync takes 100 times as long.
   bool disk_full = false;
+  bool bit_flips = false;  // In the stored log of a killed process, one node at a time.
   // Clocks.
   double drift = 0;  // Rates lie within 1 ± drift.
   bool wall_jumps = false;

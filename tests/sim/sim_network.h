@@ -1,13 +1,18 @@
 // SimNetwork: links between nodes that lose, delay, duplicate and reorder messages, and can be
-// cut in one direction or both.
+// cut in one direction or both. Links can also damage entries, always the same ones: so looks
+// a node with bad memory to the others.
 #pragma once
 
 #include <functional>
 #include <set>
+#include <string>
 #include <utility>
+#include <variant>
 
+#include "base/check.h"
 #include "base/random.h"
 #include "server/group_events.h"
+#include "storage/entry_codec.h"
 #include "tests/sim/event_queue.h"
 #include "tests/sim/faults.h"
 
@@ -26,10 +31,12 @@ class SimNetwork {
     if (!Connected(from, to)) return;
     if (lossy_ && random_->Chance(faults_->drop)) return;
     const int copies = lossy_ && random_->Chance(faults_->duplicate) ? 2 : 1;
+    server::OutMessage arriving = message;
+    if (from == damages_from_ && (!damages_to_ || to == damages_to_)) DamageEntries(arriving);
     for (int i = 0; i < copies; ++i) {
-      events_->After(Delay(), [this, from, to, message] {
+      events_->After(Delay(), [this, from, to, arriving] {
         // A link that was cut meanwhile loses what was under way.
-        if (Connected(from, to)) deliver_(to, message);
+        if (Connected(from, to)) deliver_(to, arriving);
       });
     }
   }
@@ -43,17 +50,41 @@ class SimNetwork {
 
   void Cut(NodeId from, NodeId to) { cut_.insert({from, to}); }
   void Heal() { cut_.clear(); }
+  // Entries that `from` sends to `to` (0: to anybody) arrive damaged, until Repair.
+  void Damage(NodeId from, NodeId to) {
+    damages_from_ = from;
+    damages_to_ = to;
+  }
+  void Repair() { damages_from_ = NodeId(); }
+  [[nodiscard]] bool damages() const { return damages_from_ != NodeId(); }
   // No loss, duplication or reordering from now on.
   void Calm() { lossy_ = false; }
   [[nodiscard]] bool Connected(NodeId from, NodeId to) const { return !cut_.contains({from, to}); }
 
  private:
+  // One entry in four: the last bit of its last record.
+  static void DamageEntries(server::OutMessage& message) {
+    auto* append = std::get_if<consensus::AppendRequest>(&message.message.body);
+    if (append == nullptr) return;
+    for (consensus::Entry& entry : append->entries) {
+      if (entry.kind != consensus::EntryKind::kData || entry.index.value() % 4 != 1) continue;
+      const auto header = storage::ParseEntryHeader(entry.payload.view());
+      CHECK(header.ok());
+      if (header->record_count == 0) continue;  // The chain covers records only.
+      std::string payload(entry.payload.view());
+      payload.back() = static_cast<char>(payload.back() ^ 1);
+      entry.payload = Bytes(std::move(payload));
+    }
+  }
+
   const Faults* faults_;
   EventQueue* events_;
   Random* random_;
   Deliver deliver_;
   bool lossy_ = true;
   std::set<std::pair<NodeId, NodeId>> cut_;
+  NodeId damages_from_;
+  NodeId damages_to_;
 };
 
 }  // namespace cairn::sim

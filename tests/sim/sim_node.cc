@@ -74,6 +74,23 @@ void SimNode::Crash(storage::CrashFault fault) {
   context_.note(fmt::format("node {} crashes, fault {}", id_, static_cast<int>(fault)));
 }
 
+bool SimNode::FlipBit(GroupId group) {
+  CHECK(!up());
+  const auto stored = store_.LoadGroups();
+  CHECK(stored.ok());
+  for (const storage::StoredGroup& found : *stored) {
+    if (found.group != group || found.segments.empty()) continue;
+    const uint64_t before = found.segments.back().before_index.value();
+    const uint64_t entries = found.last_index.value() - before;
+    if (entries == 0) return false;
+    const Index index(before + 1 + context_.random->Below(entries));
+    if (!store_.FlipBit(group, index, *context_.random)) return false;
+    context_.note(fmt::format("node {}: a bit of entry {} is flipped", id_, index));
+    return true;
+  }
+  return false;
+}
+
 const server::Group* SimNode::group(GroupId group) const {
   return up() ? worker_->Find(group) : nullptr;
 }
@@ -160,8 +177,9 @@ void SimNode::OnCatalogChange(const server::CatalogChange&) {}
 
 void SimNode::Alarm(const std::string& line) {
   context_.note(fmt::format("node {} alarm: {}", id_, line));
-  // The simulated network damages nothing, so a replica has no reason to doubt its leader.
-  if (line.find("refused entries") != std::string::npos) context_.violation(line);
+  // Only a network that damages entries gives a replica reason to doubt its leader.
+  if (!context_.faults->damage && line.find("refused entries") != std::string::npos)
+    context_.violation(line);
 }
 
 }  // namespace cairn::sim

@@ -43,6 +43,8 @@ class SimNode : public server::WorkerPorts {
   void Receive(const server::OutMessage& message);
   void Post(GroupId group, server::Event event);
   void SetSpace(bool has_space) { store_.SetSpace(has_space); }
+  // Flips a bit of an entry that a start has to read. False: there is none. Requires: !up().
+  bool FlipBit(GroupId group);
 
   [[nodiscard]] NodeId id() const { return id_; }
   // All that was written is on its disk, too.

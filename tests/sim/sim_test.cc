@@ -39,6 +39,28 @@ TEST_P(Seeds, FiveNodesKeepEveryPromise) {
 
 INSTANTIATE_TEST_SUITE_P(Batches, Seeds, testing::Values(1000, 2000, 3000, 4000));
 
+// Wrong entries, in memory, on the way and on disks: found, blamed on the right node, refilled.
+TEST(DamageTest, IsFoundAndRepaired) {
+  uint64_t refills = 0;
+  uint64_t suspects = 0;
+  uint64_t bit_flips = 0;
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    Faults faults = Faults::FromSeed(seed, 3);
+    faults.damage = true;
+    faults.crashes = true;
+    faults.bit_flips = true;
+    faults.power_cuts = false;
+    const Result result = World(seed, faults).Run(10 * kMicrosPerSecond);
+    EXPECT_TRUE(result.violations.empty()) << "seed " << seed << "\n" << Explain(result, 3, 10);
+    refills += result.refills;
+    suspects += result.suspects;
+    bit_flips += result.bit_flips;
+  }
+  EXPECT_GT(refills, 0u);
+  EXPECT_GT(suspects, 0u);
+  EXPECT_GT(bit_flips, 0u);
+}
+
 TEST(MetaTest, TheSameSeedGivesTheSameTrace) {
   for (uint64_t seed = 1; seed <= 5; ++seed) {
     const Result first = RunSeed(seed, 3);

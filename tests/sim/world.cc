@@ -119,6 +119,11 @@ void World::AfterTurn(SimNode& node) {
     result_.trace_hash = Mix(result_.trace_hash, value);
   }
 
+  uint64_t& refills = refills_[node.id()];
+  if (view.refills > refills) ++result_.refills;
+  refills = view.refills;
+  if (view.suspect && suspects_.insert({node.id(), view.term}).second) ++result_.suspects;
+
   if (view.halted) Violation(fmt::format("node {} halted its log", node.id()));
   // State-machine safety: one chain per seq, whoever applied it.
   const auto [chain, fresh] = chains_.emplace(view.last_seq, view.chain);
@@ -162,7 +167,7 @@ void World::ScheduleFault() {
 }
 
 void World::InjectFault() {
-  switch (random_.Below(9)) {
+  switch (random_.Below(10)) {
     case 0:
     case 1:
       if (faults_.partitions) CutSomething();
@@ -190,6 +195,9 @@ void World::InjectFault() {
     case 8:
       if (faults_.disk_full) RandomNode().SetSpace(random_.Chance(0.5));
       break;
+    case 9:
+      if (faults_.damage) DamageSomething();
+      break;
   }
 }
 
@@ -211,6 +219,31 @@ void World::CutSomething() {
   Note(fmt::format("link {} -> {} is cut{}", a, b, both_ways ? ", and back" : ""));
 }
 
+// Bad memory in one node shows to all others; in one link's hardware, to one.
+void World::DamageSomething() {
+  if (network_->damages()) {
+    network_->Repair();
+    Note("entries arrive whole again");
+    return;
+  }
+  const NodeId from = RandomNode().id();
+  const NodeId to = random_.Chance(0.5) ? RandomNode().id() : NodeId();
+  network_->Damage(from, to);
+  Note(fmt::format("entries of node {} arrive damaged at {}", from,
+                   to ? fmt::format("node {}", to) : std::string("all")));
+}
+
+bool World::IsSound(const SimNode& node) {
+  const server::Group* group = node.group(kLog);
+  return group != nullptr && group->View().standing == consensus::Standing::kSound;
+}
+
+// Whether everybody else is there and can make `id` whole again.
+bool World::OthersAreSound(NodeId id) const {
+  return std::all_of(nodes_.begin(), nodes_.end(),
+                     [&](const auto& node) { return node->id() == id || IsSound(*node); });
+}
+
 void World::CrashSomebody(bool power) {
   SimNode& node = RandomNode();
   if (!node.up()) return;
@@ -218,7 +251,11 @@ void World::CrashSomebody(bool power) {
   const auto fault = !power                ? storage::CrashFault::kProcess
                      : random_.Chance(0.5) ? storage::CrashFault::kTear
                                            : storage::CrashFault::kLoseAll;
+  const bool repairable = IsSound(node) && OthersAreSound(node.id());
   node.Crash(fault);
+  if (faults_.bit_flips && repairable && random_.Chance(0.5) && node.FlipBit(kLog)) {
+    ++result_.bit_flips;
+  }
   Restart(node.id(), random_.Between(0, 3'000'000));
 }
 
@@ -259,8 +296,12 @@ void World::Heal() {
   chaos_ = false;
   network_->Heal();
   network_->Calm();
+  network_->Repair();
   for (const auto& node : nodes_) {
     node->SetSpace(true);
+    // The operator's part: a suspect leads again when it was restarted.
+    const server::Group* group = node->group(kLog);
+    if (group != nullptr && group->View().suspect) node->Crash(storage::CrashFault::kProcess);
     if (!node->up()) node->Start();
   }
   for (const auto& client : clients_) client->Stop();

@@ -13,7 +13,9 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/sim/event_queue.h"
@@ -32,6 +34,9 @@ struct Result {
   size_t operations = 0;  // Completed with a definite answer "done".
   uint64_t leader_changes = 0;
   uint64_t crashes = 0;
+  uint64_t bit_flips = 0;
+  uint64_t refills = 0;
+  uint64_t suspects = 0;
   SimTime simulated_us = 0;
   std::vector<std::string> violations;
   std::vector<std::string> story;  // The last events before the end.
@@ -64,6 +69,9 @@ class World {
   void ScheduleFault();
   void InjectFault();
   void CutSomething();
+  void DamageSomething();
+  [[nodiscard]] static bool IsSound(const SimNode& node);
+  [[nodiscard]] bool OthersAreSound(NodeId id) const;
   void CrashSomebody(bool power);
   void PowerCutAll();
   void Restart(NodeId id, SimTime delay);
@@ -92,6 +100,8 @@ class World {
   // What is known to be committed or to have led, from any node at any time.
   std::map<Seq, uint64_t> chains_;
   std::map<Term, NodeId> leaders_;
+  std::map<NodeId, uint64_t> refills_;  // As each node counts them.
+  std::set<std::pair<NodeId, Term>> suspects_;
   std::map<NodeId, Seen> seen_;
 };
 

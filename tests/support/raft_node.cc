@@ -66,6 +66,20 @@ RaftNode::Outcome RaftNode::Collect() {
   return outcome;
 }
 
+void RaftNode::Step(Message message) {
+  auto* append = std::get_if<AppendRequest>(&message.body);
+  if (append != nullptr && refuses_from && core_->terms().Matches(append->prev)) {
+    const auto first =
+        std::find_if(append->entries.begin(), append->entries.end(),
+                     [&](const Entry& entry) { return entry.index >= refuses_from; });
+    if (first != append->entries.end()) {
+      append->refused = {first->term, first->index};
+      append->entries.erase(first, append->entries.end());
+    }
+  }
+  core_->Step(std::move(message));
+}
+
 void RaftNode::TakeIn(const Write& write) {
   if (write.install) {
     log_.clear();

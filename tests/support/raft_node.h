@@ -44,6 +44,9 @@ class RaftNode {
   // Takes Readys until there are none.
   Outcome Collect();
 
+  // Hands `message` to the core; what this node refuses is taken out as a group does it.
+  void Step(Message message);
+
   // Completes the oldest write in flight; false when there is none. Collect comes after.
   bool PersistNext();
   [[nodiscard]] size_t writes_in_flight() const { return writes_.size(); }
@@ -64,6 +67,8 @@ class RaftNode {
   bool defer_fills = false;
   // Entries that one fill takes at most; 0: all.
   size_t fill_entries = 0;
+  // New entries from this index on do not follow from what the node holds; 0: all do.
+  Index refuses_from;
 
  private:
   bool Fill(Message& message);

@@ -51,7 +51,7 @@ class Cluster {
         {"read", &Cluster::Read},
         {"change", &Cluster::Change},
         {"transfer", &Cluster::Transfer},
-        {"stepdown", &Cluster::StepDown},
+        {"refuse", &Cluster::Refuse},
         {"persist", &Cluster::Persist},
         {"deliver", &Cluster::Deliver},
         {"drop", &Cluster::Drop},
@@ -90,6 +90,12 @@ class Cluster {
     RaftNode& node = NodeOf(id);
     f(node.core());
     Absorb(id);
+  }
+
+  void HandOver(Message message) {
+    const NodeId to = message.to;
+    NodeOf(to).Step(std::move(message));
+    Absorb(to);
   }
 
   void Absorb(NodeId id) {
@@ -255,8 +261,8 @@ class Cluster {
     });
   }
 
-  void StepDown(const Command& command) {
-    Act(command.node(0), [](RaftCore& core) { core.StepDown(); });
+  void Refuse(const Command& command) {
+    NodeOf(command.node(0)).refuses_from = Index(command.number(1));
   }
   void LinkDown(const Command& command) {
     Act(command.node(0), [&](RaftCore& core) { core.OnLinkDown(command.node(1)); });
@@ -319,10 +325,7 @@ class Cluster {
   }
 
   void Deliver(const Command& command) {
-    ForLinks(command, [&](Message message) {
-      const NodeId to = message.to;
-      Act(to, [&](RaftCore& core) { core.Step(std::move(message)); });
-    });
+    ForLinks(command, [&](Message message) { HandOver(std::move(message)); });
   }
 
   void Drop(const Command& command) {
@@ -366,7 +369,7 @@ class Cluster {
         busy = true;
         Message message = std::move(messages.front());
         messages.pop_front();
-        Act(link.second, [&](RaftCore& core) { core.Step(std::move(message)); });
+        HandOver(std::move(message));
       }
     }
   }
@@ -383,6 +386,7 @@ class Cluster {
       line += core.terms().Before().index ? ToString(core.terms().Before()) + "|" : "";
       line += Describe(node.log());
       line += " " + ToString(core.membership());
+      if (core.suspect()) line += " suspect";
       if (core.standing() != Standing::kSound) line += fmt::format(" {}", Name(core.standing()));
       Print(command.node(i), line);
     }

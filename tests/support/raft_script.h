@@ -19,7 +19,8 @@
 //   propose N [COUNT] [bytes=B]
 //   read N CONTEXT…       all in one turn
 //   change N voters=… [learners=…]
-//   transfer N [to=M]     stepdown N
+//   transfer N [to=M]
+//   refuse N I            from I on, new entries do not follow from what N holds; 0: all do
 //   persist N [COUNT|all] completes writes, oldest first (default: one)
 //   deliver [A->B|A->|->B] [COUNT]    hands over what is on the matching links, oldest first
 //   drop    [A->B|A->|->B] [COUNT]    loses it

@@ -171,6 +171,10 @@ struct GroupStatus {
   uint64_t chain = 0;
   uint64_t lag_entries = 0;  // Leader only: entries that the slowest voter lacks.
   std::vector<NodeId> voter_node_ids;
+  // A majority refused what this node proposed as the leader: it leads again after a restart.
+  bool suspect = false;
+  // "sound", or, until a leader has made the replica whole, "ambiguous" or "lost".
+  std::string standing;
 };
 
 struct NodeStatus {

@@ -1,0 +1,122 @@
+// A replica that lacks what it acknowledged remembers that over restarts, until it is whole.
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/random.h"
+#include "server/group.h"
+#include "server/group_load.h"
+#include "storage/entry_codec.h"
+#include "storage/mem_log_store.h"
+
+namespace cairn::server {
+namespace {
+
+constexpr GroupId kGroup{7};
+constexpr NodeId kSelf{1};
+
+// One group over a store in memory; each Start is a new process.
+class GroupDoubtTest : public testing::Test {
+ protected:
+  void Start() {
+    group_.reset();
+    GroupConfig config;
+    config.raft.self = kSelf;
+    GroupStart start;
+    start.group = kGroup;
+    start.name = "log";
+    start.initial_voters = {kSelf};
+    auto stored = store_.LoadGroups();
+    ASSERT_TRUE(stored.ok());
+    damage_.clear();
+    if (!stored->empty()) {
+      ASSERT_TRUE(LoadGroup(store_, std::move(stored->front()), &start, &damage_).ok());
+    }
+    auto group = Group::Create(config, std::move(start), &budget_, &random_, nullptr, now_);
+    ASSERT_TRUE(group.ok());
+    group_ = *std::move(group);
+    Settle();
+  }
+
+  // Turns until nothing is left to write.
+  void Settle() {
+    for (bool busy = true; busy;) {
+      Effects effects;
+      group_->Finish(now_, effects);
+      busy = !effects.writes.empty();
+      ASSERT_TRUE(store_.Write({effects.writes}).ok());
+      for (const uint64_t id : effects.write_ids) {
+        group_->Handle(Persisted{id}, now_, /*storage_full=*/false, effects);
+      }
+    }
+  }
+
+  void Lead() {
+    for (int i = 0; i < 100 && !group_->state().leading(); ++i) {
+      now_.mono += 50 * kMicrosPerMilli;
+      Effects effects;
+      group_->Handle(Tick{}, now_, /*storage_full=*/false, effects);
+      Settle();
+    }
+    ASSERT_TRUE(group_->state().leading());
+  }
+
+  void Append() {
+    AppendOp append;
+    append.records = std::string("\x22\x03\x0a\x01r", 5);  // One record with the payload "r".
+    append.count = 1;
+    Effects effects;
+    group_->Handle(
+        Request{.reply_to = {}, .body = append, .deadline = now_.mono + kMicrosPerSecond}, now_,
+        /*storage_full=*/false, effects);
+    Settle();
+  }
+
+  CacheBudget budget_;
+  Random random_{1};
+  TurnTime now_{.mono = 1000 * kMicrosPerSecond, .wall = 1'790'000'000 * kMicrosPerSecond};
+  storage::MemLogStore store_{1};
+  std::unique_ptr<Group> group_;
+  std::string damage_;
+};
+
+TEST_F(GroupDoubtTest, ACutLogIsLostAlsoAfterTheNextStart) {
+  Start();
+  Lead();
+  for (int i = 0; i < 3; ++i) Append();
+  const Index last = group_->View().last;
+  ASSERT_EQ(group_->View().last_seq, Seq(3));
+  ASSERT_TRUE(store_.FlipBit(kGroup, last - 1, random_));
+
+  Start();
+  EXPECT_NE(damage_, "");
+  EXPECT_EQ(group_->View().standing, consensus::Standing::kLost);
+  EXPECT_EQ(group_->View().last, last - 2);
+
+  // What a leader sends goes over the damage, and the process ends before it is whole.
+  storage::GroupWrite refilled;
+  refilled.group = kGroup;
+  refilled.entries.push_back({.index = last - 1, .term = Term(1), .kind = 0, .payload = Bytes()});
+  ASSERT_TRUE(store_.Write({{refilled}}).ok());
+  Start();
+  EXPECT_EQ(damage_, "") << "there is nothing to see any more";
+  EXPECT_EQ(group_->View().standing, consensus::Standing::kLost);
+  EXPECT_EQ(group_->View().last, last - 1);
+}
+
+TEST_F(GroupDoubtTest, AWholeLogIsSoundAfterARestart) {
+  Start();
+  Lead();
+  Append();
+  Start();
+  EXPECT_EQ(group_->View().standing, consensus::Standing::kSound);
+  Lead();
+  EXPECT_EQ(group_->View().last_seq, Seq(1));
+}
+
+}  // namespace
+}  // namespace cairn::server
