@@ -25,6 +25,11 @@ constexpr int kMaxReconnectMs = 500;
 constexpr int kConnectTimeoutMs = 1000;
 // The largest batch plus its framing; the bound itself is the server's to judge.
 constexpr int kMaxMessageBytes = 64 << 20;
+// A connection that died without a word (a cut cable, a paused machine) is noticed while a call
+// or a tail waits on it: a ping that often, and the answer within that time. The server allows
+// pings once a second.
+constexpr int kPingIntervalMs = 5000;
+constexpr int kPingTimeoutMs = 5000;
 // HTTP/2 window of a stream: what a tail may have under way.
 constexpr int kStreamWindowBytes = 4 << 20;
 
@@ -178,6 +183,10 @@ std::unique_ptr<grpc::GenericStub> GrpcStub::Connect(const std::string& endpoint
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectMs);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kPingIntervalMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingTimeoutMs);
+  // A tail sends no data for as long as it lives.
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kStreamWindowBytes);
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
