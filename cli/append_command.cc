@@ -192,6 +192,7 @@ class AppendRun {
     }
     progress_.Clear();
     if (status.ok() || absl::IsCancelled(status)) return status;
+    if (sent_records_ == 0) return status;
     const Acknowledged done = sender_.acknowledged();
     return Annotate(status, fmt::format("{} of {} records read were appended, up to seq {}",
                                         done.records, sent_records_, done.last_seq));

@@ -13,12 +13,18 @@ uint64_t NextChain(uint64_t chain, std::string_view record) {
   return XXH3_64bits_withSeed(record.data(), record.size(), chain);
 }
 
-ChainCheck::ChainCheck(const std::vector<SegmentInfo>& segments) {
+ChainCheck::ChainCheck(const std::vector<SegmentInfo>& segments, Seq first_seq) {
   std::copy_if(segments.begin(), segments.end(), std::back_inserter(segments_),
-               [](const SegmentInfo& segment) { return static_cast<bool>(segment.last_seq); });
+               [&](const SegmentInfo& segment) {
+                 return segment.last_seq && segment.last_seq >= first_seq;
+               });
   if (segments_.empty()) return;
   next_seq_ = segments_.front().first_seq;
   chain_ = segments_.front().chain_before;
+  if (first_seq <= next_seq_) return;
+  next_seq_ = first_seq;
+  chain_known_ = false;
+  segments_begun_ = 1;
 }
 
 absl::Status ChainCheck::Add(Seq seq, std::string_view record) {
@@ -27,6 +33,10 @@ absl::Status ChainCheck::Add(Seq seq, std::string_view record) {
   }
   if (segments_begun_ < segments_.size() && segments_[segments_begun_].first_seq == seq) {
     const uint64_t promised = segments_[segments_begun_].chain_before;
+    if (!chain_known_) {
+      chain_ = promised;
+      chain_known_ = true;
+    }
     if (promised != chain_) {
       return absl::DataLossError(
           fmt::format("the segment at seq {} begins on chain {}, but the "
@@ -42,14 +52,18 @@ absl::Status ChainCheck::Add(Seq seq, std::string_view record) {
   return absl::OkStatus();
 }
 
-absl::Status ChainCheck::ExpectChain(uint64_t chain) const {
+absl::Status ChainCheck::ExpectChain(uint64_t chain) {
+  if (!chain_known_ && chain != 0) {
+    chain_ = chain;
+    chain_known_ = true;
+  }
   if (chain == 0 || chain == chain_) return absl::OkStatus();
   return absl::DataLossError(fmt::format("the chain at seq {} is {}, but the records give {}",
                                          next_seq_.Previous(), FormatHash(chain),
                                          FormatHash(chain_)));
 }
 
-absl::Status ChainCheck::Finish(Seq last_seq, uint64_t chain) const {
+absl::Status ChainCheck::Finish(Seq last_seq, uint64_t chain) {
   if (segments_.empty()) return absl::OkStatus();
   if (next_seq_ != last_seq + 1) {
     return absl::DataLossError(fmt::format("records {} … {} are missing", next_seq_, last_seq));

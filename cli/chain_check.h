@@ -20,17 +20,19 @@ uint64_t NextChain(uint64_t chain, std::string_view record);
 class ChainCheck {
  public:
   // `segments`: of the replica, oldest first; those without records are passed over.
-  explicit ChainCheck(const std::vector<SegmentInfo>& segments);
+  // `first_seq`: the oldest record that is served. Inside of a segment (the log was trimmed
+  // there) no chain before it is known: the first one that the server gives is believed.
+  ChainCheck(const std::vector<SegmentInfo>& segments, Seq first_seq);
 
   // One stored record. Errors: kDataLoss when its seq does not follow, or when the chain
   // before it is not the one that the segment it begins was sealed on.
   absl::Status Add(Seq seq, std::string_view record);
   // The chain that the server gave for the record added last; 0: none given.
   // Errors: kDataLoss when it differs.
-  absl::Status ExpectChain(uint64_t chain) const;
+  absl::Status ExpectChain(uint64_t chain);
   // After the last record. Errors: kDataLoss if records up to `last_seq` are missing, or
   // `chain` differs.
-  absl::Status Finish(Seq last_seq, uint64_t chain) const;
+  absl::Status Finish(Seq last_seq, uint64_t chain);
 
   [[nodiscard]] uint64_t records() const { return records_; }
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
@@ -43,6 +45,7 @@ class ChainCheck {
   std::vector<SegmentInfo> segments_;
   size_t segments_begun_ = 0;
   Seq next_seq_;
+  bool chain_known_ = true;
   uint64_t chain_ = 0;
   uint64_t records_ = 0;
   uint64_t bytes_ = 0;

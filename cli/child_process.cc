@@ -36,6 +36,7 @@ absl::StatusOr<ChildProcess> ChildProcess::Start(const std::vector<std::string>&
   std::vector<std::string> variables = MergedEnvironment(environment);
   const std::vector<char*> argv = Pointers(arguments);
   const std::vector<char*> envp = Pointers(variables);
+  const std::string complaint = fmt::format("cairn: cannot run {}\n", command.front());
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) {
@@ -46,6 +47,8 @@ absl::StatusOr<ChildProcess> ChildProcess::Start(const std::vector<std::string>&
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(127);  // The parent died before the prctl.
     ::execvpe(argv[0], argv.data(), envp.data());
+    const ssize_t told = ::write(STDERR_FILENO, complaint.data(), complaint.size());
+    static_cast<void>(told);  // There is nobody else to tell.
     ::_exit(127);
   }
   ::setpgid(pid, pid);  // In both, so that the group exists whoever runs first.

@@ -151,7 +151,7 @@ VerifiedRowView VerifyAt(Session& session, const std::string& endpoint, const st
     row.detail = ToStd(log.status().message());
     return row;
   }
-  ChainCheck check(log->segments);
+  ChainCheck check(log->segments, log->first_seq);
   const absl::Status status = ReadAndCheck(session, endpoint, *log, check);
   row.result = ResultOf(status);
   row.segments = check.segments_begun();

@@ -30,7 +30,7 @@ struct Sample {
 
 // The first error that the check finds in `sample`.
 absl::Status Check(const Sample& sample, Seq last_seq = Seq{14}) {
-  ChainCheck check(sample.segments);
+  ChainCheck check(sample.segments, Seq{11});
   Seq seq{11};
   for (const std::string& record : sample.records) {
     if (const absl::Status status = check.Add(seq, record); !status.ok()) return status;
@@ -41,7 +41,7 @@ absl::Status Check(const Sample& sample, Seq last_seq = Seq{14}) {
 
 TEST(ChainCheckTest, AnIntactReplicaPasses) {
   EXPECT_TRUE(Check(Sample()).ok());
-  EXPECT_TRUE(ChainCheck({}).Finish(Seq{}, kSeed).ok());
+  EXPECT_TRUE(ChainCheck({}, Seq{1}).Finish(Seq{}, kSeed).ok());
 }
 
 TEST(ChainCheckTest, DamageIsFoundAtItsSegmentOrAtTheEnd) {
@@ -58,18 +58,40 @@ TEST(ChainCheckTest, DamageIsFoundAtItsSegmentOrAtTheEnd) {
 
 TEST(ChainCheckTest, MissingRecordsAreFound) {
   EXPECT_THAT(std::string(ToStd(Check(Sample(), Seq{15}).message())), HasSubstr("15 … 15"));
-  ChainCheck check(Sample().segments);
+  ChainCheck check(Sample().segments, Seq{11});
   EXPECT_THAT(std::string(ToStd(check.Add(Seq{12}, "b").message())),
               HasSubstr("expected seq 11, found 12"));
 }
 
 TEST(ChainCheckTest, AServersChainIsComparedAfterEachBatch) {
   const Sample sample;
-  ChainCheck check(sample.segments);
+  ChainCheck check(sample.segments, Seq{11});
   ASSERT_TRUE(check.Add(Seq{11}, "a").ok());
   EXPECT_TRUE(check.ExpectChain(sample.chains[1]).ok());
   EXPECT_TRUE(check.ExpectChain(0).ok());  // None given.
   EXPECT_EQ(check.ExpectChain(sample.chains[2]).code(), absl::StatusCode::kDataLoss);
+}
+
+// Records 1 to 11 of the first segment are trimmed: no chain leads to the first one that is served.
+TEST(ChainCheckTest, ATrimInsideOfASegmentIsNoDamage) {
+  const Sample sample;
+  const auto check_from_12 = [&](const std::vector<std::string>& records, uint64_t first_chain) {
+    ChainCheck check(sample.segments, Seq{12});
+    EXPECT_EQ(check.next_seq(), Seq{12});
+    Seq seq{12};
+    for (const std::string& record : records) {
+      absl::Status status = check.Add(seq, record);
+      if (status.ok() && seq == Seq{12}) status = check.ExpectChain(first_chain);
+      if (!status.ok()) return status;
+      ++seq;
+    }
+    return check.Finish(Seq{14}, sample.chains.back());
+  };
+  EXPECT_TRUE(check_from_12({"b", "c", "d"}, sample.chains[2]).ok());
+  EXPECT_TRUE(check_from_12({"b", "c", "d"}, 0).ok()) << "the next segment's is as good";
+  EXPECT_FALSE(check_from_12({"b", "c", "D"}, sample.chains[2]).ok());
+  EXPECT_FALSE(check_from_12({"b", "c", "d"}, sample.chains[1]).ok());
+  EXPECT_FALSE(check_from_12({"b", "c"}, sample.chains[2]).ok());
 }
 
 TEST(PayloadChecksumTest, TheSameBytesCutDifferentlyDiffer) {
