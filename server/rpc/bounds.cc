@@ -48,8 +48,11 @@ Refusal Required(std::string_view log, std::string_view what, uint64_t value) {
 Refusal NamedLog(const std::string& log) {
   const std::string wrong = server::CheckLogName(log);
   if (wrong.empty()) return std::nullopt;
-  return Reject(log.size() > kMaxNameBytes ? v1::REASON_TOO_LARGE : v1::REASON_INVALID,
-                log.substr(0, kMaxNameBytes), wrong);
+  if (log.size() <= kMaxNameBytes) return Reject(v1::REASON_INVALID, log, wrong);
+  server::Rejection rejection = Reject(v1::REASON_TOO_LARGE, log.substr(0, kMaxNameBytes), wrong);
+  rejection.info.set_limit(kMaxNameBytes);
+  rejection.info.set_actual(log.size());
+  return rejection;
 }
 
 Refusal Name(std::string_view log, std::string_view what, const std::string& name) {

@@ -332,7 +332,9 @@ std::string HelpText(const Option& option) {
 constexpr char kFooter[] =
     "Each option --some-name can also be given as CAIRND_SOME_NAME in the environment or as\n"
     "some-name in the TOML file; flags win over the environment, which wins over the file.\n"
-    "Exit codes: 0 stopped as asked; 1 failed while running; 2 wrong configuration.";
+    "Exit codes: 0 stopped as asked; 1 could not start or go on; 2 wrong configuration; 130 a "
+    "second "
+    "signal while stopping.";
 
 // What came by flag, and what else the command line wants.
 struct Flags {

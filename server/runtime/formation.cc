@@ -42,13 +42,13 @@ absl::StatusOr<NodeId> FindSelf(const cairn::v1::FormRequest& formed, std::strin
     return Precondition(fmt::format(
         "cluster {} knows \"{}\" with another data directory (incarnation {:016x}; this one has "
         "{:016x}): what that one acknowledged and voted is not here, so this node must not take "
-        "its place. Start it with the old data directory, or remove \"{}\" from the cluster and "
-        "add this node under a new name",
-        formed.cluster_id(), name, member.incarnation(), incarnation, name));
+        "its place. Start it with the old data directory; members cannot be replaced yet, so "
+        "without it the cluster goes on with one node less",
+        formed.cluster_id(), name, member.incarnation(), incarnation));
   }
   return Precondition(
       fmt::format("cluster {} has no member \"{}\": a node cannot join by --initial-cluster once "
-                  "the cluster was formed; add it as a new member",
+                  "the cluster was formed, and members cannot be added yet",
                   formed.cluster_id(), name));
 }
 
