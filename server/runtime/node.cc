@@ -1,6 +1,7 @@
 #include "server/runtime/node.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 #include <sys/statvfs.h>
 
@@ -21,6 +22,7 @@
 #include "server/runtime/formation.h"
 #include "server/runtime/formation_client.h"
 #include "server/runtime/group_host.h"
+#include "server/runtime/memory_keeper.h"
 #include "server/runtime/metered_store.h"
 #include "storage/rocks_log_store.h"
 
@@ -76,6 +78,7 @@ struct Node::Impl {
   // One round of the own thread's work; returns the pause until the next one.
   int64_t Round();
   int64_t FormingRound();
+  void RestMemory();
   void Wake();
   void Fail(const absl::Status& status);
   [[nodiscard]] GroupHost* host() const { return host_ready.load(std::memory_order_acquire); }
@@ -96,7 +99,9 @@ struct Node::Impl {
   std::atomic<GroupHost*> host_ready{nullptr};
   std::atomic<bool> draining{false};
   std::thread thread;
-  MonoMicros said_why_at = 0;  // The own thread's.
+  // ---- The own thread's ----
+  MonoMicros said_why_at = 0;
+  MemoryKeeper memory;
 
   mutable absl::Mutex mutex;
   bool woken ABSL_GUARDED_BY(mutex) = false;
@@ -199,7 +204,13 @@ void Node::Impl::Run() {
 int64_t Node::Impl::Round() {
   if (host() == nullptr) return FormingRound();
   host_owner->Work();
+  RestMemory();
   return host()->keeper().view()->catalog.cluster_id().empty() ? kYoungPauseMs : kIdlePauseMs;
+}
+
+void Node::Impl::RestMemory() {
+  const auto read_bytes = static_cast<uint64_t>(metrics.tail_bytes_total.Value());
+  if (memory.Look(store->Stats().wal_bytes + read_bytes, clock.Mono())) malloc_trim(/*pad=*/0);
 }
 
 int64_t Node::Impl::FormingRound() {
