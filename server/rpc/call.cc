@@ -41,6 +41,9 @@ std::shared_ptr<grpc::Channel> PeerChannels::To(const std::string& address) {
   return channel;
 }
 
+Environment::Environment(server::Node* served)
+    : node(served), bounds(BoundsOf(served->config())), appends(served->config().request_bytes) {}
+
 int64_t TimeLeftUs(const grpc::ServerContextBase& context) {
   using std::chrono::system_clock;
   const system_clock::time_point deadline = context.deadline();

@@ -16,6 +16,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "server/rpc/bounds.h"
+#include "server/rpc/request_budget.h"
 #include "server/rpc/stream_registry.h"
 #include "server/runtime/node.h"
 
@@ -41,8 +42,11 @@ class PeerChannels {
 };
 
 struct Environment {
-  server::Node* node = nullptr;
-  Bounds bounds;
+  explicit Environment(server::Node* served);
+
+  server::Node* const node;
+  const Bounds bounds;
+  RequestBudget appends;
   PeerChannels channels;
   StreamRegistry streams;
 };

@@ -31,8 +31,21 @@ class AppendCall final
                   response),
         arrived_(environment->node->clock().Mono()) {}
 
+  AppendCall* StartWithinBudget() {
+    const uint64_t bytes = request().ByteSizeLong();
+    if (environment().appends.TryTake(bytes)) {
+      bytes_ = bytes;
+      Start();
+    } else {
+      environment().node->metrics().overloaded_total.Increment();
+      Refuse(Overloaded(request().log(), "the node's memory for appends (--request-bytes)"));
+    }
+    return this;
+  }
+
  private:
   void Ending(const grpc::Status& status) override {
+    environment().appends.Give(bytes_);
     server::Metrics& metrics = environment().node->metrics();
     metrics.append_requests_total.Increment();
     if (!status.ok()) {
@@ -48,6 +61,7 @@ class AppendCall final
   }
 
   const MonoMicros arrived_;
+  uint64_t bytes_ = 0;  // Of the budget.
 };
 
 // Registers with the id of the log that the name stood for.
@@ -159,7 +173,7 @@ grpc::ServerUnaryReactor* LogService::ListLogs(grpc::CallbackServerContext* cont
 grpc::ServerUnaryReactor* LogService::Append(grpc::CallbackServerContext* context,
                                              const v1::AppendRequest* request,
                                              v1::AppendResponse* response) {
-  return (new AppendCall(environment_, context, request, response))->Start();
+  return (new AppendCall(environment_, context, request, response))->StartWithinBudget();
 }
 
 grpc::ServerBidiReactor<v1::AppendStreamRequest, v1::AppendStreamResponse>*

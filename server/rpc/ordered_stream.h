@@ -4,7 +4,8 @@
 //   OnReadDone -> Submit (derived) -> ... -> Answer, in any order -> StartWrite, in order
 //
 // Back-pressure: at most kMaxInFlight requests and kMaxInFlightBytes of them are unanswered or
-// unsent; at that bound the stream is not read, and gRPC's flow control stops the caller.
+// unsent, and only one while the node's budget is spent (request_budget.h); at that bound the
+// stream is not read, and gRPC's flow control stops the caller.
 //
 // Threads: reads and writes complete on gRPC threads, replies come on a worker's. One leaf lock
 //   orders them. Start… calls are made with it held, so that none can come after Finish; gRPC
@@ -140,11 +141,13 @@ class OrderedStream : public grpc::ServerBidiReactor<Request, Response>,
     const uint64_t bytes = request_.ByteSizeLong();
     slots_.push_back({.bytes = bytes, .response = std::nullopt});
     bytes_in_flight_ += bytes;
+    environment_->appends.Take(bytes);
     return first_token_ + slots_.size() - 1;
   }
 
   void DropFront() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     bytes_in_flight_ -= slots_.front().bytes;
+    environment_->appends.Give(slots_.front().bytes);
     slots_.pop_front();
     ++first_token_;
   }
@@ -152,6 +155,8 @@ class OrderedStream : public grpc::ServerBidiReactor<Request, Response>,
   void ReadMore() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (reading_ || reads_done_ || closing_ || finished_) return;
     if (slots_.size() >= kMaxInFlight || bytes_in_flight_ >= kMaxInFlightBytes) return;
+    // An answer to one of those under way will look again.
+    if (!slots_.empty() && environment_->appends.spent()) return;
     reading_ = true;
     this->StartRead(&request_);
   }

@@ -1,5 +1,5 @@
 // PeerService: how nodes find each other at a cluster's first start (proto/cairn/v1/peer.proto).
-// Raft's messages do not come this way; see peer_receiver.h.
+// Raft's messages do not come this way; see server/runtime/peer_receiver.h.
 //
 // Threads: gRPC's; handlers never block. Lifetime: `environment` outlives the service.
 #pragma once

@@ -34,10 +34,7 @@ void EnablePlugins() {
 
 }  // namespace
 
-RpcServer::RpcServer(server::Node* node) : peers_(node) {
-  environment_.node = node;
-  environment_.bounds = BoundsOf(node->config());
-}
+RpcServer::RpcServer(server::Node* node) : environment_(node), peers_(node) {}
 
 RpcServer::~RpcServer() {
   if (server_ != nullptr) Shutdown(0);
@@ -46,11 +43,13 @@ RpcServer::~RpcServer() {
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(server::Node* node) {
   EnablePlugins();
   std::unique_ptr<RpcServer> rpc(new RpcServer(node));
-  ASSIGN_OR_RETURN(rpc->door_, FrontDoor::Listen(node->config().listen));
+  ASSIGN_OR_RETURN(rpc->door_, server::FrontDoor::Listen(node->config().listen));
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(
       static_cast<int>(2 * node->config().max_batch_bytes + kMessageSlackBytes));
   builder.SetMaxSendMessageSize(-1);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                             static_cast<int>(node->config().connection_calls));
   builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kLookaheadBytes);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kMinPingIntervalMs);

@@ -18,11 +18,11 @@
 #include "absl/status/statusor.h"
 #include "server/rpc/call.h"
 #include "server/rpc/cluster_service.h"
-#include "server/rpc/front_door.h"
 #include "server/rpc/lease_service.h"
 #include "server/rpc/log_service.h"
-#include "server/rpc/peer_receiver.h"
 #include "server/rpc/peer_service.h"
+#include "server/runtime/front_door.h"
+#include "server/runtime/peer_receiver.h"
 
 namespace cairn::rpc {
 
@@ -47,15 +47,15 @@ class RpcServer {
  private:
   explicit RpcServer(server::Node* node);
 
-  Environment environment_;
+  Environment environment_;  // First: all of the below use it.
   LogService log_service_{&environment_};
   LeaseService lease_service_{&environment_};
   ClusterService cluster_service_{&environment_};
   PeerService peer_service_{&environment_};
-  PeerReceiver peers_;
+  server::PeerReceiver peers_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
-  std::unique_ptr<grpc::Server> server_;  // Its calls use all of the above.
-  std::unique_ptr<FrontDoor> door_;       // Last: it hands connections to the above.
+  std::unique_ptr<grpc::Server> server_;     // Its calls use all of the above.
+  std::unique_ptr<server::FrontDoor> door_;  // Last: it hands connections to the above.
 };
 
 }  // namespace cairn::rpc

@@ -123,6 +123,12 @@ constexpr std::array kOptions = {
            "Recent entries in memory, for tails and followers, over all logs."},
     Option{"mailbox-events", Number{&NodeConfig::mailbox_events, Unit::kCount, 64, 16 * kMiB},
            "Requests and peer messages that may wait for one worker; OVERLOADED beyond."},
+    Option{"request-bytes", Number{&NodeConfig::request_bytes, Unit::kBytes, kMiB, 64 * kGiB},
+           "Appends that may be under way in this node, received and not answered; beyond it unary "
+           "ones get OVERLOADED and streams wait."},
+    Option{"connection-calls", Number{&NodeConfig::connection_calls, Unit::kCount, 16, 1'000'000},
+           "Calls under way that one connection may have, open tails among them; the client's gRPC "
+           "holds back the next ones. What they send meanwhile is in this node's memory."},
     Option{"peer-queue-bytes", Number{&NodeConfig::peer_queue_bytes, Unit::kBytes, kMiB, 4 * kGiB},
            "What may wait to be sent to one peer; more is dropped and sent again later. At least "
            "the 32 MiB that one log keeps in flight, or a full pipe looks like a lossy one."},

@@ -56,6 +56,8 @@ struct NodeConfig {
   uint32_t workers = 0;  // 0: min(cores, 4).
   uint64_t cache_bytes = 64ull << 20;
   uint64_t mailbox_events = 65536;
+  uint64_t request_bytes = 128ull << 20;
+  uint64_t connection_calls = 256;
   uint64_t peer_queue_bytes = 64ull << 20;
   uint64_t peer_message_bytes = 4ull << 20;
 

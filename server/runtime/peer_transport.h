@@ -2,7 +2,7 @@
 // of all groups (server/runtime/peer_link.h); heartbeats that many groups send in one turn
 // share one frame by that.
 //
-// The way in is server/rpc/peer_receiver.h, which hands frames to Node::Receive.
+// The way in is server/runtime/peer_receiver.h, which hands frames to Node::Receive.
 //
 // Threads: Send from any thread, never blocking. Lifetime: listener and metrics outlive it;
 //   Stop() before destruction.

@@ -1,5 +1,5 @@
 // Sockets: the TCP that a node does itself: its listening socket and the streams to its peers.
-// What speaks gRPC is handed to gRPC (server/rpc/front_door.h).
+// What speaks gRPC is handed to gRPC (server/runtime/front_door.h).
 //
 // Threads: none; free functions. Those that block say for how long.
 #pragma once

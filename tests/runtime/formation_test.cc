@@ -180,7 +180,7 @@ TEST(FormationTest, AWipedNodeUnderItsOldNameIsRefusedWithTheWayOut) {
     ASSERT_FALSE(formed.ok()) << name;
     EXPECT_EQ(formed.status().code(), absl::StatusCode::kFailedPrecondition);
     EXPECT_THAT(std::string(formed.status().message()), HasSubstr("another data directory"));
-    EXPECT_THAT(std::string(formed.status().message()), HasSubstr("new name"));
+    EXPECT_THAT(std::string(formed.status().message()), HasSubstr("old data directory"));
     EXPECT_TRUE(town.at(name).store->Identity().formed.empty());
     EXPECT_THAT(town.formation(name).Form(*town.formation("n2").formed()).refusal(),
                 HasSubstr("another data directory"));

@@ -1,4 +1,4 @@
-#include "server/rpc/front_door.h"
+#include "server/runtime/front_door.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -17,7 +17,7 @@
 #include "base/status_macros.h"
 #include "server/runtime/peer_frames.h"
 
-namespace cairn::rpc {
+namespace cairn::server {
 namespace {
 
 constexpr size_t kMaxWaiting = 1024;
@@ -30,7 +30,7 @@ MonoMicros Now() { return SystemClock().Mono(); }
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<FrontDoor>> FrontDoor::Listen(const std::string& address) {
-  ASSIGN_OR_RETURN(server::Listening listening, server::ListenTcp(address));
+  ASSIGN_OR_RETURN(Listening listening, ListenTcp(address));
   return std::unique_ptr<FrontDoor>(new FrontDoor(std::move(listening)));
 }
 
@@ -59,7 +59,7 @@ bool FrontDoor::Turn() {
   const MonoMicros now = Now();
   const bool accepting = now >= accept_again_at_;
   std::vector<pollfd> polled = {{.fd = wake_.get(), .events = POLLIN, .revents = 0}};
-  for (const server::Fd& socket : listening_.sockets) {
+  for (const Fd& socket : listening_.sockets) {
     const auto events = static_cast<int16_t>(accepting ? POLLIN : 0);
     polled.push_back({.fd = socket.get(), .events = events, .revents = 0});
   }
@@ -92,7 +92,7 @@ bool FrontDoor::Turn() {
 
 void FrontDoor::Accept(int listener) {
   while (true) {
-    server::Fd socket(accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    Fd socket(accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!socket) {
       const bool exhausted = errno == EMFILE || errno == ENFILE || errno == ENOBUFS;
       if (exhausted) {
@@ -110,12 +110,12 @@ void FrontDoor::Accept(int listener) {
 }
 
 bool FrontDoor::Sort(Waiting& waiting) {
-  char first[server::kPeerMagic.size()];
+  char first[kPeerMagic.size()];
   const ssize_t got = recv(waiting.socket.get(), first, sizeof first, MSG_PEEK | MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   if (got <= 0) {
     waiting.socket.Reset();
-  } else if (std::string_view(first, static_cast<size_t>(got)) == server::kPeerMagic) {
+  } else if (std::string_view(first, static_cast<size_t>(got)) == kPeerMagic) {
     on_peer_(std::move(waiting.socket), waiting.listener);
   } else {
     on_client_(std::move(waiting.socket), waiting.listener);
@@ -123,4 +123,4 @@ bool FrontDoor::Sort(Waiting& waiting) {
   return true;
 }
 
-}  // namespace cairn::rpc
+}  // namespace cairn::server

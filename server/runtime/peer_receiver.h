@@ -19,23 +19,23 @@
 #include "server/runtime/node.h"
 #include "server/runtime/sockets.h"
 
-namespace cairn::rpc {
+namespace cairn::server {
 
 class PeerReceiver {
  public:
-  explicit PeerReceiver(server::Node* node) : node_(node) {}
+  explicit PeerReceiver(Node* node) : node_(node) {}
   ~PeerReceiver();
   PeerReceiver(const PeerReceiver&) = delete;
   PeerReceiver& operator=(const PeerReceiver&) = delete;
 
   // A connection on which the magic of peers is the next thing to read.
-  void Take(server::Fd socket);
+  void Take(Fd socket);
   // Ends all connections, and closes those that are taken later.
   void Stop();
 
  private:
   struct Connection {
-    server::Fd socket;
+    Fd socket;
     std::thread thread;
     bool done = false;  // Guarded by mutex_: its thread has nothing more to do than to end.
   };
@@ -46,10 +46,10 @@ class PeerReceiver {
   void Carry(int socket);
   void Reap() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  server::Node* const node_;
+  Node* const node_;
   absl::Mutex mutex_;
   std::list<std::unique_ptr<Connection>> connections_ ABSL_GUARDED_BY(mutex_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-}  // namespace cairn::rpc
+}  // namespace cairn::server

@@ -1,4 +1,4 @@
-#include "server/rpc/peer_receiver.h"
+#include "server/runtime/peer_receiver.h"
 
 #include <google/protobuf/io/coded_stream.h>
 #include <poll.h>
@@ -12,27 +12,27 @@
 #include "cairn/v1/peer.pb.h"
 #include "server/runtime/peer_frames.h"
 
-namespace cairn::rpc {
+namespace cairn::server {
 namespace {
 
 constexpr size_t kMaxConnections = 256;
 constexpr uint32_t kMaxHelloBytes = 64 << 10;
 constexpr int kHelloTimeoutMs = 5000;
 
-bool ReadHello(int socket, v1::ExchangeRequest& request) {
-  char magic[server::kPeerMagic.size()];
-  char header[server::kFrameHeaderBytes];
-  if (!server::ReceiveAll(socket, magic, sizeof magic, kHelloTimeoutMs)) return false;
-  if (!server::ReceiveAll(socket, header, sizeof header, kHelloTimeoutMs)) return false;
-  const uint32_t length = server::FrameLength(header);
+bool ReadHello(int socket, cairn::v1::ExchangeRequest& request) {
+  char magic[kPeerMagic.size()];
+  char header[kFrameHeaderBytes];
+  if (!ReceiveAll(socket, magic, sizeof magic, kHelloTimeoutMs)) return false;
+  if (!ReceiveAll(socket, header, sizeof header, kHelloTimeoutMs)) return false;
+  const uint32_t length = FrameLength(header);
   if (length > kMaxHelloBytes) return false;
   std::string bytes(length, '\0');
-  return server::ReceiveAll(socket, bytes.data(), length, kHelloTimeoutMs) &&
+  return ReceiveAll(socket, bytes.data(), length, kHelloTimeoutMs) &&
          request.ParseFromString(bytes);
 }
 
 // Blocks until there is something. False at the end of the stream.
-bool ReadSome(int socket, server::FrameReader& reader) {
+bool ReadSome(int socket, FrameReader& reader) {
   while (true) {
     const ssize_t got = recv(socket, reader.space(), reader.space_bytes(), 0);
     if (got > 0) {
@@ -49,7 +49,7 @@ bool ReadSome(int socket, server::FrameReader& reader) {
 
 PeerReceiver::~PeerReceiver() { Stop(); }
 
-void PeerReceiver::Take(server::Fd socket) {
+void PeerReceiver::Take(Fd socket) {
   absl::MutexLock lock(&mutex_);
   Reap();
   if (stopped_) return;
@@ -82,7 +82,7 @@ void PeerReceiver::Stop() {
 
 void PeerReceiver::Serve(Connection* connection) {
   const int socket = connection->socket.get();
-  server::TunePeerSocket(socket);
+  TunePeerSocket(socket);
   if (Greet(socket)) Carry(socket);
   shutdown(socket, SHUT_RDWR);  // Closed when it is reaped; the peer need not wait for that.
   absl::MutexLock lock(&mutex_);
@@ -90,18 +90,18 @@ void PeerReceiver::Serve(Connection* connection) {
 }
 
 bool PeerReceiver::Greet(int socket) {
-  v1::ExchangeRequest request;
+  cairn::v1::ExchangeRequest request;
   if (!ReadHello(socket, request)) return false;
-  v1::ExchangeResponse answer;
+  cairn::v1::ExchangeResponse answer;
   answer.set_refusal(node_->CheckHello(request.hello()));
   std::string bytes;
-  server::AppendFrame(answer, bytes);
-  return server::SendAll(socket, bytes, kHelloTimeoutMs) && answer.refusal().empty();
+  AppendFrame(answer, bytes);
+  return SendAll(socket, bytes, kHelloTimeoutMs) && answer.refusal().empty();
 }
 
 void PeerReceiver::Carry(int socket) {
-  server::FrameReader reader;
-  v1::ExchangeRequest request;
+  FrameReader reader;
+  cairn::v1::ExchangeRequest request;
   while (ReadSome(socket, reader)) {
     request.Clear();
     while (const std::optional<std::string_view> frame = reader.Next()) {
@@ -116,4 +116,4 @@ void PeerReceiver::Carry(int socket) {
   }
 }
 
-}  // namespace cairn::rpc
+}  // namespace cairn::server

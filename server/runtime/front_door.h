@@ -22,15 +22,15 @@
 #include "base/clock.h"
 #include "server/runtime/sockets.h"
 
-namespace cairn::rpc {
+namespace cairn::server {
 
 class FrontDoor {
  public:
   // `listener` is the socket on which the connection came.
-  using Hand = std::function<void(server::Fd connection, int listener)>;
+  using Hand = std::function<void(Fd connection, int listener)>;
 
   // Binds "host:port" and listens; nobody is served before Open.
-  // Errors: those of server::ListenTcp.
+  // Errors: those of ListenTcp.
   static absl::StatusOr<std::unique_ptr<FrontDoor>> Listen(const std::string& address);
   ~FrontDoor();
   FrontDoor(const FrontDoor&) = delete;
@@ -45,12 +45,12 @@ class FrontDoor {
  private:
   // Accepted, and has not said anything yet.
   struct Waiting {
-    server::Fd socket;
+    Fd socket;
     int listener;
     MonoMicros since;
   };
 
-  explicit FrontDoor(server::Listening listening) : listening_(std::move(listening)) {}
+  explicit FrontDoor(Listening listening) : listening_(std::move(listening)) {}
 
   void Run();
   // Polls once; returns whether to go on.
@@ -59,8 +59,8 @@ class FrontDoor {
   // Hands `waiting` on, or closes it, if it has said something. False: it has not.
   bool Sort(Waiting& waiting);
 
-  server::Listening listening_;
-  server::WakeFd wake_;
+  Listening listening_;
+  WakeFd wake_;
   Hand on_peer_;
   Hand on_client_;
   // ---- The own thread only ----------------------------------------------------------------
@@ -70,4 +70,4 @@ class FrontDoor {
   std::thread thread_;
 };
 
-}  // namespace cairn::rpc
+}  // namespace cairn::server
