@@ -42,8 +42,6 @@ using testing::LossyFs;
 constexpr uint64_t kMaxChangesBeforeCut = 60;
 // A disk that is idle has nothing to lose: then the cut comes by itself.
 constexpr absl::Duration kCutAnyway = absl::Milliseconds(200);
-// Changes that began before the cut end within this time.
-constexpr absl::Duration kSettle = absl::Milliseconds(20);
 
 void WaitForEver(int) {
   while (true) pause();
@@ -54,7 +52,6 @@ void WaitForEver(int) {
   const absl::Time anyway = absl::Now() + kCutAnyway;
   while (disk.cut_at().empty() && absl::Now() < anyway) absl::SleepFor(absl::Milliseconds(1));
   disk.CutAfter(0);
-  absl::SleepFor(kSettle);
   constexpr Loss kLosses[] = {Loss::kAll, Loss::kSectors, Loss::kSectors, Loss::kFlipped};
   disk.Lose(kLosses[random.Below(std::size(kLosses))], random);
   _exit(0);

@@ -45,6 +45,7 @@ class LossyAppendFile : public rocksdb::FSWritableFileOwnerWrapper {
 
   using FSWritableFileOwnerWrapper::Append;
   IOStatus Append(const rocksdb::Slice& data, const IOOptions& io, IODebugContext* debug) override {
+    const LossyFs::UnderWay under_way(fs_);
     IOStatus status = fs_->Change(LossyFs::Op::kWrite, path_);
     if (status.ok()) status = target()->Append(data, io, debug);
     if (status.ok()) {
@@ -54,9 +55,11 @@ class LossyAppendFile : public rocksdb::FSWritableFileOwnerWrapper {
     return status;
   }
   IOStatus Sync(const IOOptions& io, IODebugContext* debug) override {
+    const LossyFs::UnderWay under_way(fs_);
     return Synced(fs_->Change(LossyFs::Op::kSync, path_), io, debug);
   }
   IOStatus Fsync(const IOOptions& io, IODebugContext* debug) override {
+    const LossyFs::UnderWay under_way(fs_);
     return Synced(fs_->Change(LossyFs::Op::kSync, path_), io, debug);
   }
 
@@ -80,6 +83,7 @@ class LossyRandomFile : public rocksdb::FSRandomRWFile {
 
   IOStatus Write(uint64_t offset, const rocksdb::Slice& data, const IOOptions& io,
                  IODebugContext* debug) override {
+    const LossyFs::UnderWay under_way(fs_);
     IOStatus status = fs_->Change(LossyFs::Op::kWrite, path_);
     if (!status.ok()) return status;
     std::string scratch(data.size(), '\0');
@@ -97,6 +101,7 @@ class LossyRandomFile : public rocksdb::FSRandomRWFile {
     return file_->Flush(io, debug);
   }
   IOStatus Sync(const IOOptions&, IODebugContext*) override {
+    const LossyFs::UnderWay under_way(fs_);
     IOStatus status = fs_->Change(LossyFs::Op::kSync, path_);
     if (status.ok()) fs_->NoteSync(path_);
     return status;
@@ -134,6 +139,7 @@ class LossyPlacedFile : public rocksdb::FSWritableFile {
     return file_.Write(offset, data, io, debug);
   }
   IOStatus Truncate(uint64_t bytes, const IOOptions&, IODebugContext*) override {
+    const LossyFs::UnderWay under_way(fs_);
     IOStatus status = fs_->Change(LossyFs::Op::kWrite, path_);
     if (!status.ok()) return status;
     const std::string cut = ReadAll(path_).substr(bytes);
@@ -164,6 +170,7 @@ class LossyDirectory : public rocksdb::FSDirectory {
  public:
   LossyDirectory(LossyFs* fs, std::string path) : fs_(fs), path_(std::move(path)) {}
   IOStatus Fsync(const IOOptions&, IODebugContext*) override {
+    const LossyFs::UnderWay under_way(fs_);
     IOStatus status = fs_->Change(LossyFs::Op::kSync, path_);
     if (status.ok()) fs_->NoteDirectorySync(path_);
     return status;
@@ -216,6 +223,16 @@ IOStatus LossyFs::Change(Op op, const std::string& path) {
   return status;
 }
 
+LossyFs::UnderWay::UnderWay(LossyFs* fs) : fs_(fs) {
+  absl::MutexLock lock(&fs_->mutex_);
+  ++fs_->under_way_;
+}
+
+LossyFs::UnderWay::~UnderWay() {
+  absl::MutexLock lock(&fs_->mutex_);
+  --fs_->under_way_;
+}
+
 void LossyFs::NoteWrite(const std::string& path, uint64_t offset, std::string old_bytes,
                         uint64_t new_bytes) {
   absl::MutexLock lock(&mutex_);
@@ -240,6 +257,7 @@ void LossyFs::NoteDirectorySync(const std::string& path) {
 IOStatus LossyFs::NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
                                   std::unique_ptr<rocksdb::FSWritableFile>* result,
                                   IODebugContext* debug) {
+  const UnderWay under_way(this);
   IOStatus status = Change(Op::kName, path);
   std::unique_ptr<rocksdb::FSWritableFile> file;
   // The real file need not be written past the page cache.
@@ -297,6 +315,7 @@ IOStatus LossyFs::NewDirectory(const std::string& path, const IOOptions&,
 }
 
 IOStatus LossyFs::DeleteFile(const std::string& path, const IOOptions& io, IODebugContext* debug) {
+  const UnderWay under_way(this);
   IOStatus status = Change(Op::kName, path);
   std::optional<std::string> bytes;
   if (IsOfDatabase(path)) bytes = ReadAll(path);
@@ -310,6 +329,7 @@ IOStatus LossyFs::DeleteFile(const std::string& path, const IOOptions& io, IODeb
 
 IOStatus LossyFs::RenameFile(const std::string& from, const std::string& to, const IOOptions& io,
                              IODebugContext* debug) {
+  const UnderWay under_way(this);
   IOStatus status = Change(Op::kName, to);
   std::optional<std::string> replaced;
   if (std::filesystem::exists(to)) replaced = ReadAll(to);
@@ -328,6 +348,9 @@ IOStatus LossyFs::RenameFile(const std::string& from, const std::string& to, con
 
 void LossyFs::Lose(Loss loss, Random& random) {
   absl::MutexLock lock(&mutex_);
+  // What was let in before the cut is done, and noted, by then.
+  mutex_.Await(absl::Condition(
+      +[](int* under_way) { return *under_way == 0; }, &under_way_));
   changes_left_ = kNever;
   power_ = true;
   fault_.reset();

@@ -59,6 +59,17 @@ class LossyFs : public rocksdb::FileSystemWrapper {
   void Lose(Loss loss, Random& random);
 
   // ---- For the files it hands out ---------------------------------------------------
+  // Held from before Change until what came of it is noted.
+  class UnderWay {
+   public:
+    explicit UnderWay(LossyFs* fs);
+    ~UnderWay();
+    UnderWay(const UnderWay&) = delete;
+    UnderWay& operator=(const UnderWay&) = delete;
+
+   private:
+    LossyFs* const fs_;
+  };
   // Whether a change may happen; it counts.
   rocksdb::IOStatus Change(Op op, const std::string& path);
   void NoteWrite(const std::string& path, uint64_t offset, std::string old_bytes,
@@ -124,6 +135,7 @@ class LossyFs : public rocksdb::FileSystemWrapper {
   std::string counted_part_ ABSL_GUARDED_BY(mutex_);
   bool power_ ABSL_GUARDED_BY(mutex_) = true;
   uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
+  int under_way_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string cut_at_ ABSL_GUARDED_BY(mutex_);
   std::optional<Fault> fault_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::vector<Write>> unsynced_ ABSL_GUARDED_BY(mutex_);
