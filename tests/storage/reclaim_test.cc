@@ -7,9 +7,11 @@
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <set>
 #include <sstream>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "storage/rocks_log_store.h"
 #include "tests/storage/store_testing.h"
@@ -71,27 +73,44 @@ class ReclaimTest : public ::testing::Test {
   // How often the mark of a group stands in RocksDB's tables.
   [[nodiscard]] size_t Traces(uint64_t group) const {
     const std::string mark = MarkOf(group);
-    size_t traces = 0;
-    for (const auto& item : std::filesystem::directory_iterator(dir_.File("db"))) {
-      if (item.path().extension() != ".sst") continue;
-      std::ifstream in(item.path(), std::ios::binary);
+    return SumOverTables([&](const std::filesystem::path& table) {
+      std::ifstream in(table, std::ios::binary);
       std::ostringstream bytes;
       bytes << in.rdbuf();
       const std::string text = bytes.str();
+      size_t traces = 0;
       for (size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + 1)) {
         ++traces;
       }
-    }
-    return traces;
+      return traces;
+    });
   }
   [[nodiscard]] uint64_t TableBytesOnDisk() const {
-    uint64_t sum = 0;
-    for (const auto& item : std::filesystem::directory_iterator(dir_.File("db"))) {
-      std::error_code gone;  // RocksDB's background work goes on meanwhile.
-      const uint64_t bytes = item.path().extension() == ".sst" ? item.file_size(gone) : 0;
-      if (!gone) sum += bytes;
+    return SumOverTables([](const std::filesystem::path& table) {
+      std::error_code gone;
+      const uint64_t bytes = std::filesystem::file_size(table, gone);
+      return gone ? 0 : bytes;
+    });
+  }
+  // A compaction that ends meanwhile moves what was counted, or was not yet, to tables that the
+  // listing does not have: only a sum over tables that were there before and after it counts.
+  [[nodiscard]] uint64_t SumOverTables(
+      const std::function<uint64_t(const std::filesystem::path&)>& of) const {
+    std::set<std::filesystem::path> before = Tables();
+    while (true) {
+      uint64_t sum = 0;
+      for (const std::filesystem::path& table : before) sum += of(table);
+      std::set<std::filesystem::path> after = Tables();
+      if (after == before) return sum;
+      before = std::move(after);
     }
-    return sum;
+  }
+  [[nodiscard]] std::set<std::filesystem::path> Tables() const {
+    std::set<std::filesystem::path> tables;
+    for (const auto& item : std::filesystem::directory_iterator(dir_.File("db"))) {
+      if (item.path().extension() == ".sst") tables.insert(item.path());
+    }
+    return tables;
   }
   // Rounds of upkeep until `done`, or the deadline.
   ::testing::AssertionResult Eventually(const std::function<bool()>& done) {
