@@ -1,12 +1,7 @@
 # Flags that every target of Cairn shares, and the helper that declares one.
 
-# The headers of libraries that most sources include, parsed once: a source then takes two thirds
-# of the time, a test half. Without ccache, which would hash a hundred megabytes for each. What a
-# source forgets to include goes unnoticed this way; scripts/lint compiles each on its own.
-option(CAIRN_PRECOMPILE "Precompile the libraries' headers, do not use ccache" OFF)
-
 find_program(CCACHE_PROGRAM ccache)
-if(CCACHE_PROGRAM AND NOT CAIRN_PRECOMPILE)
+if(CCACHE_PROGRAM)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
 endif()
 
@@ -37,9 +32,6 @@ function(cairn_library name)
   add_library(${name} STATIC ${ARGN})
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_compile_options(${name} PRIVATE ${CAIRN_WARNINGS})
-  if(CAIRN_PRECOMPILE)
-    target_precompile_headers(${name} REUSE_FROM cairn_precompiled)
-  endif()
 endfunction()
 
 function(cairn_executable name)
@@ -64,8 +56,5 @@ function(cairn_test name)
   cairn_executable(${name} ${ARG_SOURCES})
   target_compile_options(${name} PRIVATE -O1)
   target_link_libraries(${name} PRIVATE ${ARG_LIBS} GTest::gmock GTest::gtest_main)
-  if(CAIRN_PRECOMPILE)
-    target_precompile_headers(${name} REUSE_FROM cairn_precompiled_tests)
-  endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${ARG_TIMEOUT})
 endfunction()
