@@ -88,7 +88,7 @@ class Node {
   [[nodiscard]] std::string MetricsText() const;
   [[nodiscard]] std::string NotReady() const;
 
-  // ---- For the peer service ------------------------------------------------------------
+  // ---- For peers: their streams (peer_receiver.h) and the peer service ------------------
   // Empty when the hello is acceptable, else the refusal.
   [[nodiscard]] std::string CheckHello(const cairn::v1::PeerHello& hello) const;
   // Routes messages to their groups; drops what no group here takes. Spends `request`.

@@ -89,19 +89,22 @@ int PortOf(int socket) {
                                           : reinterpret_cast<sockaddr_in*>(&name)->sin_port);
 }
 
-absl::Status Listen(const addrinfo& target, const std::string& address, Fd& out) {
-  const auto failed = [&](const char* step) {
-    return absl::UnavailableError(
-        fmt::format("cannot listen on {}: {}: {}", address, step, strerror(errno)));
-  };
+// What failed, or error 0.
+struct Failure {
+  const char* step = "";
+  int error = 0;
+};
+
+// `alone`: no other address is listened on, so that "::" has to serve IPv4 too.
+Failure Listen(const addrinfo& target, bool alone, Fd& out) {
   Fd made = MakeSocket(target);
-  if (!made) return failed("socket");
+  if (!made) return {"socket", errno};
   Set(made.get(), SOL_SOCKET, SO_REUSEADDR, 1);  // Connections of the last run may linger.
-  if (target.ai_family == AF_INET6) Set(made.get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
-  if (bind(made.get(), target.ai_addr, target.ai_addrlen) != 0) return failed("bind");
-  if (listen(made.get(), kBacklog) != 0) return failed("listen");
+  if (target.ai_family == AF_INET6) Set(made.get(), IPPROTO_IPV6, IPV6_V6ONLY, alone ? 0 : 1);
+  if (bind(made.get(), target.ai_addr, target.ai_addrlen) != 0) return {"bind", errno};
+  if (listen(made.get(), kBacklog) != 0) return {"listen", errno};
   out = std::move(made);
-  return absl::OkStatus();
+  return {};
 }
 
 }  // namespace
@@ -131,17 +134,21 @@ absl::StatusOr<Listening> ListenTcp(const std::string& address) {
         fmt::format("cannot listen on {}: it does not resolve, want host:port", address));
   }
   Listening listening;
+  const bool alone = addresses->ai_next == nullptr;
   for (const addrinfo* at = addresses.get(); at != nullptr; at = at->ai_next) {
     Fd socket;
-    const absl::Status made = Listen(*at, address, socket);
-    if (made.ok()) {
+    const Failure failure = Listen(*at, alone, socket);
+    if (failure.error == 0) {
       if (listening.port == 0) listening.port = PortOf(socket.get());
       listening.sockets.push_back(std::move(socket));
-    } else if (listening.sockets.empty() && at->ai_next == nullptr) {
-      return made;
-    } else if (errno == EADDRINUSE && listening.sockets.empty()) {
-      return made;  // Somebody else has it; serving only the other addresses would mislead.
+      continue;
     }
+    // An address that this host does not have (IPv6 may be off) matters only if none works. One
+    // that somebody else has always does: some clients would reach that process instead.
+    const bool last_hope = listening.sockets.empty() && at->ai_next == nullptr;
+    if (!last_hope && failure.error != EADDRINUSE) continue;
+    return absl::UnavailableError(
+        fmt::format("cannot listen on {}: {}: {}", address, failure.step, strerror(failure.error)));
   }
   return listening;
 }

@@ -56,7 +56,8 @@ struct Listening {
   int port = 0;             // Picked by the kernel when the address says 0.
 };
 // Listens on every address that "host:port" stands for. Blocks for the resolver.
-// Errors: kUnavailable, saying which step failed and why; kInvalidArgument.
+// Errors: kUnavailable, saying which step failed and why. An address of several that the host
+// does not have is passed over; one that is in use is not.
 absl::StatusOr<Listening> ListenTcp(const std::string& address);
 
 struct Connecting {

@@ -46,6 +46,10 @@ TEST(ListenTest, SaysWhyNot) {
   const auto second = ListenTcp(Local(first->port));
   ASSERT_FALSE(second.ok());
   EXPECT_THAT(ToStd(second.status().message()), ::testing::HasSubstr("Address already in use"));
+  // Of a name's addresses one that is taken is enough, whichever comes first.
+  const auto named = ListenTcp("localhost:" + std::to_string(first->port));
+  ASSERT_FALSE(named.ok());
+  EXPECT_THAT(ToStd(named.status().message()), ::testing::HasSubstr("Address already in use"));
   const auto nowhere = ListenTcp("no-such-host.invalid:1");
   ASSERT_FALSE(nowhere.ok());
   EXPECT_THAT(ToStd(nowhere.status().message()), ::testing::HasSubstr("does not resolve"));
