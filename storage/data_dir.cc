@@ -145,7 +145,8 @@ absl::Status DataDir::ReadFormat(bool create) {
       std::sscanf(text.c_str() + std::strlen(kFormatLine), "%d", &version) != 1 || version < 1) {
     return absl::DataLossError(ToAbsl(fmt::format(
         "{} is damaged: it should read \"{}{}\". If the rest of the directory is intact, write "
-        "that line back; otherwise let this node join again with an empty directory",
+        "that line back; members cannot be replaced yet, so otherwise the cluster goes on without "
+        "it",
         file, kFormatLine, kDirectoryFormat)));
   }
   if (version > kDirectoryFormat) {

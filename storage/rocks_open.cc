@@ -128,8 +128,8 @@ absl::Status RocksLogStore::Impl::CannotOpen(const rocksdb::Status& status) cons
 absl::Status RocksLogStore::Impl::Damaged(std::string_view cause) const {
   return absl::DataLossError(ToAbsl(fmt::format(
       "data directory {} is damaged and was left as it is: {}. Repair its disk or bring its "
-      "files back; if that cannot be done, remove this member from the cluster and let it join "
-      "again with an empty directory",
+      "files back; members cannot be replaced yet, so without it the cluster goes on with one node "
+      "less",
       dir->path(), cause)));
 }
 
