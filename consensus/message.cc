@@ -44,6 +44,8 @@ std::string Describe(const HeartbeatResponse& m) {
   return fmt::format("heartbeat-ok round={}", m.context) + Flag(m.doubt != 0, "unsound");
 }
 
+std::string Describe(const CommitNotice& m) { return fmt::format("committed {}", m.commit); }
+
 std::string Describe(const SnapshotRequest& m) {
   return fmt::format("snapshot at={} {}", ToString(m.position), ToString(m.membership));
 }

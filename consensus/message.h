@@ -93,6 +93,13 @@ struct HeartbeatResponse {
   bool operator==(const HeartbeatResponse&) const = default;
 };
 
+// What was acknowledged is committed now, and no append is due that would say so. Nobody
+// answers it: a lost one is made up for by the next append or heartbeat.
+struct CommitNotice {
+  Index commit{};  // Never above what the leader knows the follower to hold.
+  bool operator==(const CommitNotice&) const = default;
+};
+
 // The state before the first entry that the leader still has; see design 5.5.
 struct SnapshotRequest {
   Position position{};  // Last entry that the snapshot includes.
@@ -123,7 +130,7 @@ struct ReadIndexResponse {
 
 using Body = std::variant<VoteRequest, VoteResponse, AppendRequest, AppendResponse, Heartbeat,
                           HeartbeatResponse, SnapshotRequest, TimeoutNow, ReadIndexRequest,
-                          ReadIndexResponse>;
+                          ReadIndexResponse, CommitNotice>;
 
 struct Message {
   NodeId from;

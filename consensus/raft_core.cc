@@ -137,6 +137,7 @@ void RaftCore::StepHigherTerm(const Message& message) {
   if (!moves_term) return;
   const bool leads = std::holds_alternative<AppendRequest>(message.body) ||
                      std::holds_alternative<Heartbeat>(message.body) ||
+                     std::holds_alternative<CommitNotice>(message.body) ||
                      std::holds_alternative<SnapshotRequest>(message.body);
   BecomeFollower(message.term, leads ? message.from : NodeId());
 }
@@ -172,6 +173,7 @@ void RaftCore::StepBody(Message& message) {
                         [&](const AppendResponse& m) { HandleAppendResponse(from, m); },
                         [&](const Heartbeat& m) { HandleHeartbeat(from, m); },
                         [&](const HeartbeatResponse& m) { HandleHeartbeatResponse(from, m); },
+                        [&](const CommitNotice& m) { HandleCommitNotice(from, m); },
                         [&](SnapshotRequest& m) { HandleSnapshot(from, m); },
                         [&](const TimeoutNow&) { HandleTimeoutNow(from); },
                         [&](const ReadIndexRequest& m) { HandleReadIndexRequest(from, m); },
@@ -260,12 +262,17 @@ bool RaftCore::HasReady() const {
   if (!ready_.empty() || writes_.HasWrite() || commit_ > told_commit_) return true;
   if (told_term_ != hard_state_.term || told_role_ != role_ || told_leader_ != leader_) return true;
   return std::any_of(progress_.begin(), progress_.end(),
-                     [&](const auto& member) { return AppendDue(member.second); });
+                     [&](const auto& member) {
+                       return AppendDue(member.second) || CommitNoticeDue(member.second);
+                     });
 }
 
 Ready RaftCore::TakeReady() {
   // Appends are formed only now, so that all proposals of a turn go in one message.
-  for (auto& [id, progress] : progress_) SendDueAppend(id, progress);
+  for (auto& [id, progress] : progress_) {
+    SendDueAppend(id, progress);  // It tells of commits too.
+    SendDueCommitNotice(id, progress);
+  }
   Ready ready = std::exchange(ready_, {});
   hard_state_.commit = commit_;
   ready.write = writes_.Take(hard_state_);

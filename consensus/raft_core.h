@@ -226,6 +226,8 @@ class RaftCore {
   void Contradict(NodeId to, Position refused);
   void Acknowledge(NodeId to, Index match, uint64_t absolved = 0);
   void HandleHeartbeat(NodeId from, const Heartbeat& heartbeat);
+  void HandleCommitNotice(NodeId from, const CommitNotice& notice);
+  void LearnCommit(Index commit);
   void HandleSnapshot(NodeId from, SnapshotRequest& request);
   void HandleTimeoutNow(NodeId from);
   [[nodiscard]] uint32_t HintDelayTicks() const;
@@ -256,6 +258,9 @@ class RaftCore {
   void HandleHeartbeatResponse(NodeId from, const HeartbeatResponse& response);
   [[nodiscard]] bool AppendDue(const Progress& progress) const;
   void SendDueAppend(NodeId to, Progress& progress);
+  // Whether it holds what it does not know to be committed.
+  [[nodiscard]] bool CommitNoticeDue(const Progress& progress) const;
+  void SendDueCommitNotice(NodeId to, Progress& progress);
   void SendEmptyAppend(NodeId to, Progress& progress);
   void SendAppend(NodeId to, Progress& progress, Index last);
   void SendSnapshot(NodeId to, Progress& progress);

@@ -118,12 +118,22 @@ void RaftCore::Acknowledge(NodeId to, Index match, uint64_t absolved) {
 
 void RaftCore::HandleHeartbeat(NodeId from, const Heartbeat& heartbeat) {
   FollowLeader(from);
-  Index commit = std::min(heartbeat.commit, terms_.Last().index);
-  // The leader trusts what this node once acknowledged; it may be gone, and what is there
+  LearnCommit(heartbeat.commit);
+  Send(from, HeartbeatResponse{.context = heartbeat.context, .doubt = doubt_, .wall_us = 0});
+}
+
+void RaftCore::HandleCommitNotice(NodeId from, const CommitNotice& notice) {
+  FollowLeader(from);
+  LearnCommit(notice.commit);
+}
+
+// Requires: by what this node once acknowledged to its leader it holds everything up to there.
+void RaftCore::LearnCommit(Index commit) {
+  commit = std::min(commit, terms_.Last().index);
+  // The leader trusts that acknowledgement; what it spoke of may be gone, and what is there
   // instead may be another entry.
   if (standing_ != Standing::kSound) commit = std::min(commit, verified_);
   AdvanceCommit(commit);
-  Send(from, HeartbeatResponse{.context = heartbeat.context, .doubt = doubt_, .wall_us = 0});
 }
 
 void RaftCore::HandleSnapshot(NodeId from, SnapshotRequest& request) {

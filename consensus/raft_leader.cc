@@ -188,9 +188,7 @@ bool RaftCore::AppendDue(const Progress& progress) const {
   if (progress.state() == Progress::State::kSnapshot) return progress.NeedsSnapshot();
   if (before_next < terms_.Before().index) return true;  // By a snapshot.
   if (progress.NeedsProbe()) return true;
-  if (progress.CanSendEntries() && progress.next() <= terms_.Last().index) return true;
-  return progress.state() == Progress::State::kReplicate &&
-         progress.told_commit() < std::min(commit_, before_next);
+  return progress.CanSendEntries() && progress.next() <= terms_.Last().index;
 }
 
 void RaftCore::SendDueAppend(NodeId to, Progress& progress) {
@@ -207,8 +205,20 @@ void RaftCore::SendDueAppend(NodeId to, Progress& progress) {
     progress.OnHandedOut();
     return;
   }
-  SendEmptyAppend(to, progress);  // A probe, or news of a commit.
-  if (progress.NeedsProbe()) progress.OnEmptyProbeSent();
+  SendEmptyAppend(to, progress);
+  progress.OnEmptyProbeSent();
+}
+
+bool RaftCore::CommitNoticeDue(const Progress& progress) const {
+  return progress.state() == Progress::State::kReplicate &&
+         progress.told_commit() < std::min(commit_, progress.match());
+}
+
+void RaftCore::SendDueCommitNotice(NodeId to, Progress& progress) {
+  if (!CommitNoticeDue(progress)) return;
+  const Index commit = std::min(commit_, progress.match());
+  progress.TellCommit(commit);
+  Send(to, CommitNotice{.commit = commit});
 }
 
 void RaftCore::SendEmptyAppend(NodeId to, Progress& progress) {

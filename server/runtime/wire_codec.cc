@@ -92,6 +92,11 @@ void Encode(const consensus::HeartbeatResponse& body, WireMessage& wire) {
   wire.set_wall_us(body.wall_us);
 }
 
+void Encode(const consensus::CommitNotice& body, WireMessage& wire) {
+  SetType(wire, WireType::kCommitNotice);
+  wire.set_commit(body.commit.value());
+}
+
 void Encode(const consensus::SnapshotRequest& body, WireMessage& wire) {
   SetType(wire, WireType::kSnapshotRequest);
   SetPosition(wire, body.position);
@@ -142,6 +147,7 @@ uint32_t KnownFlags(WireType type) {
     case WireType::kTimeoutNow:
     case WireType::kReadIndexRequest:
     case WireType::kReadIndexResponse:
+    case WireType::kCommitNotice:
       return 0;
   }
   return 0;
@@ -216,6 +222,8 @@ absl::StatusOr<consensus::Body> DecodeBody(WireMessage& wire) {
     case WireType::kHeartbeatResponse:
       return consensus::HeartbeatResponse{
           .context = wire.context(), .doubt = wire.doubt(), .wall_us = wire.wall_us()};
+    case WireType::kCommitNotice:
+      return consensus::CommitNotice{.commit = Index(wire.commit())};
     case WireType::kSnapshotRequest:
       return consensus::SnapshotRequest{.position = PositionOf(wire),
                                         .membership = {},  // Part of the bytes; the group reads it.

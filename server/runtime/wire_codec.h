@@ -33,6 +33,7 @@ enum class WireType : uint32_t {
   kTimeoutNow = 8,
   kReadIndexRequest = 9,
   kReadIndexResponse = 10,
+  kCommitNotice = 11,
 };
 
 // An AppendRequest's `last` is not sent: it is where its entries end.

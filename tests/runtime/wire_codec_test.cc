@@ -48,6 +48,7 @@ std::vector<consensus::Body> AllBodies() {
       consensus::AppendResponse{.accepted = false, .hint = At(2, 8), .contradicts = true},
       consensus::Heartbeat{Index(5), 77},
       consensus::HeartbeatResponse{78, 93, -94},
+      consensus::CommitNotice{Index(6)},
       consensus::SnapshotRequest{
           .position = At(3, 30), .membership = {}, .snapshot = Bytes(std::string("state"))},
       consensus::TimeoutNow{},
