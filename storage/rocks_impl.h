@@ -3,6 +3,7 @@
 #pragma once
 
 #include <rocksdb/db.h>
+#include <rocksdb/rate_limiter.h>
 
 #include <array>
 #include <atomic>
@@ -14,6 +15,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "storage/background_pace.h"
 #include "storage/data_dir.h"
 #include "storage/manifest_watch.h"
 #include "storage/prezeroed_wal.h"
@@ -55,6 +57,7 @@ struct RocksLogStore::Impl {
   // Writes and syncs `batch`, as the next turn, and marks it.
   absl::Status Commit() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex);
   void BeginTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex);
+  void PaceBackground() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex);
   void Publish(const std::set<GroupId>& changed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex);
   absl::Status SetFormed(const std::string& formed);
   absl::Status ResolveVerdict();
@@ -79,6 +82,7 @@ struct RocksLogStore::Impl {
   std::shared_ptr<PrezeroedWalFs> wal_fs;
   std::unique_ptr<rocksdb::Env> env;
   std::shared_ptr<TableBytesListener> table_bytes;
+  std::shared_ptr<rocksdb::RateLimiter> limiter;
   std::unique_ptr<rocksdb::DB> db;
   Columns columns;
   std::string boot_id;
@@ -92,6 +96,7 @@ struct RocksLogStore::Impl {
   GroupTables tables ABSL_GUARDED_BY(write_mutex);
   rocksdb::WriteBatch batch ABSL_GUARDED_BY(write_mutex);
   uint64_t turn ABSL_GUARDED_BY(write_mutex) = 0;
+  BackgroundPace pace ABSL_GUARDED_BY(write_mutex);
   // Why no further write may be tried.
   absl::Status failure ABSL_GUARDED_BY(write_mutex);
 

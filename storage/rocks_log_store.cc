@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -97,7 +98,28 @@ absl::Status RocksLogStore::Impl::Commit() {
   // Before anybody is told.
   if (failure.ok()) failure = mark->Write(turn, manifest_fs->synced());
   if (failure.ok()) turns.fetch_add(1, std::memory_order_relaxed);
+  PaceBackground();
   return failure;
+}
+
+void RocksLogStore::Impl::PaceBackground() {
+  const MonoMicros now = options.clock->Mono();
+  if (!pace.Due(now)) return;
+  using Properties = rocksdb::DB::Properties;
+  const auto number = [&](const std::string& property) {
+    std::string text;
+    uint64_t value = 0;
+    // (Always there and a number.)
+    if (db->GetProperty(columns[Family::kEntries], property, &text)) {
+      std::from_chars(text.data(), text.data() + text.size(), value);
+    }
+    return value;
+  };
+  const Backlog backlog{.full_memtables = number(Properties::kNumImmutableMemTable),
+                        .level0_files = number(Properties::kNumFilesAtLevelPrefix + "0"),
+                        .compacts = number(Properties::kCompactionPending) != 0 ||
+                                    number(Properties::kNumRunningCompactions) != 0};
+  limiter->SetBytesPerSecond(pace.Adjust(now, wal_fs->appended_bytes(), backlog));
 }
 
 void RocksLogStore::Impl::Publish(const std::set<GroupId>& changed) {

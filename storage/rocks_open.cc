@@ -144,9 +144,10 @@ absl::Status RocksLogStore::Impl::CheckManifest(const SideMarkFound& marked) con
 
 absl::Status RocksLogStore::Impl::OpenDatabase() {
   table_bytes = std::make_shared<TableBytesListener>();
+  limiter = MakeLimiter();
   const rocksdb::DBOptions db_options =
       MakeDbOptions(env.get(), options.memtable_bytes, dir->is_new(),
-                    TakesDirectIo(dir->File("LOCK")), table_bytes);
+                    TakesDirectIo(dir->File("LOCK")), limiter, table_bytes);
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* opened = nullptr;
   const rocksdb::Status status = rocksdb::DB::Open(

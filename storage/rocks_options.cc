@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "storage/background_pace.h"
 
 namespace cairn::storage {
 namespace {
@@ -114,8 +115,17 @@ uint64_t MemtablesAndWalBytes(uint64_t memtable_bytes) {
   return kMaxMemtables * memtable_bytes + kLiveWals * WalFileBytes(memtable_bytes);
 }
 
+std::shared_ptr<rocksdb::RateLimiter> MakeLimiter() {
+  constexpr int64_t kRefillMicros = 5000;
+  constexpr int32_t kFairness = 10;  // RocksDB's default.
+  return std::shared_ptr<rocksdb::RateLimiter>(
+      rocksdb::NewGenericRateLimiter(BackgroundPace::kUnbounded, kRefillMicros, kFairness,
+                                     rocksdb::RateLimiter::Mode::kWritesOnly));
+}
+
 rocksdb::DBOptions MakeDbOptions(rocksdb::Env* env, uint64_t memtable_bytes, bool create,
-                                 bool direct_io, std::shared_ptr<rocksdb::EventListener> listener) {
+                                 bool direct_io, std::shared_ptr<rocksdb::RateLimiter> limiter,
+                                 std::shared_ptr<rocksdb::EventListener> listener) {
   rocksdb::DBOptions options;
   options.env = env;
   options.create_if_missing = create;
@@ -138,6 +148,7 @@ rocksdb::DBOptions MakeDbOptions(rocksdb::Env* env, uint64_t memtable_bytes, boo
   options.use_direct_io_for_flush_and_compaction = direct_io;
   // Where they cannot: as they are written, not all at their end, before somebody's sync.
   options.bytes_per_sync = kMiB;
+  options.rate_limiter = std::move(limiter);
   options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   options.max_log_file_size = kMiB;
   options.keep_log_file_num = 2;

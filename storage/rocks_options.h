@@ -4,6 +4,7 @@
 #include <rocksdb/db.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
+#include <rocksdb/rate_limiter.h>
 
 #include <atomic>
 #include <cstdint>
@@ -34,9 +35,14 @@ uint64_t MemtablesAndWalBytes(uint64_t memtable_bytes);
 // Length of a pool file: what one memtable of entries writes to the log, and some.
 uint64_t WalFileBytes(uint64_t memtable_bytes);
 
+// Holds flushes and compactions to a speed that is set from outside (background_pace.h), in
+// portions of a few milliseconds. Without a bound at first.
+std::shared_ptr<rocksdb::RateLimiter> MakeLimiter();
+
 // `direct_io`: the file system takes O_DIRECT.
 rocksdb::DBOptions MakeDbOptions(rocksdb::Env* env, uint64_t memtable_bytes, bool create,
-                                 bool direct_io, std::shared_ptr<rocksdb::EventListener> listener);
+                                 bool direct_io, std::shared_ptr<rocksdb::RateLimiter> limiter,
+                                 std::shared_ptr<rocksdb::EventListener> listener);
 // In the order of the enum.
 std::vector<rocksdb::ColumnFamilyDescriptor> MakeFamilies(uint64_t memtable_bytes);
 
