@@ -17,7 +17,7 @@ using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 
 constexpr size_t kFirstBufferBytes = 64 << 10;
-// A record of 1 MiB with what the store and RocksDB put around it.
+// A record of 1 MiB with what the store and RocksDB put around it, and 1 MiB's stamps (17 KiB).
 constexpr size_t kMaxBufferBytes = (1 << 20) + (64 << 10);
 
 }  // namespace
@@ -52,8 +52,11 @@ IOStatus OpenToOverwrite(rocksdb::FileSystem& fs, const std::string& from, const
 }
 
 DirectWalFile::DirectWalFile(std::unique_ptr<rocksdb::FSWritableFile> file,
+                             const WalGeneration& generation,
                              std::shared_ptr<std::atomic<uint64_t>> appended_bytes)
-    : file_(std::move(file)), appended_bytes_(std::move(appended_bytes)) {
+    : file_(std::move(file)),
+      stamp_(StampOf(generation)),
+      appended_bytes_(std::move(appended_bytes)) {
   Reserve(kFirstBufferBytes);
 }
 
@@ -72,11 +75,9 @@ IOStatus DirectWalFile::Append(const rocksdb::Slice& data, const IOOptions& io,
                                IODebugContext* debug) {
   rocksdb::Slice rest = data;
   while (!rest.empty()) {
-    Reserve(used_ + rest.size());
-    const size_t n = std::min(rest.size(), capacity_ - used_);
-    std::memcpy(buffer_.get() + used_, rest.data(), n);
-    used_ += n;
-    rest.remove_prefix(n);
+    Reserve(used_ + FramedWalBytes(rest.size()));
+    rest.remove_prefix(
+        FramePayload({rest.data(), rest.size()}, stamp_, buffer_.get(), capacity_, &used_));
     if (used_ < kMaxBufferBytes) continue;
     if (IOStatus status = WriteOut(io, debug); !status.ok()) return status;
   }
@@ -86,8 +87,9 @@ IOStatus DirectWalFile::Append(const rocksdb::Slice& data, const IOOptions& io,
 
 IOStatus DirectWalFile::WriteOut(const IOOptions& io, IODebugContext* debug) {
   if (written_ == used_) return IOStatus::OK();
-  const size_t end = WholeBlocks(used_);
-  std::memset(buffer_.get() + used_, 0, end - used_);
+  const size_t sealed = SealSector(stamp_, buffer_.get(), used_);
+  const size_t end = WholeBlocks(sealed);
+  std::memset(buffer_.get() + sealed, 0, end - sealed);
   IOStatus status =
       file_->PositionedAppend(rocksdb::Slice(buffer_.get(), end), buffer_at_, io, debug);
   if (!status.ok()) return status;

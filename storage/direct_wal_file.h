@@ -7,7 +7,8 @@
 // one: each of its sectors then holds what it held, or that and more, so tearing it harms
 // nothing that was synced.
 //
-// The file is zeros from end to end before (prezeroed_wal.h), and what pads the last block is
+// The buffer holds sectors as the file does, stamped with its generation (wal_frames.h): what the
+// file holds of earlier logs need not be erased. Sectors of the last block that hold nothing are
 // zeros. A file system without O_DIRECT gets ordinary writes of the same blocks.
 //
 // Threads: one at a time; RocksDB does not sync a log while it appends to it.
@@ -21,6 +22,8 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+
+#include "storage/wal_frames.h"
 
 namespace cairn::storage {
 
@@ -49,8 +52,8 @@ rocksdb::IOStatus OpenToOverwrite(rocksdb::FileSystem& fs, const std::string& fr
 
 class DirectWalFile : public rocksdb::FSWritableFile {
  public:
-  // `file` is from OpenToOverwrite; `appended_bytes` counts, over all files.
-  DirectWalFile(std::unique_ptr<rocksdb::FSWritableFile> file,
+  // `file` is from OpenToOverwrite, and has its header; `appended_bytes` counts, over all files.
+  DirectWalFile(std::unique_ptr<rocksdb::FSWritableFile> file, const WalGeneration& generation,
                 std::shared_ptr<std::atomic<uint64_t>> appended_bytes);
 
   using FSWritableFile::Append;
@@ -61,11 +64,12 @@ class DirectWalFile : public rocksdb::FSWritableFile {
     return rocksdb::IOStatus::OK();
   }
   rocksdb::IOStatus Sync(const rocksdb::IOOptions& io, rocksdb::IODebugContext* debug) override;
-  // The zeros behind the end stay: cutting them would be a change of length, and the file goes
-  // back to the pool anyway.
+  // What is behind the end stays: cutting it would be a change of length, and the file goes back
+  // to the pool anyway.
   rocksdb::IOStatus Close(const rocksdb::IOOptions& io, rocksdb::IODebugContext* debug) override;
+  // Of the log, not of the file.
   uint64_t GetFileSize(const rocksdb::IOOptions&, rocksdb::IODebugContext*) override {
-    return buffer_at_ + used_;
+    return LogicalWalOffset(buffer_at_ + used_);
   }
 
  private:
@@ -73,13 +77,14 @@ class DirectWalFile : public rocksdb::FSWritableFile {
   rocksdb::IOStatus WriteOut(const rocksdb::IOOptions& io, rocksdb::IODebugContext* debug);
 
   const std::unique_ptr<rocksdb::FSWritableFile> file_;
+  const uint64_t stamp_;
   const std::shared_ptr<std::atomic<uint64_t>> appended_bytes_;
-  // Bytes [buffer_at_, buffer_at_ + used_) of the file.
+  // Bytes [buffer_at_, buffer_at_ + used_) of the file; the last sector has room for payload.
   AlignedBytes buffer_;
   size_t capacity_ = 0;
   size_t used_ = 0;
   size_t written_ = 0;  // Of used_: what the file holds already.
-  uint64_t buffer_at_ = 0;
+  uint64_t buffer_at_ = kWalHeaderBytes;
 };
 
 }  // namespace cairn::storage

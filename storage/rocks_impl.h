@@ -18,7 +18,6 @@
 #include "storage/background_pace.h"
 #include "storage/data_dir.h"
 #include "storage/manifest_watch.h"
-#include "storage/prezeroed_wal.h"
 #include "storage/recovery.h"
 #include "storage/rocks_log_store.h"
 #include "storage/rocks_options.h"
@@ -26,6 +25,7 @@
 #include "storage/rocks_tables.h"
 #include "storage/side_mark.h"
 #include "storage/space_guard.h"
+#include "storage/wal_pool.h"
 
 namespace cairn::storage {
 
@@ -79,7 +79,7 @@ struct RocksLogStore::Impl {
   std::unique_ptr<DataDir> dir;
   std::shared_ptr<rocksdb::FileSystem> base_fs;
   std::shared_ptr<ManifestWatchFs> manifest_fs;
-  std::shared_ptr<PrezeroedWalFs> wal_fs;
+  std::shared_ptr<WalPoolFs> wal_fs;
   std::unique_ptr<rocksdb::Env> env;
   std::shared_ptr<TableBytesListener> table_bytes;
   std::shared_ptr<rocksdb::RateLimiter> limiter;

@@ -1,7 +1,7 @@
 // RocksLogStore: LogStore on one RocksDB, in one data directory.
 //
 // A turn (one Write) is one WriteBatch and one sync of the write-ahead log, whose files come
-// zeroed from a pool (prezeroed_wal.h). Entries go to disk once more when a memtable is
+// written and synced from a pool (wal_pool.h). Entries go to disk once more when a memtable is
 // flushed, and about once more when files are cut at group borders; a trim drops whole files
 // and compacts what is left in the background (rocks_reclaim.h).
 //
@@ -38,8 +38,11 @@ struct RocksOptions {
   bool create = true;
   // Size of one memtable of entries; up to three are in memory at a time. 256 KiB … 1 GiB.
   uint64_t memtable_bytes = 64ull << 20;
-  // Zeroed WAL files kept ready; 0: WAL files grow as they are written.
+  // WAL files made in advance; 0: WAL files grow as they are written.
   uint32_t wal_pool_files = 2;
+  // So many WAL files are kept besides, in use or to be used again: the small families keep WALs
+  // alive until MakeDbOptions' limit for all of them.
+  uint32_t wal_live_files = 6;
   // HasSpace() is false while less than this is free. 0: the larger of 512 MiB and twice what
   // memtables and WAL can take.
   uint64_t watermark_bytes = 0;

@@ -74,13 +74,14 @@ absl::Status RocksLogStore::Impl::OpenFiles() {
   if (options.hooks != nullptr && options.hooks->file_system) base_fs = options.hooks->file_system;
   RETURN_IF_ERROR(
       FromRocks(base_fs->CreateDirIfMissing(dir->File("db"), rocksdb::IOOptions(), nullptr)));
-  PrezeroedWalFs::Options wal;
+  WalPoolFs::Options wal;
   wal.db_dir = dir->File("db");
   wal.pool_dir = dir->File("wal-pool");
   wal.file_bytes = WalFileBytes(options.memtable_bytes);
   wal.pool_files = options.wal_pool_files;
+  wal.live_files = options.wal_live_files;
   manifest_fs = std::make_shared<ManifestWatchFs>(base_fs, wal.db_dir);
-  wal_fs = std::make_shared<PrezeroedWalFs>(manifest_fs, wal);
+  wal_fs = std::make_shared<WalPoolFs>(manifest_fs, wal);
   RETURN_IF_ERROR(wal_fs->Start());
   env = rocksdb::NewCompositeEnv(wal_fs);
 
@@ -112,7 +113,7 @@ absl::Status RocksLogStore::Impl::PrepareLog(RecoveryEvidence& evidence) {
   RETURN_IF_ERROR(
       dir->StoreVerdict(std::max(feared, evidence.earlier),
                         fmt::format("{}: damaged from byte {} on; a copy is in {}", bad.path,
-                                    bad.scan.valid_end, dir->File("damaged"))));
+                                    OffsetInFile(bad, bad.scan.valid_end), dir->File("damaged"))));
   return CutWal(*base_fs, scan, dir->File("damaged"));
 }
 

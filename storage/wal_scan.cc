@@ -202,15 +202,34 @@ absl::Status CopyFile(rocksdb::FileSystem& fs, const std::string& from, const st
   return FromRocks(rocksdb::WriteStringToFile(&fs, bytes, to, /*should_sync=*/true));
 }
 
-absl::Status ZeroFrom(rocksdb::FileSystem& fs, const WalFile& file, uint64_t offset) {
+absl::Status ZeroFrom(rocksdb::FSRandomRWFile& file, uint64_t offset, uint64_t end) {
   static const std::string kZeros(1 << 20, '\0');
+  while (offset < end) {
+    const uint64_t n = std::min<uint64_t>(kZeros.size(), end - offset);
+    RETURN_IF_ERROR(FromRocks(
+        file.Write(offset, rocksdb::Slice(kZeros.data(), n), rocksdb::IOOptions(), nullptr)));
+    offset += n;
+  }
+  return absl::OkStatus();
+}
+
+// Makes the log in `file` end at `good` bytes of the file, which may be within a sector.
+absl::Status CutFile(rocksdb::FileSystem& fs, const WalFile& file, uint64_t good) {
   const rocksdb::IOOptions io;
   std::unique_ptr<rocksdb::FSRandomRWFile> out;
   RETURN_IF_ERROR(FromRocks(fs.NewRandomRWFile(file.path, rocksdb::FileOptions(), &out, nullptr)));
-  while (offset < file.bytes) {
-    const uint64_t n = std::min<uint64_t>(kZeros.size(), file.bytes - offset);
-    RETURN_IF_ERROR(FromRocks(out->Write(offset, rocksdb::Slice(kZeros.data(), n), io, nullptr)));
-    offset += n;
+  const uint64_t in_sector = good % kWalSectorBytes;
+  const uint64_t behind = in_sector == 0 ? good : good - in_sector + kWalSectorBytes;
+  RETURN_IF_ERROR(ZeroFrom(*out, behind, file.bytes));
+  if (in_sector > 0) {
+    std::string sector(kWalSectorBytes, '\0');
+    rocksdb::Slice read;
+    RETURN_IF_ERROR(
+        FromRocks(out->Read(good - in_sector, in_sector, io, &read, sector.data(), nullptr)));
+    CHECK_EQ(read.size(), in_sector);
+    std::memmove(sector.data(), read.data(), read.size());
+    SealSector(StampOf(*file.generation), sector.data(), in_sector);
+    RETURN_IF_ERROR(FromRocks(out->Write(good - in_sector, sector, io, nullptr)));
   }
   RETURN_IF_ERROR(FromRocks(out->Fsync(io, nullptr)));
   return FromRocks(out->Close(io, nullptr));
@@ -220,6 +239,10 @@ absl::Status ZeroFrom(rocksdb::FileSystem& fs, const WalFile& file, uint64_t off
 
 WalFileScan ScanWalBytes(std::string_view bytes, uint64_t expected_sequence) {
   return Scanner(bytes, expected_sequence).Run();
+}
+
+uint64_t OffsetInFile(const WalFile& file, uint64_t log_offset) {
+  return file.generation ? PhysicalWalOffset(log_offset) : 0;
 }
 
 absl::StatusOr<WalScan> ScanWals(rocksdb::FileSystem& fs, const std::string& db_dir) {
@@ -238,7 +261,15 @@ absl::StatusOr<WalScan> ScanWals(rocksdb::FileSystem& fs, const std::string& db_
     std::string bytes;
     RETURN_IF_ERROR(FromRocks(rocksdb::ReadFileToString(&fs, file.path, &bytes)));
     file.bytes = bytes.size();
-    file.scan = ScanWalBytes(bytes, expected);
+    file.generation = ReadWalHeader(bytes);
+    const std::optional<std::string> log = UnframeWal(std::move(bytes));
+    if (log) {
+      file.scan = ScanWalBytes(*log, expected);
+    } else {
+      // A header is durable before a batch is written: this is never the work of a crash.
+      file.generation.reset();
+      file.scan.end = WalEnd::kDamagedMid;
+    }
     if (file.scan.batches > 0) expected = file.scan.next_sequence;
   }
   JudgeTogether(scan);
@@ -256,7 +287,8 @@ absl::Status CutWal(rocksdb::FileSystem& fs, const WalScan& scan, const std::str
   // From the back: if this is interrupted, the next start finds the same trouble again.
   for (size_t i = scan.files.size(); i-- > scan.bad_file;) {
     const WalFile& file = scan.files[i];
-    RETURN_IF_ERROR(ZeroFrom(fs, file, i == scan.bad_file ? file.scan.valid_end : 0));
+    const uint64_t good = OffsetInFile(file, i == scan.bad_file ? file.scan.valid_end : 0);
+    RETURN_IF_ERROR(CutFile(fs, file, good));
   }
   return absl::OkStatus();
 }

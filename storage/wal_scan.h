@@ -1,8 +1,9 @@
 // Reads the write-ahead log before RocksDB does, to tell a torn end from damage.
 //
-// RocksDB's own recovery cannot: over a zeroed file it takes a hole for the end of a block,
-// and a flipped length for the end of the log, and goes on without a word. The scan follows
-// RocksDB's published log format: blocks of 32 KiB; records of {masked CRC-32C(4) length(2)
+// RocksDB's own recovery cannot: in a log with zeros behind it, it takes a hole for the end of a
+// block, and a flipped length for the end of the log, and goes on without a word. The scan reads
+// files as RocksDB does, without their stamps (wal_frames.h), and follows RocksDB's published log
+// format: blocks of 32 KiB; records of {masked CRC-32C(4) length(2)
 // type(1) data}; a batch is one FULL record, or FIRST MIDDLE… LAST, and begins with
 // {sequence(8) count(4)}. Sequences are contiguous over all files, so a missing batch shows
 // even where nothing looks damaged.
@@ -13,6 +14,7 @@
 #include <rocksdb/file_system.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,10 +22,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "storage/recovery.h"
+#include "storage/wal_frames.h"
 
 namespace cairn::storage {
 
-// What stands in the bytes of one WAL file.
+// What stands in the bytes of one WAL file. Offsets are in the log, not in its file.
 struct WalFileScan {
   // End of the last whole batch before any damage.
   uint64_t valid_end = 0;
@@ -39,9 +42,14 @@ WalFileScan ScanWalBytes(std::string_view bytes, uint64_t expected_sequence);
 struct WalFile {
   std::string path;
   uint64_t number = 0;
-  uint64_t bytes = 0;  // Physical size.
+  uint64_t bytes = 0;  // Of the file.
+  // nullopt: its header is damaged, so nothing can be said of what is behind it.
+  std::optional<WalGeneration> generation;
   WalFileScan scan;
 };
+
+// Where in the file a byte of its log is; its beginning, if its header is damaged.
+uint64_t OffsetInFile(const WalFile& file, uint64_t log_offset);
 
 struct WalScan {
   std::vector<WalFile> files;  // By number.
@@ -53,8 +61,9 @@ struct WalScan {
 absl::StatusOr<WalScan> ScanWals(rocksdb::FileSystem& fs, const std::string& db_dir);
 
 // Makes the log end before the trouble: copies every file from `bad_file` on to `keep_dir`,
-// then overwrites what is behind the last good batch with zeros (sizes stay: the manifest
-// checks them). Requires: scan.end is not kClean. Durable before it returns.
+// then overwrites what is behind the last good batch with zeros (sizes stay: the manifest checks
+// that no file is shorter than what was synced). Requires: scan.end is not kClean. Durable before
+// it returns.
 absl::Status CutWal(rocksdb::FileSystem& fs, const WalScan& scan, const std::string& keep_dir);
 
 }  // namespace cairn::storage

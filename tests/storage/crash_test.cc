@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,6 +18,7 @@
 #include "storage/recovery.h"
 #include "storage/rocks_hooks.h"
 #include "storage/rocks_log_store.h"
+#include "storage/wal_frames.h"
 #include "tests/storage/random_writes.h"
 #include "tests/storage/store_testing.h"
 #include "tests/support/lossy_fs.h"
@@ -32,14 +35,16 @@ struct Tally {
   std::map<std::string, int> cuts;      // By what was being written.
   std::map<std::string, int> verdicts;  // Of the starts behind a cut.
   int crashes = 0;
+  int recycled_logs = 0;  // That stood there after a crash.
 
   void Add(const Tally& other) {
     for (const auto& [kind, count] : other.cuts) cuts[kind] += count;
     for (const auto& [verdict, count] : other.verdicts) verdicts[verdict] += count;
     crashes += other.crashes;
+    recycled_logs += other.recycled_logs;
   }
   [[nodiscard]] std::string Text() const {
-    std::string text = fmt::format("{} crashes\n", crashes);
+    std::string text = fmt::format("{} crashes, {} recycled logs\n", crashes, recycled_logs);
     for (const auto& [kind, count] : cuts) text += fmt::format("  cut at {}: {}\n", kind, count);
     for (const auto& [verdict, count] : verdicts) text += fmt::format("  {}: {}\n", verdict, count);
     return text;
@@ -51,7 +56,7 @@ std::string KindOf(const std::string& path) {
     const char* part;
     const char* name;
   };
-  for (const Kind kind : {Kind{"/wal-pool/dirty", "zeroing"},
+  for (const Kind kind : {Kind{"/wal-pool/dirty", "recycling"},
                           {"/wal-pool/ready", "pool rename"},
                           {".log", "WAL"},
                           {".sst", "table"},
@@ -87,6 +92,8 @@ class CrashRun {
   std::unique_ptr<RocksLogStore> Open() {
     RocksOptions options = SmallOptions(dir_.path());
     options.hooks = &hooks_;
+    // So that old ones are soon used again.
+    options.wal_pool_files = 1;
     options.boot_id = fmt::format("boot {}", boot_);
     auto opened = RocksLogStore::Open(options);
     if (opened.ok()) return std::move(*opened);
@@ -94,11 +101,14 @@ class CrashRun {
     return nullptr;
   }
 
-  // Mostly anywhere; now and then in the middle of what seldom happens.
+  // Mostly anywhere; now and then in the middle of what seldom happens, or so late that logs are
+  // in files that held others.
   void ChooseCut() {
     constexpr const char* kSeldom[] = {"wal-pool/dirty", ".sst", "MANIFEST"};
     if (random_.Chance(0.15)) {
       fs_->CutAfter(random_.Below(30), kSeldom[random_.Below(std::size(kSeldom))]);
+    } else if (random_.Chance(0.2)) {
+      fs_->CutAfter(2000 + random_.Below(1500));
     } else {
       fs_->CutAfter(random_.Chance(0.3) ? random_.Below(60) : random_.Below(700));
     }
@@ -112,7 +122,7 @@ class CrashRun {
       return;
     }
     Check(*store);
-    for (int turn = 0; turn < 400 && !::testing::Test::HasFailure(); ++turn) {
+    for (int turn = 0; turn < 1200 && !::testing::Test::HasFailure(); ++turn) {
       if (random_.Chance(0.03) && !store->Upkeep().ok()) break;
       in_flight_ = writes_.Next();
       if (!store->Write(*in_flight_).ok()) break;
@@ -145,9 +155,22 @@ class CrashRun {
     constexpr Loss kLosses[] = {Loss::kNothing, Loss::kAll, Loss::kSectors, Loss::kFlipped};
     const Loss loss = kLosses[random_.Below(std::size(kLosses))];
     fs_->Lose(loss, random_);
+    CountRecycledLogs();
     if (loss == Loss::kNothing) return;
     ++boot_;
     power_was_lost_ = true;
+  }
+
+  void CountRecycledLogs() {
+    if (!std::filesystem::exists(dir_.File("db"))) return;
+    for (const auto& file : std::filesystem::directory_iterator(dir_.File("db"))) {
+      if (file.path().extension() != ".log") continue;
+      std::string header(kWalHeaderBytes, '\0');
+      std::ifstream(file.path(), std::ios::binary)
+          .read(header.data(), static_cast<std::streamsize>(header.size()));
+      const std::optional<WalGeneration> generation = ReadWalHeader(header);
+      if (generation && generation->number > 1) ++tally_.recycled_logs;
+    }
   }
 
   Random random_;
@@ -187,7 +210,8 @@ TEST(CrashTest, NothingAcknowledgedIsLost) {
   }
   fmt::print("{}", all.Text());
   EXPECT_GE(all.crashes, 100);
-  for (const char* kind : {"opening", "zeroing", "WAL", "table", "MANIFEST", "side mark"}) {
+  EXPECT_GE(all.recycled_logs, 10);
+  for (const char* kind : {"opening", "recycling", "WAL", "table", "MANIFEST", "side mark"}) {
     EXPECT_GE(all.cuts[kind], 2) << kind;
   }
   EXPECT_GE(all.verdicts["sound"], 10);

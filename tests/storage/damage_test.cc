@@ -16,6 +16,7 @@
 
 #include "base/random.h"
 #include "storage/rocks_log_store.h"
+#include "storage/wal_frames.h"
 #include "tests/storage/random_writes.h"
 #include "tests/storage/store_testing.h"
 #include "tests/support/temp_dir.h"
@@ -147,6 +148,9 @@ class DamageTest : public ::testing::Test {
     return Examine(boot);
   }
 
+  // A bit of the file that holds this byte of the log.
+  uint64_t BitIn(uint64_t log_byte) { return PhysicalWalOffset(log_byte) * 8 + random_.Below(8); }
+
   Outcome Truncate(const std::string& file, uint64_t bytes, const char* boot) {
     fs::resize_file(Copy() / file, bytes);
     return Examine(boot);
@@ -166,7 +170,7 @@ class DamageTest : public ::testing::Test {
   std::unique_ptr<testing::TempDir> copy_;
   std::string expected_;
   std::string old_mark_;            // As it was kTurnsAfterMark turns before the end.
-  uint64_t wal_bytes_ = 0;          // In the newest log.
+  uint64_t wal_bytes_ = 0;          // Of the newest log.
   uint64_t wal_bytes_at_last_ = 0;  // Before the last turn.
   absl::Status error_;
   Random random_{5};
@@ -176,7 +180,7 @@ class DamageTest : public ::testing::Test {
 TEST_F(DamageTest, AFlipInTheLogIsALossWhileTheMarkIsExact) {
   const std::string log = Files(".log").back();
   for (int i = 0; i < 40; ++i) {
-    const uint64_t bit = random_.Below(wal_bytes_ * 8);
+    const uint64_t bit = BitIn(random_.Below(wal_bytes_));
     SCOPED_TRACE(fmt::format("{}: bit {}", log, bit));
     EXPECT_STREQ(Name(Flip(log, bit, kBoot)), Name(Outcome::kLost));
   }
@@ -186,18 +190,62 @@ TEST_F(DamageTest, BehindAnOldMarkOnlyTheLastTurnIsAmbiguous) {
   const std::string log = Files(".log").back();
   WriteFile(original_.path() + "/MARK", old_mark_);
   for (int i = 0; i < 40; ++i) {
-    const uint64_t bit = random_.Below(wal_bytes_ * 8);
+    const uint64_t byte = random_.Below(wal_bytes_);
     SCOPED_TRACE(
-        fmt::format("{}: bit {}, the last turn begins at {}", log, bit, wal_bytes_at_last_ * 8));
-    const Outcome outcome = Flip(log, bit, kOtherBoot);
+        fmt::format("{}: byte {}, the last turn begins at {}", log, byte, wal_bytes_at_last_));
+    const Outcome outcome = Flip(log, BitIn(byte), kOtherBoot);
     ++outcomes_[outcome];
     EXPECT_STREQ(Name(outcome),
-                 Name(bit / 8 >= wal_bytes_at_last_ ? Outcome::kAmbiguous : Outcome::kLost));
+                 Name(byte >= wal_bytes_at_last_ ? Outcome::kAmbiguous : Outcome::kLost));
   }
   // In each region at least one.
-  EXPECT_STREQ(Name(Flip(log, wal_bytes_at_last_ * 8 + 100, kOtherBoot)),
+  EXPECT_STREQ(Name(Flip(log, BitIn(wal_bytes_at_last_ + 12), kOtherBoot)),
                Name(Outcome::kAmbiguous));
-  EXPECT_STREQ(Name(Flip(log, wal_bytes_at_last_ * 8 - 100, kOtherBoot)), Name(Outcome::kLost));
+  EXPECT_STREQ(Name(Flip(log, BitIn(wal_bytes_at_last_ - 12), kOtherBoot)), Name(Outcome::kLost));
+}
+
+// What tells a log from what was in its file before it: damage there must not hide a turn.
+TEST_F(DamageTest, AFlippedStampOrHeaderHidesNothing) {
+  const std::string log = Files(".log").back();
+  WriteFile(original_.path() + "/MARK", old_mark_);
+  const uint64_t sectors = (wal_bytes_ + kWalPayloadBytes - 1) / kWalPayloadBytes;
+  for (uint64_t i = 0; i < 30; ++i) {
+    // The last ones first: behind them there is nothing that would show a gap.
+    const uint64_t sector = i < 5 && i < sectors ? sectors - 1 - i : random_.Below(sectors);
+    const uint64_t byte = kWalHeaderBytes + sector * kWalSectorBytes + kWalPayloadBytes +
+                          random_.Below(kWalStampBytes);
+    SCOPED_TRACE(fmt::format("{}: byte {}", log, byte));
+    EXPECT_STREQ(Name(Flip(log, byte * 8 + random_.Below(8), kOtherBoot)), Name(Outcome::kIntact));
+  }
+  for (int i = 0; i < 10; ++i) {
+    const uint64_t bit = random_.Below(kWalHeaderBytes * 8);
+    EXPECT_STREQ(Name(Flip(log, bit, kOtherBoot)), Name(Outcome::kIntact)) << bit;
+  }
+}
+
+TEST_F(DamageTest, ALogWithoutAHeaderIsALoss) {
+  const std::string log = Files(".log").back();
+  WriteFile(original_.path() + "/MARK", old_mark_);
+  for (const char with : {'\0', 'x'}) {
+    const fs::path path = Copy() / log;
+    WriteFile(path, ReadFile(path).replace(0, kWalHeaderBytes, kWalHeaderBytes, with));
+    EXPECT_STREQ(Name(Examine(kOtherBoot)), Name(Outcome::kLost));
+  }
+}
+
+// What is flipped, and where, does not matter: if nothing tells, nothing is missing. The mark is
+// old, so it tells nothing.
+TEST_F(DamageTest, FlipsAnywhereInTheFileOfTheLogAreNeverSilent) {
+  const std::string log = Files(".log").back();
+  WriteFile(original_.path() + "/MARK", old_mark_);
+  const uint64_t end = PhysicalWalOffset(wal_bytes_) + 4 * kWalHeaderBytes;
+  for (int i = 0; i < 60; ++i) {
+    const uint64_t bit = random_.Below(end * 8);
+    const Outcome outcome = Flip(log, bit, kOtherBoot);
+    ++outcomes_[outcome];
+    EXPECT_NE(outcome, Outcome::kSilent) << bit;
+  }
+  Report("log");
 }
 
 TEST_F(DamageTest, FlipsElsewhereAreNeverSilent) {
@@ -277,7 +325,7 @@ TEST_F(DamageTest, MissingFilesAreNeverSilent) {
 
 TEST_F(DamageTest, ALossOutlivesRestartsUntilItIsResolved) {
   const std::string log = Files(".log").back();
-  ASSERT_EQ(Flip(log, wal_bytes_ * 4, kBoot), Outcome::kLost);
+  ASSERT_EQ(Flip(log, BitIn(wal_bytes_ / 2), kBoot), Outcome::kLost);
   EXPECT_FALSE(fs::is_empty(copy_->path() + "/damaged")) << "what was cut is kept";
   EXPECT_EQ(Examine(kBoot), Outcome::kLost);
   std::unique_ptr<RocksLogStore> store = Open(copy_->path(), kBoot);
