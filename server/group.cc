@@ -235,13 +235,14 @@ void Group::Handle(Event event, TurnTime now, bool storage_full, Effects& effect
   impl_->FollowEffects(before, effects);
 }
 
-void Group::Finish(TurnTime now, Effects& effects) {
+bool Group::Finish(TurnTime now, bool gather, Effects& effects) {
   const Impl::Before before(effects);
   if (impl_->refilling && impl_->writes_in_flight == 0 && impl_->reads_in_flight == 0) {
     FinishRefill(now, effects);
   }
-  impl_->Finish(now, effects);
+  impl_->Finish(now, gather, effects);
   impl_->FollowEffects(before, effects);
+  return gather && impl_->WantsToPropose();
 }
 
 void Group::Shutdown(const Rejection& why, Effects& effects) { impl_->Shutdown(why, effects); }
@@ -308,7 +309,7 @@ void Group::Impl::Handle(Event event, TurnTime now, bool storage_full, Effects& 
              event);
 }
 
-void Group::Impl::Finish(TurnTime now, Effects& effects) {
+void Group::Impl::Finish(TurnTime now, bool gather, Effects& effects) {
   if (!initial_changes.empty()) {
     for (CatalogChange& change : initial_changes) effects.catalog.push_back(std::move(change));
     initial_changes.clear();
@@ -322,7 +323,7 @@ void Group::Impl::Finish(TurnTime now, Effects& effects) {
   do {
     FollowStanding(effects);
     FollowRole(now, effects);
-    ProposeWaiting(now, effects);
+    if (!gather) ProposeWaiting(now, effects);
     refusals.Begin(now.mono, ReadTimeout(), core);
     if (confirm_soon && hub.WantsConfirmation()) {
       reads.Add(Confirmation{now.mono}, now.mono + ReadTimeout());

@@ -114,8 +114,9 @@ class Group {
 
   // Takes one event. `storage_full`: data appends are refused (STORAGE_FULL).
   void Handle(Event event, TurnTime now, bool storage_full, Effects& effects);
-  // Ends the turn.
-  void Finish(TurnTime now, Effects& effects);
+  // Ends the turn. With `gather`, requests stay where they are, to be judged when a later turn
+  // ends without it. Returns whether any did.
+  bool Finish(TurnTime now, bool gather, Effects& effects);
 
   // Answers everything that waits with `why` and ends all tails: the group is being removed
   // or the node stops.

@@ -68,7 +68,7 @@ struct Group::Impl {
 
   // ---- group.cc
   void Handle(Event event, TurnTime now, bool storage_full, Effects& effects);
-  void Finish(TurnTime now, Effects& effects);
+  void Finish(TurnTime now, bool gather, Effects& effects);
   void OnTick(TurnTime now, Effects& effects);
   void OnLinkChange(const LinkChange& change);
   void Shutdown(const Rejection& why, Effects& effects);
@@ -91,6 +91,7 @@ struct Group::Impl {
   void FollowRole(TurnTime now, Effects& effects);
   void EndTerm(Effects& effects);
   // Judges what waits and proposes at most a few entries.
+  [[nodiscard]] bool WantsToPropose() const { return housekeeping || !waiting.empty(); }
   void ProposeWaiting(TurnTime now, Effects& effects);
   // Judges requests into one entry and proposes it; false when nothing came of it.
   bool ProposeEntry(TurnTime now, Effects& effects);

@@ -202,11 +202,14 @@ void Worker::Deliver(GroupId id, Slot& slot, Event event) {
     Refuse(std::move(event), NotHere(id, slot.broken));
     return;
   }
-  if (!slot.touched) {
-    slot.touched = true;
-    touched_.emplace_back(id, &slot);
-  }
+  Touch(id, slot);
   slot.group->Handle(std::move(event), now_, storage_full_, effects_);
+}
+
+void Worker::Touch(GroupId id, Slot& slot) {
+  if (slot.touched) return;
+  slot.touched = true;
+  touched_.emplace_back(id, &slot);
 }
 
 void Worker::Handle(GroupEvent event) {
@@ -232,6 +235,7 @@ void Worker::Handle(Committed committed) {
   CHECK_EQ(in_flight_.front().ticket, committed.ticket);
   const InFlight done = std::move(in_flight_.front());
   in_flight_.pop_front();
+  disk_is_free_ = true;
   for (const auto& [group, write_id] : done.notices) {
     const auto it = groups_.find(group);
     if (it != groups_.end()) Deliver(it->first, it->second, Persisted{write_id});
@@ -258,8 +262,7 @@ void Worker::Handle(AddGroupCommand command) {
     return;
   }
   slot.group = std::move(group).value();
-  slot.touched = true;
-  touched_.emplace_back(id, &slot);
+  Touch(id, slot);
 }
 
 void Worker::Handle(RemoveGroupCommand command) {
@@ -302,8 +305,18 @@ void Worker::Handle(DeliverCommand command) {
 // ---- Effects --------------------------------------------------------------------------------
 
 void Worker::FinishTouched() {
+  const bool gather = Gathers();
+  if (!gather) {
+    for (const GroupId id : std::exchange(gathering_, {})) {
+      const auto it = groups_.find(id);
+      if (it == groups_.end() || it->second.group == nullptr) continue;
+      it->second.gathers = false;
+      Touch(id, it->second);
+    }
+  }
   for (auto& [id, slot] : touched_) {
-    slot->group->Finish(now_, effects_);
+    const bool waits = slot->group->Finish(now_, gather, effects_);
+    if (waits && !std::exchange(slot->gathers, true)) gathering_.push_back(id);
     slot->touched = false;
     const consensus::RaftCore& core = slot->group->core();
     const Standing standing{core.role(), core.term(), core.leader()};
@@ -312,6 +325,7 @@ void Worker::FinishTouched() {
     views_stale_ = true;
   }
   touched_.clear();
+  disk_is_free_ = false;
 }
 
 void Worker::CarryOut() {

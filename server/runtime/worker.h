@@ -133,6 +133,7 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
     std::unique_ptr<Group> group;  // Null: its stored state does not decode; see `broken`.
     std::string broken;
     bool touched = false;
+    bool gathers = false;  // It is in gathering_.
     Standing seen;
   };
   // A submitted batch, and whom to tell when it is durable.
@@ -162,10 +163,13 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   void Handle(BroadcastCommand command);
   void Handle(DrainCommand);
   void Handle(DeliverCommand command);
+  void Touch(GroupId id, Slot& slot);
   void Deliver(GroupId id, Slot& slot, Event event);
   // Answers what no group here can take.
   void Refuse(Event event, const Rejection& why);
   void TickIfDue();
+  // Whether requests had better wait for the next batch (docs/decisions/006).
+  [[nodiscard]] bool Gathers() const { return !in_flight_.empty() && !disk_is_free_; }
   void FinishTouched();
   void CarryOut();
   void SubmitWrites();
@@ -197,6 +201,10 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   storage::StoreBatch held_;
   std::vector<std::pair<GroupId, uint64_t>> held_notices_;
   bool views_stale_ = false;
+  // A batch became durable in this turn, so the next one begins.
+  bool disk_is_free_ = false;
+  // Groups with requests that wait for that.
+  std::vector<GroupId> gathering_;
 
   mutable absl::Mutex views_mutex_;  // Leaf.
   std::vector<GroupView> views_ ABSL_GUARDED_BY(views_mutex_);

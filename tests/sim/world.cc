@@ -219,14 +219,20 @@ void World::CutSomething() {
   Note(fmt::format("link {} -> {} is cut{}", a, b, both_ways ? ", and back" : ""));
 }
 
-// Bad memory in one node shows to all others; in one link's hardware, to one.
+// Bad memory in one node shows to all others; in one link's hardware, to one. Mostly in a node
+// that leads, since nobody else sends entries.
 void World::DamageSomething() {
   if (network_->damages()) {
     network_->Repair();
     Note("entries arrive whole again");
     return;
   }
-  const NodeId from = RandomNode().id();
+  NodeId from = RandomNode().id();
+  for (const auto& node : nodes_) {
+    const server::Group* group = node->group(kLog);
+    const bool leads = group != nullptr && group->View().role == consensus::Role::kLeader;
+    if (leads && random_.Chance(0.8)) from = node->id();
+  }
   const NodeId to = random_.Chance(0.5) ? RandomNode().id() : NodeId();
   network_->Damage(from, to);
   Note(fmt::format("entries of node {} arrive damaged at {}", from,

@@ -1,0 +1,165 @@
+// A worker's turns, one by one: the disk is a list that the test works off.
+#include "server/runtime/worker.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "storage/entry_codec.h"
+
+namespace cairn::server {
+namespace {
+
+class TestClock : public Clock {
+ public:
+  [[nodiscard]] MonoMicros Mono() const override { return now_us; }
+  [[nodiscard]] WallMicros Wall() const override { return now_us; }
+  int64_t now_us = 1'000'000'000;
+};
+
+class TestPorts : public WorkerPorts {
+ public:
+  struct Batch {
+    storage::StoreBatch batch;
+    storage::CommitSink* sink;
+    uint64_t ticket;
+  };
+  void Send(std::vector<OutMessage>) override {}
+  void Commit(storage::StoreBatch batch, storage::CommitSink* sink, uint64_t ticket) override {
+    batches.push_back({std::move(batch), sink, ticket});
+  }
+  void Read(storage::ReadRequest, storage::ReadSink*) override {}
+  void OnCatalogChange(const CatalogChange&) override {}
+  void Alarm(const std::string& line) override { ADD_FAILURE() << line; }
+  [[nodiscard]] bool HasSpace() const override { return true; }
+
+  std::deque<Batch> batches;
+};
+
+class Replies : public ReplySink {
+ public:
+  void OnReply(uint64_t token, Reply reply) override {
+    (std::holds_alternative<AppendDone>(reply) ? tokens : refused).push_back(token);
+  }
+  std::vector<uint64_t> tokens;
+  std::vector<uint64_t> refused;
+};
+
+// Logs of one voter each, all led by this node.
+class WorkerTest : public ::testing::Test {
+ protected:
+  static constexpr uint64_t kGroups = 3;
+
+  WorkerTest() {
+    Worker::Options options;
+    options.tick_us = kTickUs;
+    worker_ = std::make_unique<Worker>(options, &clock_, &ports_);
+    for (uint64_t group = 1; group <= kGroups; ++group) {
+      GroupConfig config;
+      config.raft.self = NodeId(1);
+      GroupStart start;
+      start.group = GroupId(group);
+      start.initial_voters = {NodeId(1)};
+      worker_->AddGroup(config, std::move(start), nullptr);
+    }
+    for (int ticks = 0; ticks < 100 && !AllLead(); ++ticks) {
+      clock_.now_us += kTickUs;
+      RunAll();
+      while (Complete()) RunAll();
+    }
+    EXPECT_TRUE(AllLead());
+  }
+
+  [[nodiscard]] bool AllLead() const {
+    for (uint64_t group = 1; group <= kGroups; ++group) {
+      const Group* found = worker_->Find(GroupId(group));
+      if (found == nullptr || !found->core().LeadsWithCommittedTerm()) return false;
+    }
+    return true;
+  }
+  void RunAll() {
+    while (worker_->RunOnce()) {
+    }
+  }
+  // The oldest batch is on the disk. False: there was none.
+  bool Complete() {
+    if (ports_.batches.empty()) return false;
+    const TestPorts::Batch done = std::move(ports_.batches.front());
+    ports_.batches.pop_front();
+    done.sink->OnCommitted(done.ticket);
+    return true;
+  }
+  void Append(uint64_t group, uint64_t token) {
+    AppendOp op;
+    cairn::v1::Record record;
+    record.set_payload("payload");
+    storage::AppendRecordTo(op.records, record.SerializeAsString());
+    op.count = 1;
+    worker_->PostUrgent({GroupId(group), Request{.reply_to = {&replies_, token},
+                                                 .body = std::move(op),
+                                                 .deadline = std::numeric_limits<int64_t>::max()}});
+    RunAll();
+  }
+  // Groups of a batch that is not on the disk yet.
+  [[nodiscard]] std::vector<uint64_t> GroupsOf(size_t batch) const {
+    std::vector<uint64_t> groups;
+    for (const storage::GroupWrite& write : ports_.batches[batch].batch.groups) {
+      groups.push_back(write.group.value());
+    }
+    return groups;
+  }
+
+  static constexpr int64_t kTickUs = 50'000;
+  TestClock clock_;
+  TestPorts ports_;
+  Replies replies_;
+  std::unique_ptr<Worker> worker_;
+};
+
+TEST_F(WorkerTest, AnAppendGoesToAnIdleDiskAtOnce) {
+  Append(2, 7);
+  ASSERT_EQ(ports_.batches.size(), 1u);
+  EXPECT_EQ(GroupsOf(0), std::vector<uint64_t>{2});
+  EXPECT_TRUE(replies_.tokens.empty());
+  Complete();
+  RunAll();
+  EXPECT_EQ(replies_.tokens, std::vector<uint64_t>{7});
+}
+
+TEST_F(WorkerTest, RequestsOfAllLogsGatherWhileTheDiskIsBusy) {
+  Append(1, 11);
+  Append(2, 12);
+  Append(3, 13);
+  Append(3, 14);
+  ASSERT_EQ(ports_.batches.size(), 1u);
+  EXPECT_EQ(GroupsOf(0), std::vector<uint64_t>{1});
+  Complete();
+  RunAll();
+  EXPECT_EQ(replies_.tokens, std::vector<uint64_t>{11});
+  ASSERT_EQ(ports_.batches.size(), 1u);
+  EXPECT_EQ(GroupsOf(0), (std::vector<uint64_t>{2, 3}));
+  Complete();
+  RunAll();
+  EXPECT_EQ(replies_.tokens, (std::vector<uint64_t>{11, 12, 13, 14}));
+  EXPECT_TRUE(ports_.batches.empty());
+}
+
+TEST_F(WorkerTest, ALogThatGoesWhileItsRequestsGatherIsNotMissed) {
+  Append(1, 11);
+  Append(2, 12);
+  Append(3, 13);
+  worker_->RemoveGroup(GroupId(2));
+  RunAll();
+  EXPECT_EQ(replies_.refused, std::vector<uint64_t>{12});
+  while (Complete()) RunAll();
+  EXPECT_EQ(replies_.tokens, (std::vector<uint64_t>{11, 13}));
+}
+
+}  // namespace
+}  // namespace cairn::server
