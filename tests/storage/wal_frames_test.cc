@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "storage/crc32c.h"
 #include "storage/wal_reader.h"
 #include "storage/wal_scan.h"
 #include "tests/storage/store_testing.h"
@@ -206,6 +207,39 @@ TEST(WalFramesTest, OlderGenerationsReadAsZerosAndOthersAsTheyStand) {
 
 // ---- What recovery makes of it ----------------------------------------------------------
 
+// A batch in one record of `bytes` bytes, as the scan knows them.
+std::string Batch(uint64_t sequence, size_t bytes) {
+  constexpr size_t kCrcBytes = 4;
+  const auto length = static_cast<uint16_t>(bytes - 7);
+  const uint32_t count = 1;
+  std::string record(bytes, 'r');
+  std::memcpy(record.data() + kCrcBytes, &length, sizeof length);
+  record[6] = 1;  // Whole.
+  std::memcpy(record.data() + 7, &sequence, sizeof sequence);
+  std::memcpy(record.data() + 15, &count, sizeof count);
+  const uint32_t crc = Crc32c(std::string_view(record).substr(6));
+  const uint32_t masked = ((crc >> 15) | (crc << 17)) + 0xa282ead8u;
+  std::memcpy(record.data(), &masked, sizeof masked);
+  return record;
+}
+
+// If its sector were taken away for it, the log would end without a flaw, one turn early.
+TEST(WalFramesTest, AFlippedStampDoesNotHideALastTurnThatHasItsOwnSector) {
+  const WalGeneration generation{FirstGeneration(3).seed, 5};
+  const std::string log = Batch(100, kWalPayloadBytes) + Batch(101, kWalPayloadBytes);
+  const std::string file = FileOver(std::string(20000, '\0'), log, generation);
+  for (size_t sector = 0; sector < 2; ++sector) {
+    const size_t stamp = kWalHeaderBytes + sector * kWalSectorBytes + kWalPayloadBytes;
+    for (size_t bit = 0; bit < 64; ++bit) {
+      const std::optional<std::string> found = UnframeWal(Flipped(file, stamp * 8 + bit));
+      ASSERT_TRUE(found.has_value());
+      const WalFileScan scan = ScanWalBytes(*found, 0);
+      EXPECT_EQ(scan.batches, 2u);
+      EXPECT_EQ(scan.end, WalEnd::kClean);
+    }
+  }
+}
+
 // Logs that RocksDB wrote one after another, so that each one's batches follow the other's.
 std::vector<std::string> RealLogs(const std::vector<int>& batches) {
   const testing::TempDir dir;
@@ -313,7 +347,6 @@ TEST_F(RecycledLogTest, WhereverTheNewLogEnds) {
 
 TEST_F(RecycledLogTest, WhereverABatchIsCut) {
   // As it was when power was cut: the last sector holds less than the whole log has there.
-  const std::string whole = sectors_;
   for (size_t bytes = 0; bytes <= log_.size(); ++bytes) {
     SCOPED_TRACE(bytes);
     sectors_ = Sectors(std::string_view(log_).substr(0, bytes), generation_);
