@@ -76,7 +76,7 @@ absl::Status WalPoolFs::Start() {
   for (const std::string& name : names) {
     if (name == "." || name == "..") continue;
     const std::string path = options_.pool_dir + "/" + name;
-    const bool wanted = name.starts_with("ready-") && ready.size() < options_.pool_files;
+    const bool wanted = name.starts_with("ready-") && ready.size() < MaxFiles();
     std::optional<ReadyFile> found = wanted ? FindReady(path) : std::nullopt;
     if (!found) {
       RETURN_IF_ERROR(FromRocks(target()->DeleteFile(path, io, nullptr)));
@@ -226,7 +226,7 @@ IOStatus WalPoolFs::Retire(uint64_t wal, const std::string& path, const IOOption
     absl::MutexLock lock(&mutex_);
     const auto used = in_use_.extract(wal);
     // To zero one is as much work as to make one.
-    const bool wanted = used.empty() ? WantsNew() : options_.pool_files > 0 && !Enough();
+    const bool wanted = used.empty() ? WantsNew() : !Enough();
     if (!stopping_ && wanted) {
       job = {PoolPath("dirty", next_number_), next_number_, Found::kUnknown, {}};
       if (!used.empty()) {
@@ -260,11 +260,13 @@ IOStatus WalPoolFs::SyncDirectory(const std::string& path, const IOOptions& io,
 
 // ---- The pool's thread --------------------------------------------------------------
 
+uint64_t WalPoolFs::MaxFiles() const {
+  return options_.pool_files == 0 ? 0 : options_.pool_files + options_.live_files;
+}
+
 uint64_t WalPoolFs::InPool() const { return ready_.size() + dirty_.size() + in_work_; }
 
-bool WalPoolFs::Enough() const {
-  return InPool() + in_use_.size() >= options_.pool_files + options_.live_files;
-}
+bool WalPoolFs::Enough() const { return InPool() + in_use_.size() >= MaxFiles(); }
 
 bool WalPoolFs::WantsNew() const { return InPool() < options_.pool_files && !Enough(); }
 

@@ -124,6 +124,7 @@ class WalPoolFs : public rocksdb::FileSystemWrapper {
     WalGeneration next;  // Set if kRecycled.
   };
   void Run();
+  [[nodiscard]] uint64_t MaxFiles() const;
   [[nodiscard]] uint64_t InPool() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether there are as many as are ever needed.
   [[nodiscard]] bool Enough() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

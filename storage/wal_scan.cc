@@ -251,7 +251,7 @@ absl::StatusOr<WalScan> ScanWals(rocksdb::FileSystem& fs, const std::string& db_
   WalScan scan;
   for (const std::string& name : names) {
     if (const auto number = WalNumber(name)) {
-      scan.files.push_back({fmt::format("{}/{}", db_dir, name), *number, 0, {}});
+      scan.files.push_back({fmt::format("{}/{}", db_dir, name), *number, 0, {}, {}});
     }
   }
   std::sort(scan.files.begin(), scan.files.end(),

@@ -285,6 +285,11 @@ TEST(WalPoolTest, FilesAreMadeUntilThereAreEnough) {
   wal.WaitUntilFull();
   EXPECT_EQ(wal.ready_files(), 4u) << "all but the one that is in use";
   EXPECT_LE(seeds.size(), 5u);
+  wal.Stop();
+  WalPoolFs restarted(rocksdb::FileSystem::Default(),
+                      {dir.File("db"), dir.File("wal-pool"), kFileBytes, 2, 3});
+  ASSERT_OK(restarted.Start());
+  EXPECT_EQ(restarted.ready_files(), 4u);
 }
 
 }  // namespace
