@@ -46,7 +46,7 @@ class GroupDoubtTest : public testing::Test {
   void Settle() {
     for (bool busy = true; busy;) {
       Effects effects;
-      group_->Finish(now_, effects);
+      group_->Finish(now_, /*gather=*/false, effects);
       busy = !effects.writes.empty();
       ASSERT_TRUE(store_.Write({effects.writes}).ok());
       for (const uint64_t id : effects.write_ids) {
