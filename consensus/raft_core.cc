@@ -261,10 +261,9 @@ void RaftCore::OnTrimmed(Position before) {
 bool RaftCore::HasReady() const {
   if (!ready_.empty() || writes_.HasWrite() || commit_ > told_commit_) return true;
   if (told_term_ != hard_state_.term || told_role_ != role_ || told_leader_ != leader_) return true;
-  return std::any_of(progress_.begin(), progress_.end(),
-                     [&](const auto& member) {
-                       return AppendDue(member.second) || CommitNoticeDue(member.second);
-                     });
+  return std::any_of(progress_.begin(), progress_.end(), [&](const auto& member) {
+    return AppendDue(member.second) || CommitNoticeDue(member.second);
+  });
 }
 
 Ready RaftCore::TakeReady() {
