@@ -25,12 +25,12 @@ stop_cluster() {
 }
 
 machine() {
-  local model kernel disk
+  local model kernel filesystem
   model=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)
-  kernel=$(uname -r)
-  disk=$(df --output=source,fstype "${dir:-${TMPDIR:-/tmp}}" | tail -1 | tr -s ' ')
+  kernel=$(uname -r | cut -d. -f1,2)
+  filesystem=$(df --output=fstype "${dir:-${TMPDIR:-/tmp}}" | tail -1)
   echo "$(nproc) x $model, $(awk '/MemTotal/ { printf "%d", $2 / 1048576 }' /proc/meminfo) GiB," \
-    "Linux $kernel, data on $disk; $(date -u +%F), $(etcd --version | head -1)"
+    "Linux $kernel, data on $filesystem; $(date -u +%F), $(etcd --version | head -1)"
 }
 
 # ---- CPU and memory of the servers --------------------------------------------------------
