@@ -3,7 +3,8 @@
 // A memtable is flushed while the next one fills, and nothing is gained when that is over early:
 // at the disk's full speed it only stands between the log's syncs and the disk, for a tenth of a
 // second and more each time. So tables are written at a small multiple of the speed at which the
-// log grows, and at once when the work piles up, since then writers would have to wait for it.
+// log grows, and at once when the work piles up, since then writers would have to wait for it. The
+// log files of the first gigabyte (wal_pool.h) are made at the same pace.
 //
 // Threads: one at a time (the storage thread). Pure.
 #pragma once

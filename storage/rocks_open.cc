@@ -80,6 +80,8 @@ absl::Status RocksLogStore::Impl::OpenFiles() {
   wal.file_bytes = WalFileBytes(options.memtable_bytes);
   wal.pool_files = options.wal_pool_files;
   wal.live_files = options.wal_live_files;
+  limiter = MakeLimiter();
+  wal.limiter = limiter;
   manifest_fs = std::make_shared<ManifestWatchFs>(base_fs, wal.db_dir);
   wal_fs = std::make_shared<WalPoolFs>(manifest_fs, wal);
   RETURN_IF_ERROR(wal_fs->Start());
@@ -145,7 +147,6 @@ absl::Status RocksLogStore::Impl::CheckManifest(const SideMarkFound& marked) con
 
 absl::Status RocksLogStore::Impl::OpenDatabase() {
   table_bytes = std::make_shared<TableBytesListener>();
-  limiter = MakeLimiter();
   const rocksdb::DBOptions db_options =
       MakeDbOptions(env.get(), options.memtable_bytes, dir->is_new(),
                     TakesDirectIo(dir->File("LOCK")), limiter, table_bytes);

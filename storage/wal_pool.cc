@@ -329,6 +329,16 @@ IOStatus WalPoolFs::Prepare(Job& job) {
   return status;
 }
 
+void WalPoolFs::WaitForTurn(uint64_t bytes) {
+  if (options_.limiter == nullptr) return;
+  while (bytes > 0) {
+    const uint64_t part = std::min<uint64_t>(bytes, options_.limiter->GetSingleBurstBytes());
+    options_.limiter->Request(static_cast<int64_t>(part), rocksdb::Env::IO_HIGH, nullptr,
+                              rocksdb::RateLimiter::OpType::kWrite);
+    bytes -= part;
+  }
+}
+
 IOStatus WalPoolFs::Zero(rocksdb::FSWritableFile& file, uint64_t begin, uint64_t bytes) {
   const IOOptions io;
   const uint64_t end = WholeBlocks(std::max(bytes, options_.file_bytes));
@@ -339,6 +349,7 @@ IOStatus WalPoolFs::Zero(rocksdb::FSWritableFile& file, uint64_t begin, uint64_t
   for (uint64_t offset = begin; offset < end && status.ok();) {
     if (stopping_) return IOStatus::Aborted("the pool is stopping");
     const uint64_t n = std::min(kZeroChunkBytes, end - offset);
+    WaitForTurn(n);
     status = file.PositionedAppend(rocksdb::Slice(zeros.get(), n), offset, io, nullptr);
     offset += n;
     if (status.ok() && (offset - synced >= kSyncEveryBytes || offset == end)) {

@@ -36,6 +36,7 @@
 #pragma once
 
 #include <rocksdb/file_system.h>
+#include <rocksdb/rate_limiter.h>
 
 #include <atomic>
 #include <cstdint>
@@ -63,6 +64,8 @@ class WalPoolFs : public rocksdb::FileSystemWrapper {
     uint32_t pool_files = 2;
     // So many may be in use besides before what is retired is deleted, and nothing is made.
     uint32_t live_files = 6;
+    // Where zeros wait for their turn, beside flushes. Null: they are written at once.
+    std::shared_ptr<rocksdb::RateLimiter> limiter;
   };
   WalPoolFs(const std::shared_ptr<rocksdb::FileSystem>& target, Options options);
   ~WalPoolFs() override;
@@ -137,6 +140,7 @@ class WalPoolFs : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus Prepare(Job& job);
   // An empty file.
   rocksdb::IOStatus Create(const std::string& path);
+  void WaitForTurn(uint64_t bytes);
   // Zeros from `begin` to the end, which is moved to `file_bytes` if it was before that.
   rocksdb::IOStatus Zero(rocksdb::FSWritableFile& file, uint64_t begin, uint64_t bytes);
   void Finish(const Job& job, const rocksdb::IOStatus& status);
