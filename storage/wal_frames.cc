@@ -31,10 +31,6 @@ uint64_t ChecksumOf(const HeaderCopy& copy) {
   return XXH3_64bits(&copy, offsetof(HeaderCopy, checksum));
 }
 
-bool AllZero(std::string_view bytes) {
-  return bytes.find_first_not_of('\0') == std::string_view::npos;
-}
-
 // Whether the stamp is that of a generation before this one.
 bool IsOlder(uint64_t stamp, const WalGeneration& generation) {
   const uint64_t number = stamp * kInverse - generation.seed;
@@ -42,6 +38,11 @@ bool IsOlder(uint64_t stamp, const WalGeneration& generation) {
 }
 
 }  // namespace
+
+bool AllZero(std::string_view bytes) {
+  return bytes.empty() ||
+         (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
 
 WalGeneration FirstGeneration(uint64_t random) {
   // Below 2^63 and far from 0: neither a sum with a number nor the distance to one wraps round,

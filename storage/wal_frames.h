@@ -84,6 +84,9 @@ size_t FramePayload(std::string_view payload, uint64_t stamp, char* buffer, size
 // Returns where the sectors end that hold something.
 size_t SealSector(uint64_t stamp, char* buffer, size_t used);
 
+// Whether there is nothing but zeros.
+bool AllZero(std::string_view bytes);
+
 // ---- Reading ------------------------------------------------------------------------
 
 // From the first bytes of a file: any intact copy is enough. Number 0: no header was ever written

@@ -14,6 +14,7 @@
 #include "storage/direct_wal_file.h"
 #include "storage/rocks_status.h"
 #include "storage/wal_reader.h"
+#include "storage/wal_scan.h"
 
 namespace cairn::storage {
 namespace {
@@ -57,13 +58,9 @@ std::string WalPoolFs::PoolPath(const char* kind, uint64_t number) const {
 }
 
 std::optional<uint64_t> WalPoolFs::WalNumber(const std::string& path) const {
-  if (!path.starts_with(options_.db_dir + "/") || !path.ends_with(".log")) return std::nullopt;
-  const char* begin = path.data() + options_.db_dir.size() + 1;
-  const char* end = path.data() + path.size() - 4;
-  uint64_t number = 0;
-  const auto [stop, error] = std::from_chars(begin, end, number);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return number;
+  const std::string folder = options_.db_dir + "/";
+  if (!path.starts_with(folder)) return std::nullopt;
+  return WalNumberOf(std::string_view(path).substr(folder.size()));
 }
 
 absl::Status WalPoolFs::Start() {

@@ -33,11 +33,6 @@ T Load(std::string_view bytes, uint64_t offset) {
   return value;
 }
 
-bool AllZero(std::string_view bytes) {
-  return bytes.empty() ||
-         (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
-}
-
 struct Record {
   RecordType type;
   std::string_view data;
@@ -159,16 +154,6 @@ class Scanner {
   BatchHeader batch_;
 };
 
-std::optional<uint64_t> WalNumber(const std::string& name) {
-  constexpr std::string_view kSuffix = ".log";
-  if (name.size() <= kSuffix.size() || !name.ends_with(kSuffix)) return std::nullopt;
-  uint64_t number = 0;
-  const char* end = name.data() + name.size() - kSuffix.size();
-  const auto [stop, error] = std::from_chars(name.data(), end, number);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return number;
-}
-
 // Judges the files together: trouble in one that has batches behind it is no torn end.
 void JudgeTogether(WalScan& scan) {
   uint64_t next_sequence = 0;
@@ -237,6 +222,16 @@ absl::Status CutFile(rocksdb::FileSystem& fs, const WalFile& file, uint64_t good
 
 }  // namespace
 
+std::optional<uint64_t> WalNumberOf(std::string_view name) {
+  constexpr std::string_view kSuffix = ".log";
+  if (name.size() <= kSuffix.size() || !name.ends_with(kSuffix)) return std::nullopt;
+  uint64_t number = 0;
+  const char* end = name.data() + name.size() - kSuffix.size();
+  const auto [stop, error] = std::from_chars(name.data(), end, number);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return number;
+}
+
 WalFileScan ScanWalBytes(std::string_view bytes, uint64_t expected_sequence) {
   return Scanner(bytes, expected_sequence).Run();
 }
@@ -250,7 +245,7 @@ absl::StatusOr<WalScan> ScanWals(rocksdb::FileSystem& fs, const std::string& db_
   RETURN_IF_ERROR(FromRocks(fs.GetChildren(db_dir, rocksdb::IOOptions(), &names, nullptr)));
   WalScan scan;
   for (const std::string& name : names) {
-    if (const auto number = WalNumber(name)) {
+    if (const auto number = WalNumberOf(name)) {
       scan.files.push_back({fmt::format("{}/{}", db_dir, name), *number, 0, {}, {}});
     }
   }

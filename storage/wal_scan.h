@@ -26,6 +26,9 @@
 
 namespace cairn::storage {
 
+// The number in the name of a WAL ("000012.log", without its folder); nullopt: not one.
+std::optional<uint64_t> WalNumberOf(std::string_view name);
+
 // What stands in the bytes of one WAL file. Offsets are in the log, not in its file.
 struct WalFileScan {
   // End of the last whole batch before any damage.
