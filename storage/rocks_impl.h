@@ -79,10 +79,10 @@ struct RocksLogStore::Impl {
   std::unique_ptr<DataDir> dir;
   std::shared_ptr<rocksdb::FileSystem> base_fs;
   std::shared_ptr<ManifestWatchFs> manifest_fs;
+  std::shared_ptr<rocksdb::RateLimiter> limiter;
   std::shared_ptr<WalPoolFs> wal_fs;
   std::unique_ptr<rocksdb::Env> env;
   std::shared_ptr<TableBytesListener> table_bytes;
-  std::shared_ptr<rocksdb::RateLimiter> limiter;
   std::unique_ptr<rocksdb::DB> db;
   Columns columns;
   std::string boot_id;

@@ -40,9 +40,6 @@ struct RocksOptions {
   uint64_t memtable_bytes = 64ull << 20;
   // WAL files made in advance; 0: WAL files grow as they are written.
   uint32_t wal_pool_files = 2;
-  // So many WAL files are kept besides, in use or to be used again: the small families keep WALs
-  // alive until MakeDbOptions' limit for all of them.
-  uint32_t wal_live_files = 6;
   // HasSpace() is false while less than this is free. 0: the larger of 512 MiB and twice what
   // memtables and WAL can take.
   uint64_t watermark_bytes = 0;

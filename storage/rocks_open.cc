@@ -79,7 +79,7 @@ absl::Status RocksLogStore::Impl::OpenFiles() {
   wal.pool_dir = dir->File("wal-pool");
   wal.file_bytes = WalFileBytes(options.memtable_bytes);
   wal.pool_files = options.wal_pool_files;
-  wal.live_files = options.wal_live_files;
+  wal.live_files = MostLiveWals();
   limiter = MakeLimiter();
   wal.limiter = limiter;
   manifest_fs = std::make_shared<ManifestWatchFs>(base_fs, wal.db_dir);

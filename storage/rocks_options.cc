@@ -115,6 +115,8 @@ uint64_t MemtablesAndWalBytes(uint64_t memtable_bytes) {
   return kMaxMemtables * memtable_bytes + kLiveWals * WalFileBytes(memtable_bytes);
 }
 
+uint32_t MostLiveWals() { return kLiveWals + 2; }
+
 std::shared_ptr<rocksdb::RateLimiter> MakeLimiter() {
   constexpr int64_t kRefillMicros = 5000;
   constexpr int32_t kFairness = 10;  // RocksDB's default.

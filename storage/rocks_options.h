@@ -35,8 +35,13 @@ uint64_t MemtablesAndWalBytes(uint64_t memtable_bytes);
 // Length of a pool file: what one memtable of entries writes to the log, and some.
 uint64_t WalFileBytes(uint64_t memtable_bytes);
 
-// Holds flushes and compactions to a speed that is set from outside (background_pace.h), in
-// portions of a few milliseconds. Without a bound at first.
+// How many WAL files may be in use at a time: the small families keep WALs alive until all of them
+// together pass the limit that MakeDbOptions sets, and RocksDB takes one or two more until those
+// families are flushed (docs/decisions/015).
+uint32_t MostLiveWals();
+
+// Holds flushes, compactions and the making of WAL files to a speed that is set from outside
+// (background_pace.h), in portions of a few milliseconds. Without a bound at first.
 std::shared_ptr<rocksdb::RateLimiter> MakeLimiter();
 
 // `direct_io`: the file system takes O_DIRECT.
