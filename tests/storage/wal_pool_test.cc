@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <rocksdb/rate_limiter.h>
 
 #include <filesystem>
 #include <fstream>
@@ -262,6 +263,24 @@ TEST(WalPoolTest, AGrowingFileHasAHeaderAndIsMadeLongerForThePool) {
   EXPECT_EQ(next.size(), kFileBytes);
   EXPECT_EQ(ReadWalHeader(next), ReadWalHeader(grown)->Next());
   EXPECT_EQ(UnframeWal(next)->substr(0, 5), std::string("next\0", 5));
+}
+
+// Zeros go through the limiter, all of them; a file that is used again needs none.
+TEST(WalPoolTest, ZerosWaitForTheirTurn) {
+  const testing::TempDir dir;
+  std::filesystem::create_directory(dir.File("db"));
+  const std::string log = dir.File("db/000010.log");
+  const std::shared_ptr<rocksdb::RateLimiter> limiter(
+      rocksdb::NewGenericRateLimiter(int64_t{1} << 40));
+  WalPoolFs wal(rocksdb::FileSystem::Default(),
+                {dir.File("db"), dir.File("wal-pool"), kFileBytes, 1, 0, limiter});
+  ASSERT_OK(wal.Start());
+  EXPECT_EQ(limiter->GetTotalBytesThrough(), static_cast<int64_t>(kFileBytes));
+  ASSERT_TRUE(MakeLog(wal, log));
+  ASSERT_TRUE(wal.DeleteFile(log, rocksdb::IOOptions(), nullptr).ok());
+  wal.WaitUntilFull();
+  EXPECT_EQ(wal.ready_files(), 1u);
+  EXPECT_EQ(limiter->GetTotalBytesThrough(), static_cast<int64_t>(kFileBytes));
 }
 
 // As many as are ever in use at once are made, and after that only used again, however RocksDB
