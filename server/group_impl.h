@@ -90,8 +90,8 @@ struct Group::Impl {
   void OnRequest(Request request, bool storage_full, TurnTime now, Effects& effects);
   void FollowRole(TurnTime now, Effects& effects);
   void EndTerm(Effects& effects);
-  // Judges what waits and proposes at most a few entries.
   [[nodiscard]] bool WantsToPropose() const { return housekeeping || !waiting.empty(); }
+  // Judges what waits and proposes at most a few entries.
   void ProposeWaiting(TurnTime now, Effects& effects);
   // Judges requests into one entry and proposes it; false when nothing came of it.
   bool ProposeEntry(TurnTime now, Effects& effects);
