@@ -17,6 +17,7 @@
 #include "cairn/v1/lease.pb.h"
 #include "client/src/convert.h"
 #include "client/src/core.h"
+#include "client/src/error_codec.h"
 #include "client/src/lease_keeper_core.h"
 #include "client/src/wake_timer.h"
 #include "fmt/format.h"
@@ -47,8 +48,8 @@ struct LeaveRequest {
   std::string heir;
   std::optional<Seq> if_last_seq;
   Epoch heir_epoch;
-  absl::Status result;
-  absl::Notification over;
+  // Runs once, on the client thread.
+  LeaseKeeper::LeftCallback over;
 };
 
 }  // namespace
@@ -77,8 +78,10 @@ class LeaseKeeper::Impl : public std::enable_shared_from_this<LeaseKeeper::Impl>
   [[nodiscard]] Seq granted_last_seq() const;
   bool WaitLost(absl::Duration timeout);
   absl::Status status() const;
-  absl::Status Leave(Ask ask, const std::shared_ptr<LeaveRequest>& request,
-                     const CallOptions& options);
+  // Begins to leave; `request->over` tells the end.
+  void Leave(Ask ask, const std::shared_ptr<LeaveRequest>& request, const CallOptions& options);
+  absl::Status LeaveAndWait(Ask ask, const std::shared_ptr<LeaveRequest>& request,
+                            const CallOptions& options);
 
  private:
   // The client thread.
@@ -137,7 +140,10 @@ absl::Status LeaseKeeper::Impl::AwaitGranted() {
 void LeaseKeeper::Impl::Shutdown() {
   core_.executor().RunAndWait([this] {
     silenced_ = true;
-    Perform(logic_.Close(absl::CancelledError("the keeper was destroyed")));
+    const absl::Status gone = absl::CancelledError("the keeper was destroyed");
+    Perform(logic_.Close(gone));
+    // It may be done all the same.
+    if (leaving_) std::exchange(leaving_, nullptr)->over(client::MarkUnknown(gone));
   });
 }
 
@@ -145,10 +151,7 @@ void LeaseKeeper::Impl::Perform(LeaseKeeperCore::Actions actions) {
   if (actions.granted) TellGranted(*actions.granted);
   if (actions.lost) TellLost(*actions.lost);
   if (actions.at_risk && options_.on_at_risk && !silenced_) options_.on_at_risk();
-  if (actions.left && leaving_) {
-    leaving_->result = *actions.left;
-    std::exchange(leaving_, nullptr)->over.Notify();
-  }
+  if (actions.left && leaving_) std::exchange(leaving_, nullptr)->over(*actions.left);
   if (actions.ask) Send(*actions.ask, actions.timeout_us);
   if (logic_.wake_at_us() != kNever) timer_->WakeAt(logic_.wake_at_us(), Now());
 }
@@ -307,21 +310,36 @@ absl::Status LeaseKeeper::Impl::status() const {
   return absl::DeadlineExceededError("not entitled at this moment");
 }
 
-absl::Status LeaseKeeper::Impl::Leave(Ask ask, const std::shared_ptr<LeaveRequest>& request,
-                                      const CallOptions& options) {
+void LeaseKeeper::Impl::Leave(Ask ask, const std::shared_ptr<LeaveRequest>& request,
+                              const CallOptions& options) {
   logic_.deadline().Suspend();
   const int64_t timeout_us = core_.TimeoutUs(options);
   core_.executor().Post([self = shared_from_this(), ask, request, timeout_us] {
     if (self->leaving_) {
       self->logic_.deadline().Resume();
-      request->result = absl::FailedPreconditionError("the lease is being given up already");
-      return request->over.Notify();
+      request->over(absl::FailedPreconditionError("the lease is being given up already"));
+      return;
     }
     self->leaving_ = request;
     self->Perform(self->logic_.Leave(ask, timeout_us, self->Now()));
   });
-  request->over.WaitForNotification();
-  return request->result;
+}
+
+absl::Status LeaseKeeper::Impl::LeaveAndWait(Ask ask, const std::shared_ptr<LeaveRequest>& request,
+                                             const CallOptions& options) {
+  // Shared with the callback, which may still be inside Notify when the wait is over.
+  struct Wait {
+    absl::Status result;
+    absl::Notification over;
+  };
+  const auto wait = std::make_shared<Wait>();
+  request->over = [wait](const absl::Status& status) {
+    wait->result = status;
+    wait->over.Notify();
+  };
+  Leave(ask, request, options);
+  wait->over.WaitForNotification();
+  return wait->result;
 }
 
 absl::StatusOr<std::unique_ptr<LeaseKeeper>> LeaseKeeper::Start(const Log& log,
@@ -364,7 +382,13 @@ bool LeaseKeeper::WaitLost(absl::Duration timeout) { return impl_->WaitLost(time
 absl::Status LeaseKeeper::status() const { return impl_->status(); }
 
 absl::Status LeaseKeeper::Release(const CallOptions& options) {
-  return impl_->Leave(Ask::kRelease, std::make_shared<LeaveRequest>(), options);
+  return impl_->LeaveAndWait(Ask::kRelease, std::make_shared<LeaveRequest>(), options);
+}
+
+void LeaseKeeper::ReleaseAsync(LeftCallback done, const CallOptions& options) {
+  auto request = std::make_shared<LeaveRequest>();
+  request->over = std::move(done);
+  impl_->Leave(Ask::kRelease, request, options);
 }
 
 absl::StatusOr<Epoch> LeaseKeeper::Transfer(std::string_view heir, std::optional<Seq> if_last_seq,
@@ -372,7 +396,7 @@ absl::StatusOr<Epoch> LeaseKeeper::Transfer(std::string_view heir, std::optional
   auto request = std::make_shared<LeaveRequest>();
   request->heir = std::string(heir);
   request->if_last_seq = if_last_seq;
-  RETURN_IF_ERROR(impl_->Leave(Ask::kTransfer, request, options));
+  RETURN_IF_ERROR(impl_->LeaveAndWait(Ask::kTransfer, request, options));
   return request->heir_epoch;
 }
 

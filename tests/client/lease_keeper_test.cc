@@ -459,6 +459,29 @@ TEST_F(LeaseKeeperTest, TheDestructorStopsRenewingAndTellsNobody) {
   EXPECT_THAT(told_, ElementsAre("granted"));
 }
 
+TEST_F(LeaseKeeperTest, ReleasesWithoutBlocking) {
+  Hold();
+  std::vector<absl::StatusCode> left;
+  keeper_->ReleaseAsync([&](const absl::Status& status) { left.push_back(status.code()); });
+  EXPECT_FALSE(keeper_->IsSafe());
+  client_.time().Run();
+  const ScriptedCall release = client_.script().TakeCall(Method::kRelease);
+  EXPECT_EQ(release.As<v1::ReleaseRequest>().epoch(), 12u);
+  EXPECT_TRUE(left.empty());
+  release.Answer(v1::ReleaseResponse());
+  client_.time().Run();
+  EXPECT_THAT(left, ElementsAre(absl::StatusCode::kOk));
+}
+
+TEST_F(LeaseKeeperTest, ItsEndAnswersAReleaseThatIsUnderWay) {
+  Hold();
+  std::vector<absl::StatusCode> left;
+  keeper_->ReleaseAsync([&](const absl::Status& status) { left.push_back(status.code()); });
+  client_.time().Run();
+  keeper_.reset();
+  EXPECT_THAT(left, ElementsAre(absl::StatusCode::kCancelled));
+}
+
 TEST_F(LeaseKeeperTest, AnAcquisitionThatIsAbandonedIsNotHeld) {
   keeper_ = Start();
   client_.time().Run();

@@ -16,8 +16,7 @@
 //   answer is *certainly not done*; an unknown outcome counts as loss.
 //
 // Threads: all methods from any thread; IsSafe(), SafeFor() and epoch() are lock-free. Callbacks
-// run on the
-//   client thread and must not block.
+//   run on the client thread and must not block.
 // Lifetime: the Client must outlive it. The destructor does not release the lease: it stops
 //   renewing, and the lease expires after its TTL. Call Release() first to free it at once.
 #pragma once
@@ -67,6 +66,8 @@ struct LeaseOptions {
 
 class LeaseKeeper {
  public:
+  using LeftCallback = std::function<void(const absl::Status&)>;
+
   // Acquires the lease and starts renewing it. Returns within options.call.timeout.
   // Errors: LEASE_HELD (holder, epoch, remaining): wait, or watch the tail for its end;
   //   CONDITION_FAILED: read on to last_seq first; kDeadlineExceeded: nobody answered, and the
@@ -103,6 +104,9 @@ class LeaseKeeper {
   // Frees the lease. OK also when the log says that the epoch has already ended. On an error the
   // outcome is unknown or not done; not entitled in either case but a certain refusal.
   absl::Status Release(const CallOptions& options = {});
+  // The same without blocking: not entitled from the call on. `done` runs exactly once; with
+  // kCancelled, an unknown outcome, when the keeper is destroyed before the answer.
+  void ReleaseAsync(LeftCallback done, const CallOptions& options = {});
 
   // Hands over to `heir` without a gap and returns the heir's epoch. The heir then calls Adopt.
   // CONDITION_FAILED, NOT_CAUGHT_UP: certainly not done, this process is entitled again.
