@@ -51,10 +51,24 @@ class ExactlyOnceLoad {
   // Stops sending and waits for the last answers.
   absl::Status Finish();
 
+  // The longest time without an acknowledgement since the last call of this function, or since
+  // the start; what has begun before and what still lasts included.
+  absl::Duration TakeLongestGap();
+
+  // How the log of one node differs from what was acknowledged.
+  struct Comparison {
+    uint64_t records = 0;   // In the log.
+    uint64_t missing = 0;   // Acknowledged, but not in the log.
+    uint64_t repeated = 0;  // Twice, or out of the order of their producer.
+    uint64_t changed = 0;   // Another payload, at another seq than acknowledged, or of nobody.
+    bool chain_differs = false;
+    std::string first;  // The first difference; empty: there is none.
+  };
   // Reads the log from the node at `endpoint` alone, waiting until it holds everything, and
   // compares. Requires: Finish returned OK.
-  // Errors: kDataLoss names the first record that is missing, twice, out of order or other
-  //   than acknowledged; or the chain that differs from the one that was acknowledged.
+  // Errors: the node cannot be read, or does not come so far in time.
+  absl::StatusOr<Comparison> Compare(const std::string& endpoint) const;
+  // As Compare. Errors also: kDataLoss names the first difference.
   absl::Status Verify(const std::string& endpoint) const;
 
  private:
@@ -80,6 +94,9 @@ class ExactlyOnceLoad {
   std::unique_ptr<Client> client_;
   std::atomic<uint64_t> acknowledged_{0};
   std::atomic<bool> stop_{false};
+  absl::Mutex gap_mutex_;
+  absl::Time last_answer_ ABSL_GUARDED_BY(gap_mutex_);
+  absl::Duration longest_gap_ ABSL_GUARDED_BY(gap_mutex_);
   std::vector<std::unique_ptr<Stream>> streams_;
 };
 

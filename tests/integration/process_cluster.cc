@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <httplib.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -24,6 +25,9 @@ namespace {
 
 constexpr int kFirstPort = 23100;
 constexpr int kLastPort = 23990;
+// Of a node that has a host to itself.
+constexpr int kHostPort = 7400;
+constexpr int kHostHttpPort = 7480;
 
 bool PortIsFree(int port) {
   const int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -37,6 +41,37 @@ bool PortIsFree(int port) {
   const bool is_free = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
   close(fd);
   return is_free;
+}
+
+// Of the strings, for exec; a null pointer ends them.
+std::vector<char*> Pointers(std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+struct Child {
+  const std::string& log;
+  int namespace_fd;  // -1: where the parent is.
+  char* const* argv;
+  char* const* environment;
+};
+
+// Only system calls: this is between fork and exec of a process with threads.
+[[noreturn]] void RunChild(const Child& child) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // It dies with the test.
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  const int out = open(child.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  dup2(out, STDOUT_FILENO);
+  dup2(out, STDERR_FILENO);
+  if (child.namespace_fd < 0 || setns(child.namespace_fd, CLONE_NEWNET) == 0) {
+    execve(child.argv[0], child.argv, child.environment);
+  }
+  _exit(127);
 }
 
 int ExitStatus(int status) {
@@ -61,9 +96,11 @@ int FreePorts(size_t count) {
 
 ProcessCluster::ProcessCluster(Options options)
     : options_(std::move(options)),
-      base_port_(FreePorts(2 * options_.nodes)),
+      base_port_(options_.hosts.empty() ? FreePorts(2 * options_.nodes) : 0),
+      commands_(options_.nodes, {options_.program, {}, {}}),
       pids_(options_.nodes, -1) {
   CHECK_LE(2 * options_.nodes, 10u);  // What FreePorts leaves between two searches.
+  CHECK(options_.hosts.empty() || options_.hosts.size() == options_.nodes);
 }
 
 ProcessCluster::~ProcessCluster() {
@@ -94,7 +131,8 @@ void ProcessCluster::Start(size_t node, const std::vector<std::string>& flags) {
     const auto same = std::find(command.begin(), command.end(), flags[i]);
     if (same != command.end()) command.erase(same, same + 2);
   }
-  command.insert(command.begin(), options_.program);
+  command.insert(command.begin(), commands_[node].words.begin(), commands_[node].words.end());
+  command.insert(command.begin(), commands_[node].program);
   command.insert(command.end(), flags.begin(), flags.end());
   Spawn(std::move(command), node);
 }
@@ -107,22 +145,29 @@ void ProcessCluster::StartBehind(const std::vector<std::string>& words, size_t n
   Spawn(std::move(command), node);
 }
 
+void ProcessCluster::SetProgram(size_t node, std::string program, std::vector<std::string> words) {
+  commands_.at(node).program = std::move(program);
+  commands_[node].words = std::move(words);
+}
+
+void ProcessCluster::SetEnvironment(size_t node, std::vector<std::string> variables) {
+  commands_.at(node).environment = std::move(variables);
+}
+
 void ProcessCluster::Spawn(std::vector<std::string> command, size_t node) {
   CHECK_LT(pids_.at(node), 0);
   const std::string log = DataDir(node) + ".log";
-  std::vector<char*> argv;
-  argv.reserve(command.size() + 1);
-  for (std::string& word : command) argv.push_back(word.data());
-  argv.push_back(nullptr);
+  // All memory is taken before the fork: another thread may hold the heap's lock during it.
+  std::vector<std::string> environment = commands_[node].environment;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    environment.emplace_back(*variable);
+  }
+  const std::vector<char*> argv = Pointers(command);
+  const std::vector<char*> envp = Pointers(environment);
+  const int network = options_.hosts.empty() ? -1 : options_.hosts[node].namespace_fd;
   pids_[node] = fork();
   CHECK_GE(pids_[node], 0);
-  if (pids_[node] > 0) return;
-  prctl(PR_SET_PDEATHSIG, SIGKILL);  // It dies with the test.
-  const int out = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-  dup2(out, STDOUT_FILENO);
-  dup2(out, STDERR_FILENO);
-  execv(argv[0], argv.data());
-  _exit(127);
+  if (pids_[node] == 0) RunChild({log, network, argv.data(), envp.data()});
 }
 
 void ProcessCluster::StartAll() {
@@ -179,10 +224,16 @@ bool ProcessCluster::AwaitAllReady(int seconds) {
 }
 
 std::string ProcessCluster::Endpoint(size_t node) const {
+  if (!options_.hosts.empty()) {
+    return fmt::format("{}:{}", options_.hosts.at(node).address, kHostPort);
+  }
   return fmt::format("127.0.0.1:{}", base_port_ + static_cast<int>(node));
 }
 
 std::string ProcessCluster::HttpEndpoint(size_t node) const {
+  if (!options_.hosts.empty()) {
+    return fmt::format("{}:{}", options_.hosts.at(node).address, kHostHttpPort);
+  }
   return fmt::format("127.0.0.1:{}", base_port_ + static_cast<int>(size() + node));
 }
 

@@ -1,7 +1,8 @@
-// ProcessCluster: nodes as real processes on the loopback, with directories of their own.
+// ProcessCluster: nodes as real processes with directories of their own, on the loopback or each
+// in a network namespace of its own.
 //
-// The ports are chosen below the kernel's range for outgoing connections, so that a node that
-// was killed finds its port free when it comes back.
+// The ports on the loopback are chosen below the kernel's range for outgoing connections, so that
+// a node that was killed finds its port free when it comes back.
 //
 // Threads: one. Lifetime: the destructor kills what still runs; directories stay with the
 //   caller.
@@ -31,11 +32,17 @@ bool Eventually(Condition done, int seconds = 60) {
 
 class ProcessCluster {
  public:
+  // Where a node runs. The address exists in the namespace.
+  struct Host {
+    std::string address;
+    int namespace_fd = -1;
+  };
   struct Options {
     std::string program;  // cairnd, or a program that takes the same flags.
     std::string dir;      // Holds nI and nI.log for node I.
     size_t nodes = 3;
     std::vector<std::string> flags;  // For every node.
+    std::vector<Host> hosts;         // One for each node; none: all are on the loopback.
   };
   explicit ProcessCluster(Options options);
   ~ProcessCluster();
@@ -46,6 +53,10 @@ class ProcessCluster {
   void Start(size_t node, const std::vector<std::string>& flags = {});
   // As Start, with words between the program and its flags.
   void StartBehind(const std::vector<std::string>& words, size_t node);
+  // From the next start on, the node is this program with these words before its flags.
+  void SetProgram(size_t node, std::string program, std::vector<std::string> words = {});
+  // From the next start on: variables ("KEY=value") on top of our own environment.
+  void SetEnvironment(size_t node, std::vector<std::string> variables);
   void StartAll();
   // Sends a signal. Requires: the process was started and not waited for.
   void Signal(size_t node, int signal);
@@ -54,6 +65,8 @@ class ProcessCluster {
   // The exit status (128 + N for signal N) of a process that ends by itself within `seconds`.
   std::optional<int> AwaitExit(size_t node, int seconds = 60);
   [[nodiscard]] bool IsRunning(size_t node);
+  // -1: not running.
+  [[nodiscard]] pid_t pid(size_t node) const { return pids_.at(node); }
 
   // Status code of GET `path` on the node's HTTP port, and what it answered; 0: no answer.
   int Get(size_t node, const std::string& path, std::string* body = nullptr) const;
@@ -71,11 +84,18 @@ class ProcessCluster {
   [[nodiscard]] std::string InitialCluster() const;
 
  private:
+  // What a node is started as.
+  struct Command {
+    std::string program;
+    std::vector<std::string> words;  // Between the program and its flags.
+    std::vector<std::string> environment;
+  };
   [[nodiscard]] std::vector<std::string> Flags(size_t node) const;
   void Spawn(std::vector<std::string> command, size_t node);
 
   const Options options_;
   const int base_port_;
+  std::vector<Command> commands_;
   std::vector<pid_t> pids_;  // -1: not running, or waited for.
 };
 
