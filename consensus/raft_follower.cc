@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "consensus/raft_core.h"
 
 namespace cairn::consensus {
@@ -113,6 +114,7 @@ void RaftCore::Contradict(NodeId to, Position refused) {
 void RaftCore::Acknowledge(NodeId to, Index match, uint64_t absolved) {
   AppendResponse response{.accepted = true, .match = match};
   response.absolved = absolved;
+  if (PLANTED(kAckBeforeSync)) return Send(to, response);
   SendWhenDurable(to, match, response);
 }
 

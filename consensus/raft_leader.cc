@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "consensus/raft_core.h"
 
 namespace cairn::consensus {
@@ -101,7 +102,8 @@ void RaftCore::MaybeCommit() {
     if (id == config_.self) {
       // Followers are sent entries before they are on our disk; only here does that count
       // (thesis 10.2.1).
-      return standing_ == Standing::kSound ? writes_.persisted().value() : 0;
+      if (standing_ != Standing::kSound) return 0;
+      return PLANTED(kOwnCopyBeforeSync) ? writes_.last().value() : writes_.persisted().value();
     }
     const auto member = progress_.find(id);
     if (member == progress_.end() || member->second.unsound()) return 0;

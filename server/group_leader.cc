@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/overloaded.h"
+#include "base/planted_bug.h"
 #include "server/group_impl.h"
 
 namespace cairn::server {
@@ -199,6 +200,7 @@ bool Group::Impl::ProposeEntry(TurnTime now, Effects& effects) {
   while (!waiting.empty() && !state.entry_full() &&
          waiters.size() + judged.accepted.size() + judged.dependent.size() < config.max_waiters) {
     if (!Judge(waiting.front().request, now, judged, effects)) break;
+    if (state.entry_full() && PLANTED(kAppendedTwice)) break;
     waiting_bytes -= waiting.front().bytes;
     waiting.pop_front();
   }

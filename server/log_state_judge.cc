@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "server/log_state.h"
 #include "server/rejections.h"
 
@@ -27,6 +28,7 @@ Decided IfUpToDate(Reply reply) { return {std::move(reply), Rests::kUpToDate, In
 
 std::optional<Decided> LogState::JudgeLastSeq(std::optional<Seq> expected) const {
   if (!expected.has_value() || *expected == speculative_->last_seq) return std::nullopt;
+  if (*expected == applied_.last_seq && PLANTED(kConditionOnApplied)) return std::nullopt;
   const GroupId log = applied_.log_id;
   // The log only grows: nothing can bring this last seq back.
   if (*expected < applied_.last_seq) {

@@ -3,6 +3,11 @@
 //   cairn-sim --seeds FIRST..LAST [--nodes N] [--seconds S]
 //   cairn-sim --replay SEED [--nodes N] [--seconds S]     tells the story of one seed
 //
+// Of a build with CAIRN_PLANTED_BUGS (scripts/planted-bugs) also:
+//
+//   cairn-sim --list-plants
+//   cairn-sim --plant NAME --seeds FIRST..LAST            until a seed shows the mistake
+//
 // Exit status 0 only without a violation. The last line counts.
 
 #include <fmt/format.h>
@@ -13,6 +18,7 @@
 #include <cstdio>
 #include <string>
 
+#include "base/planted_bug.h"
 #include "tests/sim/world.h"
 
 namespace cairn::sim {
@@ -24,6 +30,7 @@ struct Options {
   int nodes = 3;
   int seconds = 10;
   bool story = false;
+  bool until_violation = false;
 };
 
 // Where a failed CHECK happened. One thread, so nothing guards it.
@@ -64,8 +71,11 @@ void Print(const Result& result, const Options& options, bool with_story) {
 int Main(const Options& options) {
   uint64_t operations = 0;
   uint64_t violations = 0;
+  uint64_t seeds = 0;
   for (uint64_t seed = options.first; seed <= options.last; ++seed) {
+    if (options.until_violation && violations != 0) break;
     const Result result = RunSeed(seed, options);
+    ++seeds;
     operations += result.operations;
     violations += result.violations.size();
     if (options.story || !result.violations.empty()) {
@@ -74,8 +84,7 @@ int Main(const Options& options) {
                  options.seconds);
     }
   }
-  fmt::print("{} seeds, {} operations, {} violations\n", options.last - options.first + 1,
-             operations, violations);
+  fmt::print("{} seeds, {} operations, {} violations\n", seeds, operations, violations);
   return violations == 0 ? 0 : 1;
 }
 
@@ -92,7 +101,24 @@ int main(int argc, char** argv) {
   app.add_option("--nodes", options.nodes, "Nodes of the cluster")->check(CLI::Range(1, 7));
   app.add_option("--seconds", options.seconds, "Virtual seconds with faults")
       ->check(CLI::Range(1, 3600));
+#ifdef CAIRN_PLANTED_BUGS
+  std::string plant;
+  bool list_plants = false;
+  app.add_flag("--list-plants", list_plants, "Names, origins and stories of the planted bugs");
+  app.add_option("--plant", plant, "Runs with a planted bug until a seed shows it");
+#endif
   CLI11_PARSE(app, argc, argv);
+#ifdef CAIRN_PLANTED_BUGS
+  if (list_plants) {
+    fmt::print("{}", cairn::DescribePlantedBugs());
+    return 0;
+  }
+  if (!plant.empty() && !cairn::SwitchOnPlantedBug(plant)) {
+    fmt::print(stderr, "cairn-sim: no planted bug is called '{}', see --list-plants\n", plant);
+    return 2;
+  }
+  options.until_violation = !plant.empty();
+#endif
   // abort() raises the signal on the thread that failed, between two statements of ours.
   std::signal(SIGABRT, cairn::sim::OnAbort);
   if (replay != 0) {

@@ -1,0 +1,60 @@
+// Compiled with CAIRN_PLANTED_BUGS only: no other build holds a name or a story.
+#include "base/planted_bug.h"
+
+namespace cairn {
+namespace {
+
+enum class Origin : uint8_t { kDesign, kField, kCode };
+
+struct Row {
+  PlantedBug bug;
+  std::string_view name;
+  Origin origin;
+  std::string_view story;
+};
+
+constexpr Row kRows[] = {
+#define CAIRN_PLANTED_BUGS_ROW(id, name, origin, story) \
+  {PlantedBug::id, name, Origin::origin, story},
+    CAIRN_PLANTED_BUGS_LIST(CAIRN_PLANTED_BUGS_ROW)
+#undef CAIRN_PLANTED_BUGS_ROW
+};
+
+std::string_view ToString(Origin origin) {
+  switch (origin) {
+    case Origin::kDesign:
+      return "design";
+    case Origin::kField:
+      return "field";
+    case Origin::kCode:
+      return "code";
+  }
+  return "";
+}
+
+}  // namespace
+
+bool SwitchOnPlantedBug(std::string_view name) {
+  for (const Row& row : kRows) {
+    if (row.name != name) continue;
+    internal::planted_bug = row.bug;
+    internal::planted_bug_hits = 0;
+    return true;
+  }
+  return false;
+}
+
+std::string DescribePlantedBugs() {
+  std::string out;
+  for (const Row& row : kRows) {
+    out += row.name;
+    out += '\t';
+    out += ToString(row.origin);
+    out += '\t';
+    out += row.story;
+    out += '\n';
+  }
+  return out;
+}
+
+}  // namespace cairn
