@@ -16,9 +16,10 @@
 //   7 expired A epoch=3 chain=…
 //   8 acquired B chain=…
 //
-// A payload or a holder that is not made of letters, digits and "_.-" stands in quotes, with \",
+// A payload or a holder that is not made of letters, digits, '_' and '-' stands in quotes, with \",
 // \\ and \xHH. A chain is 16 hexadecimal digits, or the payloads that it covers: [a b]. A free
-// lease is `free`; a holder that is not known is left out (lease=@3). `#` begins a comment.
+// lease is `free`; a holder that is not known is left out (lease=@3). A record's
+// chain may be left out by hand. `#` begins a comment; the first line stands before all others.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +35,7 @@ namespace cairn::history {
 // Errors: kInvalidArgument naming the line and what was expected there.
 absl::StatusOr<History> ParseHistory(std::string_view text);
 
-// ParseHistory(FormatHistory(h)) == h.
+// ParseHistory(FormatHistory(h)) == h, but for the end of unanswered operations.
 std::string FormatHistory(const History& history);
 
 // One line of it, without a line end.
