@@ -24,17 +24,92 @@
 //   kDesign   thought up from the design document alone, before the simulator was looked at;
 //   kField    a public report of another system, or its literature, tells of it;
 //   kCode     thought up while reading this code.
-#define CAIRN_PLANTED_BUGS_LIST(X)                                                           \
-  X(kAckBeforeSync, "ack-before-sync", kField,                                               \
-    "a follower acknowledges entries that are not on its disk yet")                          \
-  X(kOwnCopyBeforeSync, "own-copy-before-sync", kField,                                      \
-    "a leader counts its own copy towards a commit before its sync")                         \
-  X(kConditionOnApplied, "condition-on-applied", kDesign,                                    \
-    "if_last_seq is judged against the applied state, not against what is proposed already") \
-  X(kWaiterByIndexOnly, "waiter-by-index-only", kDesign,                                     \
-    "a deposed leader takes any entry at a waiter's index for the one that it had proposed") \
-  X(kAppendedTwice, "appended-twice", kField,                                                \
-    "the request that fills an entry stays in the queue and goes into the next entry too")
+#define CAIRN_PLANTED_BUGS_LIST(X)                                                             \
+  X(kAckBeforeSync, "ack-before-sync", kField,                                                 \
+    "a follower acknowledges entries that are not on its disk yet")                            \
+  X(kOwnCopyBeforeSync, "own-copy-before-sync", kField,                                        \
+    "a leader counts its own copy towards a commit before its sync")                           \
+  X(kReplacedCountsAsPersisted, "replaced-counts-as-persisted", kCode,                         \
+    "the notice that an old suffix is on disk confirms the entries that have replaced it")     \
+  X(kNoNoopAtTermStart, "no-noop-at-term-start", kField,                                       \
+    "a new leader appends no entry of its own term")                                           \
+  X(kOldTermByCounting, "old-term-by-counting", kField,                                        \
+    "copies of an earlier term's entry are counted to commit it")                              \
+  X(kHeartbeatTellsAllCommitted, "heartbeat-tells-all-committed", kField,                      \
+    "a heartbeat tells the commit index also to those who are not known to hold it")           \
+  X(kRepeatedAppendCuts, "repeated-append-cuts", kField,                                       \
+    "a late or repeated append cuts off what came after it")                                   \
+  X(kVoteByLengthOnly, "vote-by-length-only", kField,                                          \
+    "a vote compares the lengths of the logs, not the terms of their ends")                    \
+  X(kVoteForgotten, "vote-forgotten", kField, "a restart keeps the term and forgets the vote") \
+  X(kTermOfNextEntry, "term-of-next-entry", kCode,                                             \
+    "what is before the first kept entry gets the term of that entry")                         \
+  X(kReadWithoutRound, "read-without-round", kField,                                           \
+    "a leader answers linearizable reads without asking a quorum")                             \
+  X(kReadBeforeOwnCommit, "read-before-own-commit", kField,                                    \
+    "a new leader answers reads before an entry of its term is committed")                     \
+  X(kServesBeforeCaughtUp, "serves-before-caught-up", kField,                                  \
+    "a new leader judges requests before it has applied earlier terms' entries")               \
+  X(kNewMembersAtCommit, "new-members-at-commit", kField,                                      \
+    "a membership is in force when it is committed, not when it is in the log")                \
+  X(kJointCountsNewHalf, "joint-counts-new-half", kField,                                      \
+    "in a joint membership only the new half is counted")                                      \
+  X(kChangeBeforeOwnCommit, "change-before-own-commit", kField,                                \
+    "a leader changes the membership before it has committed an entry of its term")            \
+  X(kSnapshotOfOldMembers, "snapshot-of-old-members", kField,                                  \
+    "a segment row keeps the membership of the first kept entry")                              \
+  X(kTornTailIsSound, "torn-tail-is-sound", kField,                                            \
+    "a torn end of the write-ahead log is taken for one that nobody relied on")                \
+  X(kVoteAlthoughLost, "vote-although-lost", kDesign,                                          \
+    "a node that lost acknowledged data votes as if it had it")                                \
+  X(kDoubtForgotten, "doubt-forgotten", kCode,                                                 \
+    "a restart trusts a replica that was not yet made whole")                                  \
+  X(kDamageCutOff, "damage-cut-off", kField,                                                   \
+    "an entry that does not match its checksum ends the log, and nobody doubts the rest")      \
+  X(kOldAnswerAbsolves, "old-answer-absolves", kCode,                                          \
+    "what a process said before it restarted makes its successor count again")                 \
+  X(kConditionOnApplied, "condition-on-applied", kDesign,                                      \
+    "if_last_seq is judged against the applied state, not against what is proposed already")   \
+  X(kRefusedBeforeCommit, "refused-before-commit", kDesign,                                    \
+    "a refusal that rests on an uncommitted entry does not wait for it")                       \
+  X(kRefusedWithoutRound, "refused-without-round", kDesign,                                    \
+    "a leader that may be behind refuses without asking a quorum")                             \
+  X(kWaiterByIndexOnly, "waiter-by-index-only", kDesign,                                       \
+    "a deposed leader takes any entry at a waiter's index for the one that it had proposed")   \
+  X(kDeposedSaysNotDone, "deposed-says-not-done", kField,                                      \
+    "a leader that steps down answers not done to what it has proposed")                       \
+  X(kSkippedIsNotDone, "skipped-is-not-done", kCode,                                           \
+    "a waiter whose entry a snapshot skips is told not done")                                  \
+  X(kAppendedTwice, "appended-twice", kField,                                                  \
+    "the request that fills an entry stays in the queue and goes into the next entry too")     \
+  X(kDuplicateAfterCondition, "duplicate-after-condition", kDesign,                            \
+    "a retry meets if_last_seq before it is recognised")                                       \
+  X(kDuplicateBeforeCommit, "duplicate-before-commit", kCode,                                  \
+    "a retry gets the stored result before its entry is committed")                            \
+  X(kWindowOfFifteen, "window-of-fifteen", kDesign,                                            \
+    "of the sixteen results that are kept the oldest answers no retry")                        \
+  X(kProducersNotInSnapshot, "producers-not-in-snapshot", kDesign,                             \
+    "segment rows and snapshots leave the producers out")                                      \
+  X(kNoFence, "no-fence", kField, "an append under an epoch is not compared with the lease")   \
+  X(kExpiryIgnoresRenewal, "expiry-ignores-renewal", kDesign,                                  \
+    "a lease expires although a renewal of it is proposed")                                    \
+  X(kTtlResetByNewLeader, "ttl-reset-by-new-leader", kField,                                   \
+    "a new leader counts each lease's TTL anew")                                               \
+  X(kTtlBeganLongAgo, "ttl-began-long-ago", kCode,                                             \
+    "leases that a restart or a snapshot brings are over at once")                             \
+  X(kTtlFromReply, "ttl-from-reply", kField,                                                   \
+    "a holder counts its TTL from the answer, not from the send")                              \
+  X(kExpiredBeforeCondition, "expired-before-condition", kDesign,                              \
+    "an acquire ends the expired lease first and judges if_last_seq after that")               \
+  X(kSnapshotAtApplied, "snapshot-at-applied", kDesign,                                        \
+    "a lagging replica is filled with the applied state, not with that before the first kept " \
+    "entry")                                                                                   \
+  X(kRowOneEntryLate, "row-one-entry-late", kField,                                            \
+    "a segment row is stored with the state after its first entry")                            \
+  X(kChainNotChecked, "chain-not-checked", kDesign,                                            \
+    "a follower takes entries without computing their chain")                                  \
+  X(kCaughtUpUnconfirmed, "caught-up-unconfirmed", kDesign,                                    \
+    "a tail is told that it has caught up with what this replica has applied")
 
 namespace cairn {
 
@@ -60,8 +135,7 @@ inline bool PlantedBugHit(PlantedBug bug) {
 
 // Switches the mistake of that name on. False: there is none.
 bool SwitchOnPlantedBug(std::string_view name);
-// How often the one that is on was asked for. Where its line can tell it says PLANTED last, so
-// that this counts how often it made a difference.
+// How often the one that is on was asked for.
 inline uint64_t PlantedBugHits() { return internal::planted_bug_hits; }
 // A line each: name, origin, story, between tabs.
 std::string DescribePlantedBugs();

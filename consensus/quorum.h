@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
+#include "base/planted_bug.h"
 #include "consensus/membership.h"
 
 namespace cairn::consensus {
@@ -41,6 +42,7 @@ template <class ValueOf>
     for (const NodeId voter : voters) values.push_back(value_of(voter));
     return MajorityValue({values.data(), values.size()});
   };
+  if (PLANTED(kJointCountsNewHalf)) return of_set(membership.voters);
   return std::min(of_set(membership.voters), of_set(membership.outgoing));
 }
 
@@ -58,6 +60,7 @@ template <class BallotOf>
     }
     return CountBallots(voters.size(), granted, refused);
   };
+  if (PLANTED(kJointCountsNewHalf)) return of_set(membership.voters);
   return Worse(of_set(membership.voters), of_set(membership.outgoing));
 }
 

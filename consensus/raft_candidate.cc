@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "consensus/raft_core.h"
 
 namespace cairn::consensus {
@@ -85,12 +86,13 @@ void RaftCore::HandleVoteRequest(const Message& message, const VoteRequest& requ
                             (request.pre_vote && message.term > hard_state_.term);
   VoteResponse response{
       .pre_vote = request.pre_vote, .last = terms_.Last(), .ballot = request.ballot};
-  if (!vote_is_free || request.last < LastForVotes()) {
+  const bool longer = PLANTED(kVoteByLengthOnly) && request.last.index >= terms_.Last().index;
+  if (!vote_is_free || (request.last < LastForVotes() && !longer)) {
     Send(from, response);
     return;
   }
-  response.granted = standing_ != Standing::kLost;
-  response.conditional = standing_ != Standing::kSound;
+  response.granted = standing_ != Standing::kLost || PLANTED(kVoteAlthoughLost);
+  response.conditional = standing_ != Standing::kSound && !PLANTED(kVoteAlthoughLost);
   if (request.pre_vote) {
     Send(from, message.term, response);
     return;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "consensus/raft_core.h"
 
@@ -16,7 +17,7 @@ namespace cairn::consensus {
 absl::Status RaftCore::ProposeChange(const MembershipChange& change, Position* position) {
   if (role_ != Role::kLeader) return absl::UnavailableError("not the leader");
   if (transfer_to_) return absl::UnavailableError("a leadership transfer is under way");
-  if (!LeadsWithCommittedTerm()) {
+  if (!LeadsWithCommittedTerm() && !PLANTED(kChangeBeforeOwnCommit)) {
     // A configuration of an earlier leader may still be undecided (thesis 4.1; the mistake
     // in single-server changes that was found in 2015).
     return absl::FailedPreconditionError("this leader has not committed an entry of its term");

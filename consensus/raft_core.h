@@ -31,6 +31,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "base/planted_bug.h"
 #include "base/random.h"
 #include "consensus/membership.h"
 #include "consensus/message.h"
@@ -164,7 +165,9 @@ class RaftCore {
   // process ends it does not lead again. Nullopt: none.
   [[nodiscard]] std::optional<Position> suspect() const { return suspect_; }
   // In force now, and as of `index` (kept range).
-  [[nodiscard]] const Membership& membership() const { return memberships_.back().second; }
+  [[nodiscard]] const Membership& membership() const {
+    return PLANTED(kNewMembersAtCommit) ? MembershipAt(commit_) : memberships_.back().second;
+  }
   [[nodiscard]] const Membership& MembershipAt(Index index) const;
   // Leader whose own no-op is committed: conditions may be judged (design 5.1).
   [[nodiscard]] bool LeadsWithCommittedTerm() const;

@@ -87,7 +87,8 @@ void RaftCore::TakeEntries(std::vector<Entry>& entries) {
   for (Entry& entry : entries) {
     if (entry.index <= terms_.Last().index) {
       // A late or repeated append must not cut off what came after it (thesis 3.5).
-      if (terms_.Matches({entry.term, entry.index})) continue;
+      const bool held = terms_.Matches({entry.term, entry.index});
+      if (held && (entry.index <= commit_ || !PLANTED(kRepeatedAppendCuts))) continue;
       TruncateAfter(entry.index.Previous());
     }
     PutEntry(std::move(entry));

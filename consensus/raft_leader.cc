@@ -21,7 +21,8 @@ void RaftCore::BecomeLeader() {
   FollowMembership();
   // Without an entry of its own term a leader could neither commit what it inherited nor
   // know what is committed (thesis 3.6.2, 6.4).
-  term_start_ = AppendOwn(EntryKind::kNoop, Bytes()).index;
+  term_start_ = PLANTED(kNoNoopAtTermStart) ? terms_.Last().index
+                                            : AppendOwn(EntryKind::kNoop, Bytes()).index;
   if (standing_ != Standing::kSound || config_.lease_reads) BeginRound();
   absolve_round_ = reads_.round();
   MaybeAbsolve();
@@ -65,7 +66,8 @@ bool RaftCore::QuorumHeard() const {
 
 void RaftCore::BroadcastHeartbeat() {
   for (const auto& [id, progress] : progress_) {
-    Send(id, Heartbeat{.commit = std::min(progress.match(), commit_), .context = reads_.round()});
+    const Index held = PLANTED(kHeartbeatTellsAllCommitted) ? commit_ : progress.match();
+    Send(id, Heartbeat{.commit = std::min(held, commit_), .context = reads_.round()});
   }
 }
 
@@ -111,7 +113,8 @@ void RaftCore::MaybeCommit() {
   }));
   // Counting copies commits only entries of this term; older ones come along with them.
   // Otherwise a later leader could still overwrite them (thesis 3.6.2, figure 3.7).
-  if (quorum <= commit_ || terms_.At(quorum) != hard_state_.term) return;
+  if (quorum <= commit_) return;
+  if (terms_.At(quorum) != hard_state_.term && !PLANTED(kOldTermByCounting)) return;
   AdvanceCommit(quorum);
   OnCommitted();
 }
@@ -268,6 +271,7 @@ void RaftCore::OnUnreachable(NodeId to) {
 
 void RaftCore::CheckLeaderInvariants() const {
   CHECK_EQ(leader_, config_.self);
+  if (PLANTED(kNoNoopAtTermStart)) return;
   CHECK_EQ(terms_.Last().term, hard_state_.term);
   CHECK_LE(term_start_, terms_.Last().index);
   CHECK(terms_.At(term_start_).value_or(hard_state_.term) == hard_state_.term);

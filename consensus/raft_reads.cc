@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "consensus/raft_core.h"
 
 namespace cairn::consensus {
@@ -20,11 +21,14 @@ void RaftCore::ReadIndex(uint64_t context) {
 }
 
 void RaftCore::AskRead(NodeId from, uint64_t context) {
-  const bool may_say = LeadsWithCommittedTerm();
+  const bool may_say = LeadsWithCommittedTerm() || PLANTED(kReadBeforeOwnCommit);
   const Index index = may_say ? commit_ : Index();
   if (may_say && config_.lease_reads && lease_.Holds(now_tick_)) {
     AnswerRead({.from = from, .context = context, .index = index}, true);
     return;
+  }
+  if (may_say && PLANTED(kReadWithoutRound)) {
+    return AnswerRead({.from = from, .context = context, .index = index}, true);
   }
   BeginRound();
   reads_.Add({.from = from, .context = context, .index = index, .round = reads_.round()});

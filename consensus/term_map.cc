@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 
 namespace cairn::consensus {
 
@@ -47,7 +48,7 @@ void TermMap::TruncateAfter(Index last) {
 void TermMap::TrimThrough(Index index) {
   const std::optional<Term> term = At(index);
   CHECK(term.has_value());
-  before_ = {*term, index};
+  before_ = {index < last_ && PLANTED(kTermOfNextEntry) ? *At(index + 1) : *term, index};
   while (!runs_.empty() && (runs_.size() > 1 ? runs_[1].first <= index + 1 : last_ <= index)) {
     runs_.pop_front();
   }

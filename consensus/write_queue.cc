@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 
 namespace cairn::consensus {
 namespace {
@@ -49,6 +50,7 @@ void WriteQueue::OnHardStateChanged() {
 
 void WriteQueue::Clip(Index last) {
   persisted_ = std::min(persisted_, last);
+  if (PLANTED(kReplacedCountsAsPersisted)) return;
   for (Pending& pending : pending_) pending.last = std::min(pending.last, last);
 }
 

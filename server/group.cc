@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/overloaded.h"
+#include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "server/group_impl.h"
 
@@ -22,7 +23,8 @@ consensus::Standing ToStanding(storage::RecoveryVerdict verdict) {
     case storage::RecoveryVerdict::kSound:
       return consensus::Standing::kSound;
     case storage::RecoveryVerdict::kAmbiguous:
-      return consensus::Standing::kAmbiguous;
+      return PLANTED(kTornTailIsSound) ? consensus::Standing::kSound
+                                       : consensus::Standing::kAmbiguous;
     case storage::RecoveryVerdict::kLost:
       return consensus::Standing::kLost;
   }
@@ -83,6 +85,7 @@ absl::StatusOr<Origin> StoredOrigin(const GroupStart& start) {
   Origin origin;
   origin.raft.hard_state = {stored.hard_state.term, stored.hard_state.vote,
                             stored.hard_state.commit};
+  if (PLANTED(kVoteForgotten)) origin.raft.hard_state.vote = NodeId();
   consensus::TermMap terms({stored.before_term, stored.before_index});
   for (size_t i = 0; i < stored.terms.size(); ++i) {
     const bool last = i + 1 == stored.terms.size();
@@ -95,7 +98,7 @@ absl::StatusOr<Origin> StoredOrigin(const GroupStart& start) {
     ASSIGN_OR_RETURN(consensus::Membership membership,
                      consensus::DecodeMembership(snapshot.membership()));
     origin.raft.memberships.emplace_back(row.before_index, std::move(membership));
-    origin.doubtful = origin.doubtful || snapshot.doubtful();
+    origin.doubtful = origin.doubtful || (snapshot.doubtful() && !PLANTED(kDoubtForgotten));
     if (row.before_index == stored.segments.back().before_index) {
       ASSIGN_OR_RETURN(origin.facts, LogFacts::FromSnapshot(snapshot.state()));
     }
@@ -325,6 +328,9 @@ void Group::Impl::Finish(TurnTime now, bool gather, Effects& effects) {
     FollowRole(now, effects);
     if (!gather) ProposeWaiting(now, effects);
     refusals.Begin(now.mono, ReadTimeout(), core);
+    if (PLANTED(kCaughtUpUnconfirmed)) {
+      hub.OnConfirmed(now.mono, state.applied_index(), now, effects);
+    }
     if (confirm_soon && hub.WantsConfirmation()) {
       reads.Add(Confirmation{now.mono}, now.mono + ReadTimeout());
     }

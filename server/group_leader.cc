@@ -134,7 +134,8 @@ void Group::Impl::FollowRole(TurnTime now, Effects& effects) {
     return;
   }
   // Nothing is judged before everything of earlier terms is applied (design 5.1).
-  if (state.leading() || !core.LeadsWithCommittedTerm()) return;
+  const bool early = !state.leading() && PLANTED(kServesBeforeCaughtUp);
+  if (state.leading() || (!core.LeadsWithCommittedTerm() && !early)) return;
   if (state.applied_index() != core.commit()) return;
   state.BeginTerm(now);
   leading_term = core.term();
@@ -160,6 +161,7 @@ void Group::Impl::CheckChainsOfWaiting(Effects& effects) {
 
 void Group::Impl::EndTerm(Effects& effects) {
   if (state.leading()) state.EndTerm();
+  if (PLANTED(kDeposedSaysNotDone)) waiters.Clear(NotLeader(), effects.replies);
   for (Waiting& item : waiting) {
     SetStreamBroken(item.request.body, true);
     Answer(item.request.reply_to, NotLeader(), effects);
@@ -200,7 +202,7 @@ bool Group::Impl::ProposeEntry(TurnTime now, Effects& effects) {
   while (!waiting.empty() && !state.entry_full() &&
          waiters.size() + judged.accepted.size() + judged.dependent.size() < config.max_waiters) {
     if (!Judge(waiting.front().request, now, judged, effects)) break;
-    if (state.entry_full() && PLANTED(kAppendedTwice)) break;
+    if (PLANTED(kAppendedTwice) && state.entry_full()) break;
     waiting_bytes -= waiting.front().bytes;
     waiting.pop_front();
   }
@@ -267,6 +269,9 @@ void Group::Impl::Decide(Decided decided, const Request& request, Judged& judged
       }
       return;
     case Decided::Rests::kUpToDate:
+      if (PLANTED(kRefusedWithoutRound)) {
+        return Answer(request.reply_to, std::move(decided.reply), effects);
+      }
       refusals.Add({request.reply_to, std::move(decided.reply)}, request.deadline);
       return;
   }

@@ -30,6 +30,7 @@
 
 #include "base/check.h"
 #include "base/overloaded.h"
+#include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "server/group_impl.h"
 
@@ -72,6 +73,7 @@ absl::StatusOr<LogPosition> Verify(const consensus::Entry& entry, const LogPosit
 
 absl::Status Group::Impl::RefuseWrongEntries(consensus::AppendRequest& append) {
   if (append.entries.empty() || !core.terms().Matches(append.prev)) return absl::OkStatus();
+  if (PLANTED(kChainNotChecked)) return absl::OkStatus();
   const Index applied = state.applied_index();
   LogPosition position = PositionAfterHeld(append.prev);
   for (size_t i = 0; i < append.entries.size(); ++i) {

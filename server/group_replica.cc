@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/overloaded.h"
+#include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "server/group_impl.h"
 
@@ -142,6 +143,11 @@ void Group::Impl::SendMessages(std::vector<consensus::Message> messages, TurnTim
       const storage::SegmentRow& row = segments.first();
       CHECK_EQ(snapshot->position.index, row.before_index);
       snapshot->snapshot = Bytes(row.state);
+      if (PLANTED(kSnapshotAtApplied)) {
+        const storage::SegmentRow applied = MakeRow();
+        snapshot->position = {applied.before_term, applied.before_index};
+        snapshot->snapshot = Bytes(applied.state);
+      }
     } else if (auto* answer = std::get_if<consensus::HeartbeatResponse>(&message.body)) {
       answer->wall_us = now.wall;
     }
@@ -157,6 +163,9 @@ void Group::Impl::ApplyCommitted(TurnTime now, Effects& effects) {
     CHECK(slot != nullptr);  // Entries leave the ring only after they are applied.
     MaybeSeal();
     if (!ApplyOne(*slot, now, effects)) return;
+    if (pending_write && !pending_write->segments.empty() && PLANTED(kRowOneEntryLate)) {
+      pending_write->segments.back().state = MakeRow().state;
+    }
   }
   if (state.applied_index() == before) return;
   core.OnApplied(state.applied_index());
@@ -229,7 +238,8 @@ storage::SegmentRow Group::Impl::MakeRow() const {
   cairn::v1::GroupSnapshot snapshot;
   snapshot.set_index(index.value());
   snapshot.set_term(term->value());
-  snapshot.set_membership(consensus::EncodeMembership(core.MembershipAt(index)));
+  const Index as_of = PLANTED(kSnapshotOfOldMembers) ? core.terms().Before().index : index;
+  snapshot.set_membership(consensus::EncodeMembership(core.MembershipAt(as_of)));
   *snapshot.mutable_state() = facts.ToSnapshot();
   snapshot.set_doubtful(doubtful);
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 
@@ -121,6 +122,7 @@ void LeaseNotes::Forget(const std::string& name) { noted_.erase(name); }
 
 void LeaseNotes::Restart(const LeaseTable& table, MonoMicros now) {
   noted_.clear();
+  if (PLANTED(kTtlBeganLongAgo)) now -= 3600 * kMicrosPerSecond;
   for (const auto& [name, lease] : table.leases()) Note(name, lease.epoch, now);
 }
 

@@ -1,6 +1,7 @@
 // LogFacts to and from the bytes of a snapshot.
 #include <fmt/format.h>
 
+#include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "server/log_facts.h"
@@ -112,6 +113,7 @@ LogStateSnapshot LogFacts::ToSnapshot() const {
     row.set_last_renewal_index(lease.last_renewal.value());
   }
   for (const auto& [id, state] : producers.producers()) {
+    if (PLANTED(kProducersNotInSnapshot)) break;
     StoreProducer(id, state, *snapshot.add_producers());
   }
   for (const auto& registered : snapshots) *snapshot.add_snapshots() = registered;

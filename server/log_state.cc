@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "base/status_macros.h"
 
 namespace cairn::server {
@@ -25,6 +26,7 @@ LogState::LogState(LogFacts facts, Index applied, LogLimits limits)
 
 void LogState::BeginTerm(TurnTime now) {
   CHECK(!leading());
+  if (PLANTED(kTtlResetByNewLeader)) notes_.Restart(applied_.leases, now.mono);
   // A node that restarted has no note of when it applied the leases it found: they count in
   // full from now (design section 6).
   for (const auto& [name, lease] : applied_.leases.leases()) {
@@ -238,7 +240,8 @@ bool LogState::LeaseOver(const std::string& name, const Lease& lease, TurnTime n
   // The notes speak of the applied lease. An uncommitted renewal or transfer makes the two
   // differ: then the lease lives on, whatever the clock says.
   const Lease* const settled = applied_.leases.Find(name);
-  if (settled == nullptr || *settled != lease) return false;
+  if (settled == nullptr) return false;
+  if (*settled != lease && !PLANTED(kExpiryIgnoresRenewal)) return false;
   const std::optional<MonoMicros> deadline = notes_.Deadline(name, lease);
   return deadline.has_value() && now.mono >= *deadline;
 }

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/overloaded.h"
+#include "base/planted_bug.h"
 #include "server/log_state.h"
 #include "server/rejections.h"
 
@@ -59,6 +60,9 @@ Evaluation LogState::Evaluate(const RequestBody& body, TurnTime now) {
 Evaluation LogState::EvaluateAppend(const AppendOp& op, TurnTime now) {
   const GroupId log = applied_.log_id;
   if (op.count == 0) return Refuse(Invalid(log, "an append of no records, expected one or more"));
+  if (PLANTED(kDuplicateAfterCondition)) {
+    if (auto decided = JudgeLastSeq(op.if_last_seq)) return *decided;
+  }
   if (op.producer_id != 0) {
     if (op.producer_sequence == 0) {
       return Refuse(Invalid(log, "producer sequence is 0, expected 1 or more"));
@@ -66,7 +70,7 @@ Evaluation LogState::EvaluateAppend(const AppendOp& op, TurnTime now) {
     if (auto decided = JudgeProducer(op.producer_id, op.producer_sequence)) return *decided;
   }
   if (spec().settings.fenced() && !op.if_lease_epoch) return Refuse(FenceRequired(log));
-  if (op.if_lease_epoch) {
+  if (op.if_lease_epoch && !PLANTED(kNoFence)) {
     if (auto decided = JudgeEpoch(op.lease_name, *op.if_lease_epoch, now)) return *decided;
   }
   if (auto decided = JudgeLastSeq(op.if_last_seq)) return *decided;
@@ -128,6 +132,9 @@ Evaluation LogState::EvaluateAcquire(const AcquireOp& op, TurnTime now) {
   if (auto bad = CheckTtl(log, op.ttl_ms)) return Refuse(*bad);
   // By whoever it is held: also the present holder's name may be another process.
   if (auto decided = JudgeHeld(op.name, now)) return *decided;
+  if (PLANTED(kExpiredBeforeCondition) && spec().leases.Find(op.name) != nullptr) {
+    AddExpiry(op.name, Lease(*spec().leases.Find(op.name)));
+  }
   if (auto decided = JudgeLastSeq(op.if_last_seq)) return *decided;
   const Lease* const expired = spec().leases.Find(op.name);
   if (expired == nullptr && spec().leases.size() >= limits_.max_leases) {

@@ -21,7 +21,12 @@ namespace {
 using Rests = Decided::Rests;
 
 Decided Final(Reply reply) { return {std::move(reply), Rests::kNothing, Index()}; }
-Decided OnEntry(Reply reply, Index index) { return {std::move(reply), Rests::kEntry, index}; }
+Decided OnEntry(Reply reply, Index index) {
+  if (std::holds_alternative<Rejection>(reply) && PLANTED(kRefusedBeforeCommit)) {
+    return Final(std::move(reply));
+  }
+  return {std::move(reply), Rests::kEntry, index};
+}
 Decided IfUpToDate(Reply reply) { return {std::move(reply), Rests::kUpToDate, Index()}; }
 
 }  // namespace
@@ -95,7 +100,9 @@ std::optional<Decided> LogState::JudgeProducer(uint64_t id, uint64_t sequence) c
 Decided LogState::DuplicateOf(const ProducerResult& result) const {
   AppendDone done{result.first_seq, result.last_seq, result.timestamp_us, result.chain,
                   /*duplicate=*/true};
-  if (result.last_seq <= applied_.last_seq) return Final(std::move(done));
+  if (result.last_seq <= applied_.last_seq || PLANTED(kDuplicateBeforeCommit)) {
+    return Final(std::move(done));
+  }
   const Unsettled::Run* const run = unsettled_.EntryOf(result.last_seq);
   CHECK(run != nullptr);
   return OnEntry(std::move(done), run->index);

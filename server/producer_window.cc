@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "base/strings.h"
 
 namespace cairn::server {
@@ -20,6 +21,8 @@ ProducerTable::Judgement ProducerTable::Judge(uint64_t id, uint64_t sequence,
   // The results are those of consecutive sequences.
   const uint64_t oldest = state->results.front().sequence;
   if (sequence < oldest) return Judgement::kGap;
+  const bool at_edge = sequence == oldest && state->results.size() == kProducerWindow;
+  if (at_edge && PLANTED(kWindowOfFifteen)) return Judgement::kGap;
   *result = state->results[sequence - oldest];
   CHECK_EQ(result->sequence, sequence);
   return Judgement::kDuplicate;

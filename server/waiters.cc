@@ -47,10 +47,11 @@ void Waiters::OnApplied(Index index, Term term, const Rejection& not_leader,
 }
 
 void Waiters::OnSkipped(Index through, std::vector<Effects::OutReply>& out) {
-  Refuse([through](const Waiter& waiter) { return waiter.position.index <= through; },
-         Unknown("a snapshot replaced the entry that the outcome rests on; retry with the same "
-                 "producer sequence, or read, to learn it"),
-         out);
+  Rejection why = Unknown(
+      "a snapshot replaced the entry that the outcome rests on; retry with the same producer "
+      "sequence, or read, to learn it");
+  if (PLANTED(kSkippedIsNotDone)) why.info.set_reason(cairn::v1::REASON_NOT_LEADER);
+  Refuse([through](const Waiter& waiter) { return waiter.position.index <= through; }, why, out);
 }
 
 void Waiters::Expire(MonoMicros now, std::vector<Effects::OutReply>& out) {

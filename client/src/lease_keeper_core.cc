@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "cairn/error.h"
 #include "client/src/error_codec.h"
 #include "fmt/format.h"
@@ -165,6 +166,7 @@ LeaseKeeperCore::Actions LeaseKeeperCore::OnRenewed(const absl::StatusOr<int64_t
     OnConfirmed(ttl_us, now_us, actions);
   } else if (phase_ == Phase::kHolding || phase_ == Phase::kLeaving) {
     if (ttl_us.ok()) {
+      if (PLANTED(kTtlFromReply)) sent_us_ = now_us;
       PlanRenewal(sent_us_);
       if (!deadline_.Extend(sent_us_ + SafeUs(), now_us)) {
         Lose(absl::DeadlineExceededError("the renewal came too late"), actions);
