@@ -1,0 +1,145 @@
+// Damage to files: bits that flip, files that end too early. Always a minority of the nodes, and
+// in most cases with the leader among them.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "tests/fault/fault.h"
+
+namespace cairn::fault {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Files whose names begin and end so, below the node's directory; the largest first.
+std::vector<fs::path> FilesOf(const std::string& dir, const std::string& begins,
+                              const std::string& ends) {
+  std::vector<fs::path> files;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(dir, error)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with(begins) && name.ends_with(ends)) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end(), [](const fs::path& a, const fs::path& b) {
+    return fs::file_size(a) > fs::file_size(b);
+  });
+  return files;
+}
+
+// The last byte of a file that is not zero; 0 for none. Logs end in zeros, which hold nothing.
+uint64_t UsedBytes(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(in), {}};
+  const size_t last = bytes.find_last_not_of('\0');
+  return last == std::string::npos ? 0 : last + 1;
+}
+
+std::string Flip(const fs::path& path, Random& random) {
+  const uint64_t used = UsedBytes(path);
+  const uint64_t bit = random.Below(std::max<uint64_t>(used, 1) * 8);
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  file.seekg(static_cast<std::streamoff>(bit / 8));
+  const auto byte = static_cast<char>(file.get() ^ (1 << (bit % 8)));
+  file.seekp(static_cast<std::streamoff>(bit / 8));
+  file.put(byte);
+  return fmt::format("{} bit {} of byte {}", path.filename().string(), bit % 8, bit / 8);
+}
+
+std::string Truncate(const fs::path& path, Random& random) {
+  const uint64_t used = UsedBytes(path);
+  const uint64_t keep = random.Below(std::max<uint64_t>(used, 1));
+  fs::resize_file(path, keep);
+  return fmt::format("{} cut from {} to {} bytes", path.filename().string(), used, keep);
+}
+
+struct Target {
+  const char* folder;  // Below the data directory.
+  const char* begins;
+  const char* ends;
+  bool truncate = false;
+};
+
+// Lines by which a node tells of damage.
+std::string Report(const Lab& lab, size_t node, size_t since) {
+  for (const char* words : {"is damaged", "damaged from", "will be refilled", "cannot be opened",
+                            "were synced and are gone", "side mark", "torn", "clean end"}) {
+    const std::string line = lab.LineWith(node, since, words);
+    if (!line.empty()) return line.substr(0, 160);
+  }
+  return "no report";
+}
+
+// The node does not start on what is left. The manual: bring the files back.
+absl::Status BringBack(Lab& lab, size_t node, const std::string& dir, size_t since) {
+  const std::string report = Report(lab, node, since);
+  lab.repairs.push_back(
+      fmt::format("{} did not start, its files were brought back: {}", Lab::Name(node), report));
+  fs::remove_all(dir);
+  fs::rename(dir + ".kept", dir);
+  lab.cluster().Start(node);
+  return lab.AwaitReady(node);
+}
+
+absl::StatusOr<std::string> DamageNode(Lab& lab, size_t node, const Target& target) {
+  lab.Kill(node);
+  const std::string dir = lab.cluster().DataDir(node);
+  const std::vector<fs::path> files = FilesOf(dir + target.folder, target.begins, target.ends);
+  if (files.empty()) {
+    lab.cluster().Start(node);
+    return NoEffect(
+        fmt::format("{} has no file {}*{}", Lab::Name(node), target.begins, target.ends));
+  }
+  fs::copy(dir, dir + ".kept", fs::copy_options::recursive);
+  const fs::path& victim = files[lab.random().Below(files.size())];
+  const std::string done =
+      target.truncate ? Truncate(victim, lab.random()) : Flip(victim, lab.random());
+  const size_t since = lab.OutputBytes(node);
+  lab.cluster().Start(node);
+  const absl::Status ready = lab.AwaitReady(node);
+  if (!ready.ok()) {
+    if (lab.cluster().IsRunning(node)) return ready;
+    RETURN_IF_ERROR(lab.cluster().AwaitExit(node) ? absl::OkStatus() : ready);
+    RETURN_IF_ERROR(BringBack(lab, node, dir, since));
+  }
+  fs::remove_all(dir + ".kept");
+  return fmt::format("{}: {}; it says: {}", Lab::Name(node), done, Report(lab, node, since));
+}
+
+absl::StatusOr<std::string> Damage(Lab& lab, const Target& target) {
+  std::string evidence;
+  for (const size_t node : lab.Draw((lab.size() - 1) / 2, lab.random().Chance(0.7))) {
+    ASSIGN_OR_RETURN(const std::string one, DamageNode(lab, node, target));
+    evidence += (evidence.empty() ? "" : "; ") + one;
+  }
+  return evidence;
+}
+
+absl::StatusOr<std::string> FlipTable(Lab& lab) { return Damage(lab, {"/db", "", ".sst"}); }
+absl::StatusOr<std::string> FlipLog(Lab& lab) { return Damage(lab, {"/db", "", ".log"}); }
+absl::StatusOr<std::string> FlipManifest(Lab& lab) { return Damage(lab, {"/db", "MANIFEST-", ""}); }
+absl::StatusOr<std::string> FlipCurrent(Lab& lab) { return Damage(lab, {"/db", "CURRENT", ""}); }
+absl::StatusOr<std::string> FlipOptions(Lab& lab) { return Damage(lab, {"/db", "OPTIONS-", ""}); }
+absl::StatusOr<std::string> FlipMark(Lab& lab) { return Damage(lab, {"", "MARK", ""}); }
+absl::StatusOr<std::string> CutTable(Lab& lab) { return Damage(lab, {"/db", "", ".sst", true}); }
+absl::StatusOr<std::string> CutLog(Lab& lab) { return Damage(lab, {"/db", "", ".log", true}); }
+absl::StatusOr<std::string> CutManifest(Lab& lab) {
+  return Damage(lab, {"/db", "MANIFEST-", "", true});
+}
+
+constexpr Fault kFaults[] = {
+    {"flip-table", kNothing, FlipTable},       {"flip-log", kNothing, FlipLog},
+    {"flip-manifest", kNothing, FlipManifest}, {"flip-current", kNothing, FlipCurrent},
+    {"flip-options", kNothing, FlipOptions},   {"flip-mark", kNothing, FlipMark},
+    {"cut-table", kNothing, CutTable},         {"cut-log", kNothing, CutLog},
+    {"cut-manifest", kNothing, CutManifest},
+};
+
+}  // namespace
+
+std::span<const Fault> DamageFaults() { return kFaults; }
+
+}  // namespace cairn::fault

@@ -1,0 +1,116 @@
+// cairn-drill: what `cairn drill` runs. Starts a cluster of real processes, harms it for some
+// minutes, and says whether it kept its promises.
+//
+// Exit codes: 0 it did, and every fault took effect; 1 something is wrong, or no drill could be
+// held; 2 the command line is wrong; 130 interrupted. Nothing is left behind in any case, but for
+// the directory of a drill that found something.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <string>
+
+#include "base/strings.h"
+#include "cli/interrupt.h"
+#include "tests/fault/drill.h"
+
+namespace cairn::fault {
+namespace {
+
+constexpr int kExitFailed = 1;
+constexpr int kExitInterrupted = 130;
+
+struct Arguments {
+  double minutes = 5;
+  std::string format = "text";
+  std::string network = "auto";
+  bool list = false;
+  bool keep = false;
+  DrillOptions drill;
+};
+
+void Declare(CLI::App& app, Arguments& arguments) {
+  std::vector<std::string> names;
+  for (const Fault& fault : AllFaults()) names.emplace_back(fault.name);
+  app.add_option("--minutes", arguments.minutes, "How long faults are injected (5)")
+      ->check(CLI::Range(0.05, 1440.0));
+  app.add_option("--seed", arguments.drill.lab.seed, "Decides victims, order and times (1)");
+  app.add_option("--faults", arguments.drill.faults, "Names, comma-separated (all)")
+      ->delimiter(',')
+      ->check(CLI::IsMember(names));
+  app.add_option("--nodes", arguments.drill.lab.nodes, "3 or 5 (3)")->check(CLI::IsMember({3, 5}));
+  app.add_option("--dir", arguments.drill.lab.dir,
+                 "New directory for data and logs (one below the temporary directory)");
+  app.add_option("--network", arguments.network,
+                 "auto, or loopback: without network namespaces (auto)")
+      ->check(CLI::IsMember({"auto", "loopback"}));
+  app.add_flag("--keep", arguments.keep, "Keep the directory although nothing is wrong");
+  app.add_flag("--list", arguments.list, "Print the names of the faults and end");
+  app.add_option("-o,--output", arguments.format, "text or json (text)")
+      ->check(CLI::IsMember({"text", "json"}));
+}
+
+// Exists already, and not empty: data of somebody else.
+bool IsTaken(const std::string& dir) {
+  std::error_code error;
+  return std::filesystem::exists(dir, error) && !std::filesystem::is_empty(dir, error);
+}
+
+int Execute(Arguments arguments) {
+  DrillOptions& drill = arguments.drill;
+  if (drill.lab.dir.empty()) {
+    drill.lab.dir =
+        std::filesystem::temp_directory_path() / fmt::format("cairn-drill-{}", getpid());
+  }
+  if (IsTaken(drill.lab.dir)) {
+    fmt::print(stderr, "cairn-drill: {} is not empty\n", drill.lab.dir);
+    return kExitFailed;
+  }
+  drill.lab.bin_dir = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  drill.time = absl::Minutes(1) * arguments.minutes;
+  drill.namespaces = arguments.network == "auto";
+  drill.quiet = arguments.format == "json" && isatty(STDERR_FILENO) == 0;
+
+  const cli::Interrupt interrupt;
+  absl::StatusOr<Verdict> verdict = Drill(drill, &interrupt).Run();
+  if (interrupt.Requested()) {
+    std::filesystem::remove_all(drill.lab.dir);
+    return kExitInterrupted;
+  }
+  if (!verdict.ok()) {
+    fmt::print(stderr, "cairn-drill: {}\nData and logs are in {}\n",
+               ToStd(verdict.status().message()), drill.lab.dir);
+    return kExitFailed;
+  }
+  fmt::print("{}", arguments.format == "json" ? verdict->Json() : verdict->Text());
+  if (verdict->Passed() && !arguments.keep) {
+    std::filesystem::remove_all(drill.lab.dir);
+  } else {
+    fmt::print(stderr, "Data and logs are in {}\n", drill.lab.dir);
+  }
+  return verdict->Passed() ? 0 : kExitFailed;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("Harms a cluster of real processes and checks that it keeps its promises",
+               "cairn drill");
+  Arguments arguments;
+  Declare(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (arguments.list) {
+    for (const Fault& fault : AllFaults()) fmt::print("{}\n", fault.name);
+    return 0;
+  }
+  return Execute(std::move(arguments));
+}
+
+}  // namespace
+}  // namespace cairn::fault
+
+int main(int argc, char** argv) { return cairn::fault::Main(argc, argv); }
