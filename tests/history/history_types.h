@@ -13,6 +13,7 @@
 //     kRefused when it reveals nothing of the log (NOT_LEADER, OVERLOADED, …: certainly not done);
 //     everything else (deadline, lost connection, OUTCOME_UNKNOWN, still running when the history
 //     was taken) is kUnknown: it may take effect at any moment after its begin, or never.
+//   * Payloads may repeat, but a check is quick and sharp only if each call sends its own.
 //   * What an answer did not tell stays nullopt; it is then not checked.
 //   * Every call that may have appended to the log or changed its lease has to be in it. Trims,
 //     registrations, settings and reads that are not linearizable have not.
