@@ -110,9 +110,19 @@ struct TransferLeadershipOp {
   NodeId to;
 };
 
-using RequestBody = std::variant<AppendOp, RegisterProducerOp, AcquireOp, RenewOp, ReleaseOp,
-                                 TransferLeaseOp, GetLeaseOp, TrimOp, RegisterSnapshotOp,
-                                 SettingsOp, DescribeOp, SyncOp, CatalogOp, TransferLeadershipOp>;
+// Changes who votes and who only listens (consensus/membership.h). Answered with Done when the
+// change has begun for good: its first configuration is committed, and the group leaves the
+// joint one by itself. Refused with NOT_CAUGHT_UP while another change is under way, or a
+// learner that shall vote lags; with INVALID for sets that cannot be.
+struct ChangeMembersOp {
+  std::vector<NodeId> voters;
+  std::vector<NodeId> learners;
+};
+
+using RequestBody =
+    std::variant<AppendOp, RegisterProducerOp, AcquireOp, RenewOp, ReleaseOp, TransferLeaseOp,
+                 GetLeaseOp, TrimOp, RegisterSnapshotOp, SettingsOp, DescribeOp, SyncOp, CatalogOp,
+                 TransferLeadershipOp, ChangeMembersOp>;
 
 // ---- Replies --------------------------------------------------------------------
 

@@ -107,6 +107,7 @@ struct Group::Impl {
   void FinishChainCheck(Request request, uint64_t chain, Effects& effects);
   void OnChainLoaded(storage::ReadResult result, Effects& effects);
   void OnTransfer(Request request, Effects& effects);
+  void OnChangeMembers(Request request, Effects& effects);
   void FollowTransfer(MonoMicros now, Effects& effects);
   // Hands leadership over when this node's wall clock has left the majority's.
   void FollowClock(TurnTime now, Effects& effects);

@@ -94,6 +94,10 @@ void Group::Impl::OnRequest(Request request, bool storage_full, TurnTime now, Ef
     OnTransfer(std::move(request), effects);
     return;
   }
+  if (std::holds_alternative<ChangeMembersOp>(request.body)) {
+    OnChangeMembers(std::move(request), effects);
+    return;
+  }
   if (std::holds_alternative<GetLeaseOp>(request.body)) {
     const MonoMicros deadline = request.deadline;
     reads.Add(std::move(request), deadline);
@@ -447,6 +451,26 @@ void Group::Impl::OnTransfer(Request request, Effects& effects) {
     return;
   }
   transfer = std::move(request);
+}
+
+void Group::Impl::OnChangeMembers(Request request, Effects& effects) {
+  auto& op = std::get<ChangeMembersOp>(request.body);
+  if (waiters.Full()) {
+    Answer(request.reply_to, Reject(cairn::v1::REASON_OVERLOADED, "too many requests wait"),
+           effects);
+    return;
+  }
+  consensus::Position position;
+  const absl::Status begun =
+      core.ProposeChange({std::move(op.voters), std::move(op.learners)}, &position);
+  if (begun.ok()) {
+    waiters.File(position.index, position.term, request.reply_to, Done{}, request.deadline);
+    return;
+  }
+  const auto reason = begun.code() == absl::StatusCode::kInvalidArgument
+                          ? cairn::v1::REASON_INVALID
+                          : cairn::v1::REASON_NOT_CAUGHT_UP;
+  Answer(request.reply_to, Reject(reason, std::string(begun.message())), effects);
 }
 
 void Group::Impl::FollowTransfer(MonoMicros now, Effects& effects) {

@@ -2,44 +2,86 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 namespace cairn::sim {
 
 Faults Faults::FromSeed(uint64_t seed, int nodes) {
   Random random(seed ^ 0x5eedfa17u);
   Faults f;
-  f.nodes = nodes;
-  if (random.Chance(0.5)) f.drop = random.Fraction() * 0.1;
-  if (random.Chance(0.4)) f.duplicate = random.Fraction() * 0.1;
-  if (random.Chance(0.4)) f.reorder = random.Fraction() * 0.1;
-  if (random.Chance(0.2)) f.delay_max_us = 20'000;
-  f.partitions = random.Chance(0.5);
-  f.crashes = random.Chance(0.5);
-  f.power_cuts = random.Chance(0.4);
-  if (random.Chance(0.3)) f.sync_max_us = 5'000;
-  if (random.Chance(0.3)) f.slow_sync = 0.01;
-  f.disk_full = random.Chance(0.15);
-  if (random.Chance(0.5)) f.drift = random.Fraction() * 0.04;
-  f.wall_jumps = random.Chance(0.3);
-  f.transfers = random.Chance(0.3);
-  f.trims = random.Chance(0.4);
-  if (random.Chance(0.5)) f.segment_bytes = 1 << random.Between(8, 16);
-  if (random.Chance(0.5)) f.cache_bytes = random.Below(8192);
-  if (random.Chance(0.3)) f.entry_bytes = 64 + random.Below(1024);
-  if (random.Chance(0.3)) f.append_message_bytes = 1 + random.Below(4096);
-  f.damage = random.Chance(0.2);
-  f.bit_flips = !f.power_cuts && random.Chance(0.3);
+  f.nodes = f.voters = nodes;
+  // One seed in twenty is a quiet day.
+  const bool quiet = random.Chance(0.05);
+  const auto chance = [&](double probability) { return random.Chance(quiet ? 0 : probability); };
+  if (chance(0.5)) f.drop = random.Fraction() * 0.1;
+  if (chance(0.4)) f.duplicate = random.Fraction() * 0.1;
+  if (chance(0.4)) f.reorder = random.Fraction() * 0.1;
+  if (chance(0.2)) f.delay_max_us = 20'000;
+  f.partitions = chance(0.5);
+  f.clogs = chance(0.3);
+  f.client_cuts = chance(0.3);
+  f.crashes = chance(0.6);
+  f.crash_points = chance(0.5);
+  f.recovery_crashes = chance(0.6);
+  f.pauses = chance(0.4);
+  f.power_cuts = chance(0.4);
+  if (chance(0.3)) f.sync_max_us = 5'000;
+  if (chance(0.3)) f.slow_sync = 0.01;
+  f.stalled_disks = chance(0.2);
+  f.disk_full = chance(0.15);
+  if (chance(0.5)) f.drift = random.Fraction() * 0.04;
+  f.wall_jumps = chance(0.3);
+  f.transfers = chance(0.4);
+  f.trims = chance(0.6);
+  f.membership = chance(0.3);
+  if (chance(0.6)) f.segment_bytes = 1 << random.Between(8, 16);
+  if (chance(0.5)) f.cache_bytes = random.Below(8192);
+  if (chance(0.3)) f.entry_bytes = 64 + random.Below(1024);
+  if (chance(0.3)) f.append_message_bytes = 1 + random.Below(4096);
+  f.damage = chance(0.2);
+  // What is flipped must be held by all others, so that it can be repaired.
+  f.bit_flips = !f.power_cuts && !f.membership && chance(0.3);
+  if (f.membership) f.nodes += 2;
+  f.logs = random.Chance(0.4) ? 1 : 2;
+  f.fenced = f.logs > 1 && random.Chance(0.5);
   return f;
 }
 
 std::string Faults::ToString() const {
-  return fmt::format(
-      "nodes={} drop={:.3f} duplicate={:.3f} reorder={:.3f} delay={}..{}us partitions={} "
-      "crashes={} power_cuts={} sync={}..{}us slow_sync={} disk_full={} drift={:.3f} "
-      "wall_jumps={} transfers={} trims={} damage={} bit_flips={} segment={} cache={} entry={} "
-      "message={}",
-      nodes, drop, duplicate, reorder, delay_min_us, delay_max_us, partitions, crashes, power_cuts,
-      sync_min_us, sync_max_us, slow_sync, disk_full, drift, wall_jumps, transfers, trims, damage,
-      bit_flips, segment_bytes, cache_bytes, entry_bytes, append_message_bytes);
+  std::string out = fmt::format("nodes={} voters={} logs={}", nodes, voters, logs);
+  const auto rate = [&](const char* name, double value) {
+    if (value > 0) out += fmt::format(" {}={:.3f}", name, value);
+  };
+  const std::pair<const char*, bool> flags[] = {
+      {"fenced", fenced},
+      {"partitions", partitions},
+      {"clogs", clogs},
+      {"client_cuts", client_cuts},
+      {"damage", damage},
+      {"crashes", crashes},
+      {"crash_points", crash_points},
+      {"recovery_crashes", recovery_crashes},
+      {"pauses", pauses},
+      {"power_cuts", power_cuts},
+      {"stalled_disks", stalled_disks},
+      {"disk_full", disk_full},
+      {"bit_flips", bit_flips},
+      {"wall_jumps", wall_jumps},
+      {"transfers", transfers},
+      {"trims", trims},
+      {"membership", membership},
+  };
+  for (const auto& [name, on] : flags) {
+    if (on) out += fmt::format(" {}", name);
+  }
+  rate("drop", drop);
+  rate("duplicate", duplicate);
+  rate("reorder", reorder);
+  rate("slow_sync", slow_sync);
+  rate("drift", drift);
+  return out + fmt::format(" delay={}..{}us sync={}..{}us segment={} cache={} entry={} message={}",
+                           delay_min_us, delay_max_us, sync_min_us, sync_max_us, segment_bytes,
+                           cache_bytes, entry_bytes, append_message_bytes);
 }
 
 }  // namespace cairn::sim

@@ -20,29 +20,40 @@ struct Faults {
   double reorder = 0;  // Chance of a long extra delay.
   SimTime delay_min_us = 50;
   SimTime delay_max_us = 400;
-  bool partitions = false;  // One-way and two-way, some links or whole nodes.
-  bool damage = false;      // Some entries of a node arrive damaged, at one other or at all.
+  bool partitions = false;   // One-way and two-way, some links, whole nodes, halves, bridges.
+  bool clogs = false;        // Many links stop, and come back one by one.
+  bool client_cuts = false;  // Clients do not reach a node that its peers reach.
+  bool damage = false;       // Some entries of a node arrive damaged, at one other or at all.
   // Processes and disks.
-  bool crashes = false;     // kill -9.
-  bool power_cuts = false;  // Unsynced batches are lost or torn, on one node or on all.
+  bool crashes = false;           // kill -9.
+  bool crash_points = false;      // kill -9 or power loss at a step of the way of a write.
+  bool recovery_crashes = false;  // A node that came back goes again before it is ready.
+  bool pauses = false;            // SIGSTOP of nodes and clients, past their leases too.
+  bool power_cuts = false;        // Unsynced batches are lost or torn, on one node or on all.
   SimTime sync_min_us = 80;
   SimTime sync_max_us = 400;
-  double slow_sync = 0;  // Chance that a sync takes 100 times as long.
+  double slow_sync = 0;        // Chance that a sync takes 100 times as long.
+  bool stalled_disks = false;  // For seconds, now and then.
   bool disk_full = false;
   bool bit_flips = false;  // In the stored log of a killed process, one node at a time.
   // Clocks.
-  double drift = 0;  // Rates lie within 1 ± drift.
+  double drift = 0;  // Rates lie within 1 ± drift, and change within it.
   bool wall_jumps = false;
   // Commands.
   bool transfers = false;  // Leadership is moved under load.
   bool trims = false;
+  bool membership = false;  // Voters and learners come and go under load.
   // Knobs.
   uint64_t segment_bytes = 64 << 20;
   uint64_t cache_bytes = 64 << 20;
   uint64_t entry_bytes = 1 << 20;
   uint64_t append_message_bytes = 4 << 20;
-  int nodes = 3;
+  int nodes = 3;   // Processes; with `membership` not all of them vote at first.
+  int voters = 3;  // The first ones, at the beginning.
+  int logs = 1;
+  bool fenced = false;  // The last log takes appends under an epoch only.
 
+  // `nodes` is what the cluster begins with.
   static Faults FromSeed(uint64_t seed, int nodes);
   [[nodiscard]] std::string ToString() const;
 };

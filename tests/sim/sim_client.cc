@@ -11,6 +11,9 @@
 namespace cairn::sim {
 namespace {
 
+using history::Call;
+using history::Outcome;
+
 constexpr SimTime kTryTimeoutUs = 400'000;
 constexpr uint64_t kLeaseTtlMs = 500;
 // The holder trusts its lease for the TTL less this part of it (design section 6).
@@ -27,94 +30,98 @@ server::AppendOp OneRecord(const std::string& payload) {
   return op;
 }
 
+history::LeaseSeen SeenIn(const cairn::v1::ErrorInfo& info) {
+  return {Epoch(info.lease().epoch()), info.lease().holder()};
+}
+
 }  // namespace
 
 SimClient::SimClient(int number, Way way, double clock_rate, Context context)
     : number_(number), way_(way), clock_rate_(clock_rate), context_(std::move(context)) {
-  target_ = NodeId(1 + context_.random->Below(context_.nodes));
+  target_ = AnyNode();
 }
+
+std::string SimClient::name() const { return fmt::format("client-{}", number_); }
 
 void SimClient::Start() {
   context_.events->After(context_.random->Between(0, 100'000), [this] { Next(); });
 }
 
-std::string SimClient::NewPayload() { return fmt::format("c{}-{}", number_, ++appended_); }
-
 void SimClient::Next() {
   if (stopping_) return;
-  MakeOperation();
+  history::Operation operation = MakeOperation();
+  operation.client = static_cast<uint64_t>(number_);
+  operation.begin_us = context_.events->now();
+  handle_ = context_.watch->Begin(std::move(operation));
   tries_ = 0;
   Try();
 }
 
-void SimClient::MakeOperation() {
-  Operation operation;
-  operation.client = number_;
-  operation.began = context_.events->now();
+// ---- What is asked ----------------------------------------------------------------------
+
+history::Operation SimClient::MakeOperation() {
   switch (way_) {
     case Way::kPlain:
-    case Way::kRacer: {
-      operation.payload = NewPayload();
-      server::AppendOp op = OneRecord(operation.payload);
-      if (way_ == Way::kRacer) {
-        op.if_last_seq = last_known_ + (context_.random->Chance(0.02) ? 1 : 0);
-        operation.if_last_seq = op.if_last_seq;
-      }
-      body_ = std::move(op);
-      break;
-    }
-    case Way::kProducer:
-      if (producer_id_ == 0) {
-        operation.kind = Operation::Kind::kLease;  // Nothing to check but its end.
-        body_ = server::RegisterProducerOp{};
-      } else {
-        operation.payload = NewPayload();
-        server::AppendOp op = OneRecord(operation.payload);
-        op.producer_id = producer_id_;
-        op.producer_sequence = ++producer_sequence_;
-        body_ = std::move(op);
-      }
-      break;
+    case Way::kRacer:
+      return MakeAppend();
     case Way::kHolder:
-      MakeHolderOperation();
-      operation.kind = Operation::Kind::kLease;
-      if (const auto* append = std::get_if<server::AppendOp>(&body_)) {
-        operation.kind = Operation::Kind::kAppend;
-        operation.payload = fmt::format("c{}-{}", number_, appended_);
-        operation.if_lease_epoch = append->if_lease_epoch;
-      }
-      break;
+      return MakeHolderOperation();
     case Way::kReader:
-      operation.kind = Operation::Kind::kRead;
       body_ = server::DescribeOp{.linearizable = true, .with_segments = false};
-      break;
+      return {.call = Call::kRead};
   }
-  handle_ = context_.history->Begin(std::move(operation));
+  CHECK_UNREACHABLE();
 }
 
-void SimClient::MakeHolderOperation() {
-  const std::string name = server::kDefaultLease;
+history::Operation SimClient::MakeAppend() {
+  history::Operation operation{.call = Call::kAppend};
+  operation.payloads = {fmt::format("c{}-{}", number_, ++appended_)};
+  server::AppendOp op = OneRecord(operation.payloads.front());
+  if (way_ == Way::kRacer) {
+    op.if_last_seq = last_known_ + (context_.random->Chance(0.02) ? 1 : 0);
+    operation.if_last_seq = op.if_last_seq;
+  }
+  if (way_ == Way::kHolder) operation.epoch = op.if_lease_epoch = epoch_;
+  body_ = std::move(op);
+  return operation;
+}
+
+history::Operation SimClient::MakeHolderOperation() {
+  const std::string lease = server::kDefaultLease;
   if (!epoch_) {
     server::AcquireOp op;
-    op.name = name;
-    op.holder = fmt::format("client-{}", number_);
+    op.name = lease;
+    op.holder = name();
     op.ttl_ms = kLeaseTtlMs;
+    if (context_.random->Chance(0.3)) op.if_last_seq = last_known_;
+    history::Operation operation{.call = Call::kAcquire, .if_last_seq = op.if_last_seq};
+    operation.holder = op.holder;
     body_ = std::move(op);
-    return;
+    return operation;
   }
   const double dice = context_.random->Fraction();
-  if (dice < 0.5) {
-    server::AppendOp op = OneRecord(NewPayload());
-    op.if_lease_epoch = epoch_;
-    body_ = std::move(op);
-  } else if (dice < 0.93) {
-    body_ = server::RenewOp{name, epoch_};
-  } else {
-    // From the moment of sending the holder is no longer entitled.
-    context_.history->EndEntitlement(number_, context_.events->now());
-    body_ = server::ReleaseOp{name, epoch_};
+  if (dice < 0.5) return MakeAppend();
+  if (dice < 0.93) {
+    body_ = server::RenewOp{lease, epoch_};
+    return {.call = Call::kRenew, .epoch = epoch_};
   }
+  // From the moment of sending the holder is no longer entitled.
+  context_.watch->EndEntitlement(number_, context_.events->now());
+  if (dice < 0.97) {
+    body_ = server::ReleaseOp{lease, epoch_};
+    return {.call = Call::kRelease, .epoch = epoch_};
+  }
+  server::TransferLeaseOp op;
+  op.name = lease;
+  op.epoch = epoch_;
+  op.to = fmt::format("heir-{}", number_);
+  history::Operation operation{.call = Call::kTransfer, .epoch = epoch_};
+  operation.holder = op.to;
+  body_ = std::move(op);
+  return operation;
 }
+
+// ---- Tries --------------------------------------------------------------------------------
 
 void SimClient::Try() {
   ++tries_;
@@ -140,90 +147,85 @@ void SimClient::Receive(uint64_t token, const server::Reply& reply) {
 }
 
 bool SimClient::Retryable() const {
-  return way_ == Way::kProducer || way_ == Way::kReader ||
-         std::holds_alternative<server::RenewOp>(body_);
+  return way_ == Way::kReader || std::holds_alternative<server::RenewOp>(body_);
 }
 
 void SimClient::OnTimeout(uint64_t token) {
   if (token != token_ || !handle_) return;
   ++token_;
-  target_ = NodeId(1 + context_.random->Below(context_.nodes));
+  target_ = AnyNode();
   if (Retryable() && tries_ < kMaxTries && !stopping_) return Try();
-  if (way_ == Way::kHolder) epoch_ = Epoch();
-  // A producer that gives up can never use its id again: the sequence is in doubt.
-  producer_id_ = 0;
-  Finish(Operation::Outcome::kUnknown);
+  epoch_ = Epoch();
+  Finish(Outcome::kUnknown);
 }
 
 void SimClient::OnRejection(const server::Rejection& rejection) {
-  Operation& operation = context_.history->at(*handle_);
-  switch (rejection.info.reason()) {
+  const cairn::v1::ErrorInfo& info = rejection.info;
+  history::Operation& operation = context_.watch->at(*handle_);
+  switch (info.reason()) {
     case cairn::v1::REASON_NOT_LEADER:
     case cairn::v1::REASON_OVERLOADED:
     case cairn::v1::REASON_STORAGE_FULL:
-    case cairn::v1::REASON_SHUTTING_DOWN: {
-      // Certainly not done by this try; an earlier try of a producer may have been.
-      const NodeId leader(rejection.info.actual());
-      target_ = leader && leader.value() <= static_cast<uint64_t>(context_.nodes)
-                    ? leader
-                    : NodeId(1 + context_.random->Below(context_.nodes));
-      if (tries_ < kMaxTries && !stopping_) {
-        context_.events->After(context_.random->Between(1000, 20'000), [this, token = token_] {
-          if (token == token_ && handle_) Try();
-        });
-        return;
-      }
-      if (way_ == Way::kProducer) {
-        producer_id_ = 0;
-        return Finish(tries_ == 1 ? Operation::Outcome::kRefused : Operation::Outcome::kUnknown);
-      }
-      return Finish(Operation::Outcome::kRefused);
-    }
-    case cairn::v1::REASON_OUTCOME_UNKNOWN:
-      producer_id_ = 0;
-      epoch_ = Epoch();
-      return Finish(Operation::Outcome::kUnknown);
+    case cairn::v1::REASON_NOT_READY:
+    case cairn::v1::REASON_SHUTTING_DOWN:
+      return OnNotHere(info);
     case cairn::v1::REASON_CONDITION_FAILED:
-      last_known_ = Seq(rejection.info.last_seq());
-      operation.shown_last_seq = last_known_;
-      return Finish(Operation::Outcome::kRefused);
+      last_known_ = Seq(info.last_seq());
+      operation.last_seq = last_known_;
+      return Finish(Outcome::kConditionFailed);
     case cairn::v1::REASON_LEASE_HELD:
-      return Finish(Operation::Outcome::kRefused);
+      operation.lease = SeenIn(info);
+      return Finish(Outcome::kLeaseHeld);
     case cairn::v1::REASON_LEASE_LOST:
+      context_.watch->EndEntitlement(number_, context_.events->now());
       epoch_ = Epoch();
-      return Finish(Operation::Outcome::kRefused);
+      operation.lease = SeenIn(info);
+      return Finish(Outcome::kLeaseLost);
+    case cairn::v1::REASON_FENCE_REQUIRED:
+      return Finish(Outcome::kFenceRequired);
     default:
-      producer_id_ = 0;
-      return Finish(Operation::Outcome::kUnknown);
+      epoch_ = Epoch();
+      return Finish(Outcome::kUnknown);
   }
 }
 
+// Certainly not done by this try, nor by an earlier one: none of them is unknown.
+void SimClient::OnNotHere(const cairn::v1::ErrorInfo& info) {
+  const NodeId leader(info.actual());
+  target_ = leader && leader.value() <= static_cast<uint64_t>(context_.nodes) ? leader : AnyNode();
+  if (tries_ >= kMaxTries || stopping_) return Finish(Outcome::kRefused);
+  context_.events->After(context_.random->Between(1000, 20'000), [this, token = token_] {
+    if (token == token_ && handle_) Try();
+  });
+}
+
+void SimClient::OnGranted(Epoch epoch) {
+  // Counted from before the send, by this client's clock, less the margin.
+  const auto ttl = static_cast<double>(kLeaseTtlMs * kMicrosPerMilli);
+  const SimTime until = tried_at_ + static_cast<SimTime>(ttl * (1 - kDriftMargin) / clock_rate_);
+  context_.watch->Entitle({number_, epoch, context_.events->now(), until});
+}
+
 void SimClient::OnDone(const server::Reply& reply) {
-  Operation& operation = context_.history->at(*handle_);
-  const auto entitle = [&](Epoch epoch) {
-    // Counted from before the send, by this client's clock, less the margin.
-    const auto ttl = static_cast<double>(kLeaseTtlMs * kMicrosPerMilli);
-    const SimTime until = tried_at_ + static_cast<SimTime>(ttl * (1 - kDriftMargin) / clock_rate_);
-    if (until <= context_.events->now()) return;
-    context_.history->Entitle({number_, epoch, context_.events->now(), until});
-  };
+  history::Operation& operation = context_.watch->at(*handle_);
   std::visit(Overloaded{
                  [&](const server::AppendDone& done) {
                    operation.first_seq = done.first_seq;
-                   operation.last_seq = done.last_seq;
+                   operation.last_seq = last_known_ = done.last_seq;
                    operation.chain = done.chain;
-                   last_known_ = done.last_seq;
-                 },
-                 [&](const server::RegisterProducerDone& done) {
-                   producer_id_ = done.producer_id;
-                   producer_sequence_ = 0;
                  },
                  [&](const server::LeaseGranted& granted) {
-                   epoch_ = granted.epoch;
-                   operation.last_seq = granted.last_seq;
-                   entitle(epoch_);
+                   operation.granted = granted.epoch;
+                   operation.last_seq = last_known_ = granted.last_seq;
+                   operation.chain = granted.chain;
+                   if (operation.call == Call::kTransfer) {
+                     epoch_ = Epoch();
+                   } else {
+                     epoch_ = granted.epoch;
+                     OnGranted(epoch_);
+                   }
                  },
-                 [&](const server::LeaseRenewed&) { entitle(epoch_); },
+                 [&](const server::LeaseRenewed&) { OnGranted(epoch_); },
                  [&](const server::LeaseReleased& released) {
                    epoch_ = Epoch();
                    operation.last_seq = released.last_seq;
@@ -235,13 +237,14 @@ void SimClient::OnDone(const server::Reply& reply) {
                  [](const auto&) { CHECK_UNREACHABLE(); },
              },
              reply);
-  Finish(Operation::Outcome::kDone);
+  if (operation.last_seq) context_.watch->Acknowledged(*operation.last_seq);
+  Finish(Outcome::kDone);
 }
 
-void SimClient::Finish(Operation::Outcome outcome) {
-  Operation& operation = context_.history->at(*handle_);
+void SimClient::Finish(Outcome outcome) {
+  history::Operation& operation = context_.watch->at(*handle_);
   operation.outcome = outcome;
-  operation.ended = context_.events->now();
+  operation.end_us = context_.events->now();
   handle_.reset();
   context_.events->After(context_.random->Between(0, 10'000), [this] { Next(); });
 }

@@ -1,13 +1,14 @@
-// SimClient: one client of a simulated log. Sends one request at a time to the node that it
-// believes leads, follows redirections, gives up after a timeout (unknown), and writes
-// everything down in the History.
+// SimClient: one client of a simulated log that speaks to the state machine directly, without
+// the client library, so that what it asks is exactly what is judged. Sends one request at a time
+// to the node that it believes leads, follows redirections, gives up after a timeout (unknown),
+// and tells its LogWatch everything.
 //
 // Each client has a way of its own:
 //   kPlain      unconditional appends, never retried;
 //   kRacer      appends conditional on the last seq that it knows;
-//   kProducer   exactly-once appends, retried with the same sequence until answered;
 //   kHolder     acquires a lease, renews it, appends under its epoch, releases or transfers it;
 //   kReader     linearizable describes.
+// Those that use the library are in sim_user.h.
 #pragma once
 
 #include <cstdint>
@@ -19,17 +20,17 @@
 #include "server/group_events.h"
 #include "server/lease_table.h"
 #include "tests/sim/event_queue.h"
-#include "tests/sim/history.h"
+#include "tests/sim/log_watch.h"
 
 namespace cairn::sim {
 
 class SimClient : private server::ReplySink {
  public:
-  enum class Way : uint8_t { kPlain, kRacer, kProducer, kHolder, kReader };
+  enum class Way : uint8_t { kPlain, kRacer, kHolder, kReader };
   struct Context {
     EventQueue* events;
     Random* random;
-    History* history;
+    LogWatch* watch;
     // Sends to a node; the sink's answer comes back through the same links, or never.
     std::function<void(NodeId to, server::RequestBody body, SimTime deadline_us,
                        server::ReplyTo reply_to)>
@@ -53,13 +54,17 @@ class SimClient : private server::ReplySink {
   void Receive(uint64_t token, const server::Reply& reply);
   void OnTimeout(uint64_t token);
   void OnRejection(const server::Rejection& rejection);
+  void OnNotHere(const cairn::v1::ErrorInfo& info);
   void OnDone(const server::Reply& reply);
-  void Finish(Operation::Outcome outcome);
+  void OnGranted(Epoch epoch);
+  void Finish(history::Outcome outcome);
   [[nodiscard]] bool Retryable() const;
 
-  void MakeOperation();
-  void MakeHolderOperation();
-  [[nodiscard]] std::string NewPayload();
+  history::Operation MakeOperation();
+  history::Operation MakeAppend();
+  history::Operation MakeHolderOperation();
+  [[nodiscard]] NodeId AnyNode() { return NodeId(1 + context_.random->Below(context_.nodes)); }
+  [[nodiscard]] std::string name() const;
 
   const int number_;
   const Way way_;
@@ -76,8 +81,6 @@ class SimClient : private server::ReplySink {
   int tries_ = 0;
 
   Seq last_known_;
-  uint64_t producer_id_ = 0;
-  uint64_t producer_sequence_ = 0;
   Epoch epoch_;
 };
 

@@ -17,12 +17,17 @@ class SimClock final : public Clock {
   explicit SimClock(const SimTime* now) : now_(now) {}
 
   [[nodiscard]] MonoMicros Mono() const override {
-    return origin_ + static_cast<MonoMicros>(static_cast<double>(*now_) * rate_);
+    return origin_ + static_cast<MonoMicros>(static_cast<double>(*now_ - since_) * rate_);
   }
   [[nodiscard]] WallMicros Wall() const override { return *now_ + kEpoch + wall_offset_; }
 
   void set_origin(MonoMicros origin) { origin_ = origin; }
-  void set_rate(double rate) { rate_ = rate; }
+  // From now on.
+  void set_rate(double rate) {
+    origin_ = Mono();
+    since_ = *now_;
+    rate_ = rate;
+  }
   void JumpWall(int64_t micros) { wall_offset_ += micros; }
   // How much virtual time passes while this clock shows `micros`.
   [[nodiscard]] SimTime Real(int64_t micros) const {
@@ -34,7 +39,8 @@ class SimClock final : public Clock {
   static constexpr int64_t kEpoch = 1'790'000'000LL * kMicrosPerSecond;
 
   const SimTime* now_;
-  MonoMicros origin_ = 0;
+  SimTime since_ = 0;      // The rate is that of `rate_` since then,
+  MonoMicros origin_ = 0;  // when the clock showed this.
   double rate_ = 1.0;
   int64_t wall_offset_ = 0;
 };

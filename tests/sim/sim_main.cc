@@ -1,7 +1,10 @@
 // cairn-sim: runs simulated clusters, one per seed.
 //
 //   cairn-sim --seeds FIRST..LAST [--nodes N] [--seconds S]
-//   cairn-sim --replay SEED [--nodes N] [--seconds S]     tells the story of one seed
+//   cairn-sim --replay SEED [--nodes N] [--seconds S]     tells the story of one seed, and writes
+//                                                         what its clients saw, with --histories
+//                                                         DIR
+//   … --marks                                             which rare branches were taken
 //
 // Of a build with CAIRN_PLANTED_BUGS (scripts/planted-bugs) also:
 //
@@ -16,9 +19,12 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
+#include <fstream>
 #include <string>
 
+#include "base/mark.h"
 #include "base/planted_bug.h"
+#include "tests/history/history_text.h"
 #include "tests/sim/world.h"
 
 namespace cairn::sim {
@@ -31,6 +37,29 @@ struct Options {
   int seconds = 10;
   bool story = false;
   bool until_violation = false;
+  bool marks = false;
+  std::string histories;
+};
+
+// How many of the seeds saw something at all.
+struct Share {
+  const char* what;
+  uint64_t seeds = 0;
+
+  void Count(bool saw) { seeds += saw ? 1 : 0; }
+};
+
+struct Summary {
+  uint64_t seeds = 0;
+  uint64_t operations = 0;
+  uint64_t violations = 0;
+  SimTime simulated_us = 0;
+  Share leader_change{"a leader change"};
+  Share snapshot{"a snapshot install"};
+  Share recovery_crash{"a crash in recovery"};
+  Share power_cut{"a power cut of all nodes"};
+  Share refill{"a refill of a damaged replica"};
+  Share change{"a membership change"};
 };
 
 // Where a failed CHECK happened. One thread, so nothing guards it.
@@ -49,18 +78,58 @@ void OnAbort(int /*signal*/) {
   std::fflush(stdout);
 }
 
+void WriteHistories(const World& world, uint64_t seed, const std::string& dir) {
+  for (size_t i = 0; i < world.logs(); ++i) {
+    const std::string path = fmt::format("{}/seed-{}-log-{}.history", dir, seed, i);
+    std::ofstream(path) << history::FormatHistory(world.history(i));
+    fmt::print("  {}\n", path);
+  }
+}
+
 Result RunSeed(uint64_t seed, const Options& options) {
   World world(seed, Faults::FromSeed(seed, options.nodes));
   running = {seed, &world, options};
   Result result = world.Run(options.seconds * kMicrosPerSecond);
   running.world = nullptr;
+  if (!options.histories.empty()) WriteHistories(world, seed, options.histories);
   return result;
 }
 
+void Add(const Result& result, uint64_t snapshots, uint64_t changes, Summary& summary) {
+  ++summary.seeds;
+  summary.operations += result.operations;
+  summary.violations += result.violations.size();
+  summary.simulated_us += result.simulated_us;
+  summary.leader_change.Count(result.logs.leader_changes > 0);
+  summary.snapshot.Count(snapshots > 0);
+  summary.recovery_crash.Count(result.chaos.recovery_crashes > 0);
+  summary.power_cut.Count(result.chaos.power_cuts > 0);
+  summary.refill.Count(result.logs.refills > 0);
+  summary.change.Count(changes > 0);
+}
+
+void PrintMarks() {
+  for (size_t i = 0; i < kMarkNames.size(); ++i) {
+    fmt::print("{:>12}  {:24}  {}\n", Hits(static_cast<Mark>(i)), kMarkNames[i], kMarkStories[i]);
+  }
+}
+
+void Print(const Summary& summary) {
+  const auto share = [&](const Share& s) {
+    fmt::print("{:5.1f} % of the seeds saw {}\n",
+               100.0 * static_cast<double>(s.seeds) / static_cast<double>(summary.seeds), s.what);
+  };
+  for (const Share& s : {summary.leader_change, summary.snapshot, summary.recovery_crash,
+                         summary.power_cut, summary.refill, summary.change}) {
+    share(s);
+  }
+  fmt::print("{} simulated seconds\n", summary.simulated_us / kMicrosPerSecond);
+}
+
 void Print(const Result& result, const Options& options, bool with_story) {
-  fmt::print("seed {}: {} operations, {} turns, {} leaders, {} crashes, hash {:016x}\n",
-             result.seed, result.operations, result.turns, result.leader_changes, result.crashes,
-             result.trace_hash);
+  fmt::print("seed {}: {} operations, {} turns, {} leader changes, {} crashes, hash {:016x}\n",
+             result.seed, result.operations, result.turns, result.logs.leader_changes,
+             result.chaos.crashes, result.trace_hash);
   fmt::print("  {}\n", Faults::FromSeed(result.seed, options.nodes).ToString());
   if (with_story) {
     for (const std::string& line : result.story) fmt::print("  {}\n", line);
@@ -69,23 +138,25 @@ void Print(const Result& result, const Options& options, bool with_story) {
 }
 
 int Main(const Options& options) {
-  uint64_t operations = 0;
-  uint64_t violations = 0;
-  uint64_t seeds = 0;
+  Summary summary;
   for (uint64_t seed = options.first; seed <= options.last; ++seed) {
-    if (options.until_violation && violations != 0) break;
+    if (options.until_violation && summary.violations != 0) break;
+    const uint64_t snapshots = Hits(Mark::kSnapshotInstalled);
+    const uint64_t changes = Hits(Mark::kJointLeft);
     const Result result = RunSeed(seed, options);
-    ++seeds;
-    operations += result.operations;
-    violations += result.violations.size();
+    Add(result, Hits(Mark::kSnapshotInstalled) - snapshots, Hits(Mark::kJointLeft) - changes,
+        summary);
     if (options.story || !result.violations.empty()) {
       Print(result, options, true);
       fmt::print("  replay: cairn-sim --replay {} --nodes {} --seconds {}\n", seed, options.nodes,
                  options.seconds);
     }
   }
-  fmt::print("{} seeds, {} operations, {} violations\n", seeds, operations, violations);
-  return violations == 0 ? 0 : 1;
+  if (options.marks) PrintMarks();
+  if (summary.seeds > 1) Print(summary);
+  fmt::print("{} seeds, {} operations, {} violations\n", summary.seeds, summary.operations,
+             summary.violations);
+  return summary.violations == 0 ? 0 : 1;
 }
 
 }  // namespace
@@ -101,6 +172,9 @@ int main(int argc, char** argv) {
   app.add_option("--nodes", options.nodes, "Nodes of the cluster")->check(CLI::Range(1, 7));
   app.add_option("--seconds", options.seconds, "Virtual seconds with faults")
       ->check(CLI::Range(1, 3600));
+  app.add_flag("--marks", options.marks, "Shows how often each rare branch was taken");
+  app.add_option("--histories", options.histories, "Directory for what the clients saw")
+      ->check(CLI::ExistingDirectory);
 #ifdef CAIRN_PLANTED_BUGS
   std::string plant;
   bool list_plants = false;

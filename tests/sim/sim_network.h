@@ -49,6 +49,7 @@ class SimNetwork {
   }
 
   void Cut(NodeId from, NodeId to) { cut_.insert({from, to}); }
+  void Restore(NodeId from, NodeId to) { cut_.erase({from, to}); }
   void Heal() { cut_.clear(); }
   // Entries that `from` sends to `to` (0: to anybody) arrive damaged, until Repair.
   void Damage(NodeId from, NodeId to) {

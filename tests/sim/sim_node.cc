@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -11,12 +12,29 @@ namespace cairn::sim {
 namespace {
 
 constexpr int64_t kTickUs = 20 * kMicrosPerMilli;
+// Of one step of one write, while crash points are on.
+constexpr double kCrashPointChance = 0.002;
+
+const char* NameOf(CrashPoint point) {
+  switch (point) {
+    case CrashPoint::kBeforeSend:
+      return "before it sends";
+    case CrashPoint::kBeforeWrite:
+      return "before it writes";
+    case CrashPoint::kAfterWrite:
+      return "behind a write";
+    case CrashPoint::kBeforeSync:
+      return "in a sync";
+    case CrashPoint::kAfterSync:
+      return "behind a sync";
+  }
+  CHECK_UNREACHABLE();
+}
 
 }  // namespace
 
-SimNode::SimNode(NodeId id, std::vector<GroupId> groups, Context context)
+SimNode::SimNode(NodeId id, Context context)
     : id_(id),
-      groups_(std::move(groups)),
       context_(std::move(context)),
       clock_(context_.events->now_address()),
       store_(id.value() * 1000 + 1) {}
@@ -25,42 +43,46 @@ SimNode::~SimNode() = default;
 
 void SimNode::Start() {
   CHECK(!up());
-  const Faults& faults = *context_.faults;
   ++life_;
+  recovered_ = false;
+  doomed_ = false;
   worker_ = std::make_unique<server::Worker>(
       server::Worker::Options{.number = 0,
                               .mailbox_capacity = 65536,
-                              .cache_bytes = faults.cache_bytes,
+                              .cache_bytes = context_.faults->cache_bytes,
                               .tick_us = kTickUs,
                               .random_seed = context_.random->Next()},
       &clock_, this);
-  auto stored = store_.LoadGroups();
+  const auto stored = store_.LoadGroups();
   CHECK(stored.ok());
-  for (const GroupId group : groups_) {
-    server::GroupConfig config;
-    config.raft.self = id_;
-    config.tick_us = kTickUs;
-    config.segment_bytes = faults.segment_bytes;
-    config.limits.entry_bytes = faults.entry_bytes;
-    config.append_message_bytes = faults.append_message_bytes;
-    server::GroupStart start;
-    start.group = group;
-    start.name = fmt::format("log-{}", group);
-    for (int i = 1; i <= faults.nodes; ++i) start.initial_voters.push_back(NodeId(i));
-    // A group of which nothing is left is as doubtful as the disk.
-    start.verdict = store_.Verdict();
-    for (storage::StoredGroup& found : *stored) {
-      if (found.group != group) continue;
-      std::string damage;
-      const absl::Status status = server::LoadGroup(store_, std::move(found), &start, &damage);
-      CHECK(status.ok());
-      break;
-    }
-    worker_->AddGroup(config, std::move(start), nullptr);
-  }
+  for (const SimLog& log : *context_.logs) AddGroup(log, *stored);
   context_.note(fmt::format("node {} starts, disk: {}", id_, store_.VerdictDetail()));
   ScheduleTurn(0);
   ScheduleTick();
+}
+
+void SimNode::AddGroup(const SimLog& log, const std::vector<storage::StoredGroup>& stored) {
+  const Faults& faults = *context_.faults;
+  server::GroupConfig config;
+  config.raft.self = id_;
+  config.tick_us = kTickUs;
+  config.segment_bytes = faults.segment_bytes;
+  config.limits.entry_bytes = faults.entry_bytes;
+  config.append_message_bytes = faults.append_message_bytes;
+  server::GroupStart start;
+  start.group = log.id;
+  start.name = log.name;
+  start.settings.set_fenced(log.fenced);
+  for (int i = 1; i <= faults.voters; ++i) start.initial_voters.push_back(NodeId(i));
+  // A group of which nothing is left is as doubtful as the disk.
+  start.verdict = store_.Verdict();
+  const auto found = std::find_if(stored.begin(), stored.end(),
+                                  [&](const auto& group) { return group.group == log.id; });
+  if (found != stored.end()) {
+    std::string damage;
+    CHECK(server::LoadGroup(store_, *found, &start, &damage).ok());
+  }
+  worker_->AddGroup(std::move(config), std::move(start), nullptr);
 }
 
 void SimNode::Crash(storage::CrashFault fault) {
@@ -70,6 +92,7 @@ void SimNode::Crash(storage::CrashFault fault) {
   unsynced_.clear();
   syncing_ = false;
   turn_scheduled_ = false;
+  paused_until_ = 0;
   store_.Crash(fault, *context_.random);
   context_.note(fmt::format("node {} crashes, fault {}", id_, static_cast<int>(fault)));
 }
@@ -85,7 +108,8 @@ bool SimNode::FlipBit(GroupId group) {
     if (entries == 0) return false;
     const Index index(before + 1 + context_.random->Below(entries));
     if (!store_.FlipBit(group, index, *context_.random)) return false;
-    context_.note(fmt::format("node {}: a bit of entry {} is flipped", id_, index));
+    context_.note(
+        fmt::format("node {}: a bit of entry {} of log {} is flipped", id_, index, group));
     return true;
   }
   return false;
@@ -104,24 +128,40 @@ void SimNode::Post(GroupId group, server::Event event) {
   ScheduleTurn(context_.random->Between(0, 50));
 }
 
+// ---- Turns ------------------------------------------------------------------------------
+
 void SimNode::ScheduleTurn(SimTime delay) {
   if (turn_scheduled_) return;
   turn_scheduled_ = true;
+  delay = std::max(delay, paused_until_ - context_.events->now());
   context_.events->After(delay, [this, life = life_] {
-    if (life != life_) return;
-    turn_scheduled_ = false;
-    while (worker_->RunOnce()) {
-    }
-    ResolveVerdict();
-    context_.after_turn(*this);
+    if (life == life_) RunTurn();
+  });
+}
+
+void SimNode::RunTurn() {
+  turn_scheduled_ = false;
+  if (context_.events->now() < paused_until_) return ScheduleTurn(0);  // It was stopped meanwhile.
+  while (!doomed_ && worker_->RunOnce()) {
+  }
+  if (doomed_) return context_.doomed(*this);
+  ResolveVerdict();
+  NoteRecovery();
+  context_.after_turn(*this);
+}
+
+void SimNode::NoteRecovery() {
+  if (recovered_ || store_.Verdict() != storage::RecoveryVerdict::kSound) return;
+  recovered_ = std::all_of(context_.logs->begin(), context_.logs->end(), [&](const SimLog& log) {
+    return worker_->Find(log.id)->View().leader != NodeId();
   });
 }
 
 // Once every group has been made whole by its leader, the disk is trusted again.
 void SimNode::ResolveVerdict() {
   if (store_.Verdict() == storage::RecoveryVerdict::kSound) return;
-  for (const GroupId group : groups_) {
-    if (worker_->Find(group)->View().standing != consensus::Standing::kSound) return;
+  for (const SimLog& log : *context_.logs) {
+    if (worker_->Find(log.id)->View().standing != consensus::Standing::kSound) return;
   }
   CHECK(store_.ResolveVerdict().ok());
   context_.note(fmt::format("node {} trusts its disk again", id_));
@@ -135,12 +175,25 @@ void SimNode::ScheduleTick() {
   });
 }
 
+bool SimNode::Reached(CrashPoint point) {
+  if (doomed_) return true;
+  if (!crash_points_ || !context_.random->Chance(kCrashPointChance)) return false;
+  doomed_ = true;
+  context_.note(fmt::format("node {} is hit {}", id_, NameOf(point)));
+  return true;
+}
+
+// ---- WorkerPorts --------------------------------------------------------------------------
+
 void SimNode::Send(std::vector<server::OutMessage> messages) {
+  if (Reached(CrashPoint::kBeforeSend)) return;
   for (const server::OutMessage& message : messages) context_.network->Send(message);
 }
 
 void SimNode::Commit(storage::StoreBatch batch, storage::CommitSink* sink, uint64_t ticket) {
+  if (Reached(CrashPoint::kBeforeWrite)) return;
   store_.WriteUnsynced(batch);
+  if (Reached(CrashPoint::kAfterWrite)) return;
   unsynced_.push_back({sink, ticket});
   if (!syncing_) BeginSync();
 }
@@ -151,21 +204,27 @@ void SimNode::BeginSync() {
   const Faults& faults = *context_.faults;
   SimTime delay = context_.random->Between(faults.sync_min_us, faults.sync_max_us);
   if (context_.random->Chance(faults.slow_sync)) delay *= 100;
-  const size_t batches = unsynced_.size();
-  context_.events->After(delay, [this, batches, life = life_] {
-    if (life != life_) return;
-    store_.SyncFirst(batches);
-    for (size_t i = 0; i < batches; ++i) {
-      unsynced_.front().sink->OnCommitted(unsynced_.front().ticket);
-      unsynced_.pop_front();
-    }
-    syncing_ = false;
-    if (!unsynced_.empty()) BeginSync();
-    ScheduleTurn(0);
+  delay = std::max(delay, disk_stalled_until_ - context_.events->now());
+  context_.events->After(delay, [this, batches = unsynced_.size(), life = life_] {
+    if (life == life_) EndSync(batches);
   });
 }
 
+void SimNode::EndSync(size_t batches) {
+  if (Reached(CrashPoint::kBeforeSync)) return context_.doomed(*this);
+  store_.SyncFirst(batches);
+  if (Reached(CrashPoint::kAfterSync)) return context_.doomed(*this);
+  for (size_t i = 0; i < batches; ++i) {
+    unsynced_.front().sink->OnCommitted(unsynced_.front().ticket);
+    unsynced_.pop_front();
+  }
+  syncing_ = false;
+  if (!unsynced_.empty()) BeginSync();
+  ScheduleTurn(0);
+}
+
 void SimNode::Read(storage::ReadRequest request, storage::ReadSink* sink) {
+  if (doomed_) return;
   context_.events->After(context_.random->Between(50, 2000), [this, request, sink, life = life_] {
     if (life != life_) return;
     sink->OnRead(storage::PerformRead(store_, request));

@@ -3,6 +3,9 @@
 //
 // A crash destroys the worker and leaves the disk with what it kept; a restart loads it again
 // the way the real node does. Notices of an earlier life are ignored (`life_`).
+//
+// Crash points: the way of a write is cut at a random step. Once a node is doomed, nothing that
+// the present turn still has to do reaches the world, and the node is gone after it.
 #pragma once
 
 #include <deque>
@@ -19,25 +22,49 @@
 
 namespace cairn::sim {
 
+// A log as all nodes know it from the beginning.
+struct SimLog {
+  GroupId id;
+  std::string name;
+  bool fenced = false;
+};
+
+// Steps between which a node may go.
+enum class CrashPoint : uint8_t {
+  kBeforeSend,   // Nothing of the turn leaves.
+  kBeforeWrite,  // Its messages left.
+  kAfterWrite,   // Its batch was written.
+  kBeforeSync,   // The disk was asked to sync.
+  kAfterSync,    // It has, and nobody knows.
+};
+
 class SimNode : public server::WorkerPorts {
  public:
   struct Context {
     const Faults* faults;
+    const std::vector<SimLog>* logs;
     EventQueue* events;
     SimNetwork* network;
     Random* random;
     // After each turn of this node: the invariants that need to see it.
     std::function<void(SimNode&)> after_turn;
+    // It reached a crash point that was drawn; the world crashes it.
+    std::function<void(SimNode&)> doomed;
     // A line of the story.
     std::function<void(std::string)> note;
     std::function<void(std::string)> violation;
   };
-  SimNode(NodeId id, std::vector<GroupId> groups, Context context);
+  SimNode(NodeId id, Context context);
   ~SimNode() override;
 
   void Start();
   void Crash(storage::CrashFault fault);
-  [[nodiscard]] bool up() const { return worker_ != nullptr; }
+  // SIGSTOP until that moment: clocks, disk and network go on.
+  void Pause(SimTime until) { paused_until_ = until; }
+  // No sync ends before that moment.
+  void StallDisk(SimTime until) { disk_stalled_until_ = until; }
+  // Whether the next writes pass crash points.
+  void set_crash_points(bool on) { crash_points_ = on; }
 
   // Requires: up().
   void Receive(const server::OutMessage& message);
@@ -47,13 +74,17 @@ class SimNode : public server::WorkerPorts {
   bool FlipBit(GroupId group);
 
   [[nodiscard]] NodeId id() const { return id_; }
+  [[nodiscard]] bool up() const { return worker_ != nullptr; }
+  // Changes with every start and every crash.
+  [[nodiscard]] uint64_t life() const { return life_; }
+  // Since its last start every log has had a leader, and its disk is trusted.
+  [[nodiscard]] bool recovered() const { return recovered_; }
   // All that was written is on its disk, too.
   [[nodiscard]] bool synced() const { return unsynced_.empty(); }
   [[nodiscard]] SimClock& clock() { return clock_; }
   [[nodiscard]] const storage::MemLogStore& store() const { return store_; }
   // Null while down.
   [[nodiscard]] const server::Group* group(GroupId group) const;
-  [[nodiscard]] const std::vector<GroupId>& groups() const { return groups_; }
 
  private:
   // WorkerPorts.
@@ -64,17 +95,27 @@ class SimNode : public server::WorkerPorts {
   void Alarm(const std::string& line) override;
   [[nodiscard]] bool HasSpace() const override { return store_.HasSpace(); }
 
+  void AddGroup(const SimLog& log, const std::vector<storage::StoredGroup>& stored);
   void ScheduleTurn(SimTime delay);
+  void RunTurn();
   void ScheduleTick();
   void BeginSync();
+  void EndSync(size_t batches);
   void ResolveVerdict();
+  void NoteRecovery();
+  // Whether the node goes here; from then on it is doomed.
+  bool Reached(CrashPoint point);
 
   const NodeId id_;
-  const std::vector<GroupId> groups_;
   Context context_;
   SimClock clock_;
   storage::MemLogStore store_;
   uint64_t life_ = 0;
+  bool recovered_ = false;
+  bool crash_points_ = false;
+  bool doomed_ = false;
+  SimTime paused_until_ = 0;
+  SimTime disk_stalled_until_ = 0;
   bool turn_scheduled_ = false;
   // Batches that were written and not yet synced, oldest first.
   struct Unsynced {

@@ -45,16 +45,15 @@ TEST(DamageTest, IsFoundAndRepaired) {
   uint64_t suspects = 0;
   uint64_t bit_flips = 0;
   for (uint64_t seed = 1; seed <= 8; ++seed) {
-    Faults faults = Faults::FromSeed(seed, 3);
+    Faults faults;  // Nothing else, so that they happen often.
     faults.damage = true;
     faults.crashes = true;
     faults.bit_flips = true;
-    faults.power_cuts = false;
     const Result result = World(seed, faults).Run(10 * kMicrosPerSecond);
     EXPECT_TRUE(result.violations.empty()) << "seed " << seed << "\n" << Explain(result, 3, 10);
-    refills += result.refills;
-    suspects += result.suspects;
-    bit_flips += result.bit_flips;
+    refills += result.logs.refills;
+    suspects += result.logs.suspects;
+    bit_flips += result.chaos.bit_flips;
   }
   EXPECT_GT(refills, 0u);
   EXPECT_GT(suspects, 0u);

@@ -2,28 +2,29 @@
 // partitions, crashes, lost and torn writes, clock rates, what clients ask for.
 //
 // The real worker box runs (Worker, Group, LogState, RaftCore) over simulated clocks, network
-// and disks. After every turn of a node the invariants that span nodes are checked; at the end
-// the network heals, everybody comes back, and the cluster must converge within bounded virtual
-// time and explain every answer that a client got (history.h).
+// and disks, and the real client library over a simulated transport. After every turn of a node
+// the invariants that span nodes are checked; at the end the network heals, everybody comes back,
+// and the cluster must converge within bounded virtual time and explain every answer that a
+// client got (log_watch.h).
 //
 // The same seed gives the same trace hash, always.
 #pragma once
 
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <memory>
-#include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "tests/sim/chaos.h"
 #include "tests/sim/event_queue.h"
 #include "tests/sim/faults.h"
-#include "tests/sim/history.h"
+#include "tests/sim/log_watch.h"
 #include "tests/sim/sim_client.h"
 #include "tests/sim/sim_network.h"
 #include "tests/sim/sim_node.h"
+#include "tests/sim/sim_service.h"
+#include "tests/sim/sim_user.h"
 
 namespace cairn::sim {
 
@@ -31,12 +32,9 @@ struct Result {
   uint64_t seed = 0;
   uint64_t trace_hash = 0;
   uint64_t turns = 0;
-  size_t operations = 0;  // Completed with a definite answer "done".
-  uint64_t leader_changes = 0;
-  uint64_t crashes = 0;
-  uint64_t bit_flips = 0;
-  uint64_t refills = 0;
-  uint64_t suspects = 0;
+  uint64_t operations = 0;  // Completed with the definite answer "done".
+  LogCounts logs;           // Of all logs together.
+  ChaosCounts chaos;
   SimTime simulated_us = 0;
   std::vector<std::string> violations;
   std::vector<std::string> story;  // The last events before the end.
@@ -51,58 +49,45 @@ class World {
   Result Run(SimTime chaos_us);
   // The last events so far.
   [[nodiscard]] const std::deque<std::string>& story() const { return story_; }
+  // What the clients of the `i`th log saw; for looking at a violation.
+  [[nodiscard]] const history::History& history(size_t i) const { return watches_[i]->history(); }
+  [[nodiscard]] size_t logs() const { return logs_.size(); }
 
  private:
-  struct Seen {
-    Index applied;
-    Term term;
-  };
-
   void Note(std::string line);
   void Violation(std::string line);
+  void AddLogs();
+  void AddNodes();
+  void AddChaos();
   void AddClients();
+  void AddClients(size_t log, int* number);
+  void AddUsers(size_t log, int* number);
   void Deliver(NodeId to, const server::OutMessage& message);
-  void SendRequest(NodeId to, server::RequestBody body, SimTime deadline_us,
+  void SendRequest(NodeId to, GroupId log, server::RequestBody body, SimTime deadline_us,
                    server::ReplyTo reply_to);
   void AfterTurn(SimNode& node);
 
-  void ScheduleFault();
-  void InjectFault();
-  void CutSomething();
-  void DamageSomething();
-  [[nodiscard]] static bool IsSound(const SimNode& node);
-  [[nodiscard]] bool OthersAreSound(NodeId id) const;
-  void CrashSomebody(bool power);
-  void PowerCutAll();
-  void Restart(NodeId id, SimTime delay);
-  void SendTransfer();
-  void SendTrim();
-  void Heal();
-
-  [[nodiscard]] bool ClockIsOff(NodeId id) const;
+  [[nodiscard]] bool ClockIsOff(NodeId id, const std::vector<NodeId>& voters) const;
   [[nodiscard]] bool Converged() const;
+  [[nodiscard]] bool HasConverged(GroupId log) const;
   void CheckEnd();
-  [[nodiscard]] std::vector<FinalRecord> ReadLog(const SimNode& node);
-  SimNode& RandomNode() { return *nodes_[random_.Below(nodes_.size())]; }
+  void Count();
 
   const uint64_t seed_;
   const Faults faults_;
   Random random_;
   EventQueue events_;
+  std::vector<SimLog> logs_;
   std::unique_ptr<SimNetwork> network_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
-  History history_;
+  std::unique_ptr<SimService> service_;
+  std::vector<std::unique_ptr<LogWatch>> watches_;  // As logs_.
   std::vector<std::unique_ptr<SimClient>> clients_;
+  std::vector<std::unique_ptr<SimUser>> users_;
+  std::unique_ptr<Chaos> chaos_;
 
-  bool chaos_ = true;
   Result result_;
   std::deque<std::string> story_;
-  // What is known to be committed or to have led, from any node at any time.
-  std::map<Seq, uint64_t> chains_;
-  std::map<Term, NodeId> leaders_;
-  std::map<NodeId, uint64_t> refills_;  // As each node counts them.
-  std::set<std::pair<NodeId, Term>> suspects_;
-  std::map<NodeId, Seen> seen_;
 };
 
 }  // namespace cairn::sim

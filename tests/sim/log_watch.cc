@@ -1,0 +1,188 @@
+#include "tests/sim/log_watch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/strings.h"
+#include "cairn/v1/log.pb.h"
+#include "storage/entry_codec.h"
+#include "tests/history/linearizability.h"
+
+namespace cairn::sim {
+namespace {
+
+using history::CommittedRecord;
+
+CommittedRecord::Kind KindOf(const cairn::v1::Record& record) {
+  switch (record.kind()) {
+    case cairn::v1::RECORD_KIND_UNSPECIFIED:
+      return CommittedRecord::Kind::kData;
+    case cairn::v1::RECORD_KIND_LEASE_ACQUIRED:
+      return CommittedRecord::Kind::kAcquired;
+    case cairn::v1::RECORD_KIND_LEASE_RELEASED:
+      return CommittedRecord::Kind::kReleased;
+    case cairn::v1::RECORD_KIND_LEASE_TRANSFERRED:
+      return CommittedRecord::Kind::kTransferred;
+    case cairn::v1::RECORD_KIND_LEASE_EXPIRED:
+      return CommittedRecord::Kind::kExpired;
+    default:
+      return CommittedRecord::Kind::kOther;
+  }
+}
+
+CommittedRecord ToCommitted(Seq seq, uint64_t chain, std::string_view serialized) {
+  cairn::v1::Record record;
+  CHECK(record.ParseFromArray(serialized.data(), static_cast<int>(serialized.size())));
+  return {.seq = seq,
+          .chain = chain,
+          .kind = KindOf(record),
+          .payload = record.payload(),
+          .holder = record.lease().holder(),
+          .ended_epoch = Epoch(record.lease().ended_epoch())};
+}
+
+}  // namespace
+
+LogWatch::LogWatch(GroupId log, bool fenced, Report violation, Report note)
+    : violation_(std::move(violation)),
+      note_(std::move(note)),
+      collected_chain_(storage::ChainSeed(log)) {
+  history_.log_id = log;
+  history_.fenced = fenced;
+  history_.committed.emplace();
+}
+
+size_t LogWatch::Begin(history::Operation operation) {
+  history_.operations.push_back(std::move(operation));
+  return history_.operations.size() - 1;
+}
+
+void LogWatch::Entitle(const Entitlement& entitlement) {
+  if (entitlement.until > entitlement.from) entitlements_.push_back(entitlement);
+}
+
+void LogWatch::EndEntitlement(int client, SimTime now) {
+  for (auto it = entitlements_.rbegin(); it != entitlements_.rend(); ++it) {
+    if (it->client != client) continue;
+    if (it->until <= now) return;
+    it->until = now;
+  }
+}
+
+void LogWatch::CheckTailed(int client, Seq seq, uint64_t chain) {
+  if (chain == 0) return;
+  const auto [known, fresh] = chains_.emplace(seq, chain);
+  if (!fresh && known->second != chain) {
+    violation_(fmt::format("log {}: client {} was handed seq {} with chain {:016x}, it is {:016x}",
+                           log(), client, seq, chain, known->second));
+  }
+}
+
+void LogWatch::AfterTurn(const SimNode& node, const server::Group& group) {
+  const server::GroupView view = group.View();
+  uint64_t& refills = refills_[node.id()];
+  if (view.refills > refills) ++counts_.refills;
+  refills = view.refills;
+  if (view.suspect && suspects_.insert({node.id(), view.term}).second) ++counts_.suspects;
+
+  if (view.halted) violation_(fmt::format("node {} halted log {}", node.id(), log()));
+  const auto [chain, fresh] = chains_.emplace(view.last_seq, view.chain);
+  if (!fresh && chain->second != view.chain) {
+    violation_(fmt::format("log {}: node {} has chain {:016x} at seq {}, another had {:016x}",
+                           log(), node.id(), view.chain, view.last_seq, chain->second));
+  }
+  if (view.role != consensus::Role::kLeader) return;
+  const auto [leader, first] = leaders_.emplace(view.term, node.id());
+  if (first) {
+    if (leaders_.size() > 1) ++counts_.leader_changes;
+    note_(fmt::format("node {} leads log {} in term {}", node.id(), log(), view.term));
+  }
+  if (leader->second != node.id()) {
+    violation_(fmt::format("log {}: nodes {} and {} both led term {}", log(), leader->second,
+                           node.id(), view.term));
+  }
+}
+
+void LogWatch::Collect(const SimNode& node) {
+  const server::Group* group = node.group(log());
+  CHECK(group != nullptr);
+  const Index applied = group->state().applied_index();
+  constexpr uint64_t kManyBytes = 1 << 20;
+  while (collected_ < applied) {
+    const auto range = node.store().ReadEntries(log(), collected_ + 1, applied, kManyBytes);
+    if (range.ok() && !range->entries.empty()) {
+      for (const storage::StoredEntry& entry : range->entries) CollectEntry(entry);
+    } else if (!SkipTrimmed(node)) {
+      return;  // Applied, and not yet written here.
+    }
+  }
+}
+
+// Entries without records go as soon as nothing is kept before them.
+bool LogWatch::SkipTrimmed(const SimNode& node) {
+  const auto groups = node.store().LoadGroups();
+  CHECK(groups.ok());
+  for (const storage::StoredGroup& group : *groups) {
+    if (group.group != log() || group.before_index <= collected_) continue;
+    if (group.segments.front().chain_before != collected_chain_) return false;
+    collected_ = group.before_index;
+    return true;
+  }
+  return false;
+}
+
+void LogWatch::CollectEntry(const storage::StoredEntry& entry) {
+  collected_ = entry.index;
+  if (static_cast<consensus::EntryKind>(entry.kind) != consensus::EntryKind::kData) return;
+  const auto view = storage::EntryView::Parse(entry.payload.view());
+  CHECK(view.ok());
+  view->ForEachRecord([&](uint32_t offset, std::string_view serialized) {
+    collected_chain_ = storage::ChainNext(collected_chain_, serialized);
+    history_.committed->records.push_back(
+        ToCommitted(view->header().first_seq + offset, collected_chain_, serialized));
+  });
+  if (collected_chain_ != view->header().chain) {
+    violation_(fmt::format("log {}: entry {} says chain {:016x}, its records give {:016x}", log(),
+                           entry.index, view->header().chain, collected_chain_));
+  }
+}
+
+void LogWatch::CheckEnd(const SimNode& fullest) {
+  Collect(fullest);
+  const Seq last = fullest.group(log())->View().last_seq;
+  if (collected_seq() != last) {
+    violation_(fmt::format("log {}: records were seen through seq {}, the log ends at {}", log(),
+                           collected_seq(), last));
+    return;
+  }
+  const history::Verdict verdict =
+      history::CheckLinearizable(history_, {.refusals_may_show_the_past = true});
+  if (!verdict.ok()) violation_(fmt::format("log {}: {}", log(), verdict.Text()));
+  CheckEntitlements();
+}
+
+void LogWatch::CheckEntitlements() {
+  std::sort(entitlements_.begin(), entitlements_.end(),
+            [](const auto& a, const auto& b) { return a.from < b.from; });
+  // Only the one that lasts longest can overlap with what begins later.
+  const Entitlement* longest = nullptr;
+  for (const Entitlement& next : entitlements_) {
+    if (longest != nullptr && next.from < longest->until && next.epoch != longest->epoch) {
+      violation_(fmt::format(
+          "log {}: clients {} (epoch {}) and {} (epoch {}) both held the lease at {} us", log(),
+          longest->client, longest->epoch, next.client, next.epoch, next.from));
+      return;
+    }
+    if (longest == nullptr || next.until > longest->until) longest = &next;
+  }
+}
+
+uint64_t LogWatch::done() const {
+  return static_cast<uint64_t>(
+      std::count_if(history_.operations.begin(), history_.operations.end(),
+                    [](const auto& op) { return op.outcome == history::Outcome::kDone; }));
+}
+
+}  // namespace cairn::sim
