@@ -28,6 +28,9 @@ struct Arguments {
   std::string network = "auto";
   bool list = false;
   bool keep = false;
+  // Not for people: what the drill starts for a lease's holder.
+  std::vector<std::string> hold;
+  std::string notes;
   DrillOptions drill;
 };
 
@@ -48,6 +51,8 @@ void Declare(CLI::App& app, Arguments& arguments) {
       ->check(CLI::IsMember({"auto", "loopback"}));
   app.add_flag("--keep", arguments.keep, "Keep the directory although nothing is wrong");
   app.add_flag("--list", arguments.list, "Print the names of the faults and end");
+  app.add_option("--hold", arguments.hold)->delimiter(',')->group("");
+  app.add_option("--notes", arguments.notes)->group("");
   app.add_option("-o,--output", arguments.format, "text or json (text)")
       ->check(CLI::IsMember({"text", "json"}));
 }
@@ -107,6 +112,7 @@ int Main(int argc, char** argv) {
     for (const Fault& fault : AllFaults()) fmt::print("{}\n", fault.name);
     return 0;
   }
+  if (!arguments.hold.empty()) return HoldLeases(arguments.hold, arguments.notes);
   return Execute(std::move(arguments));
 }
 

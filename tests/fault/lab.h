@@ -89,6 +89,8 @@ class Lab {
   absl::Status AwaitReady(size_t node, absl::Duration within = absl::Seconds(60));
   absl::Status AwaitWhole(absl::Duration within);
 
+  // A process that holds leases, for faults that stop it; -1: there is none.
+  pid_t holder = -1;
   // What an operator had to do, for the verdict.
   std::vector<std::string> repairs;
 

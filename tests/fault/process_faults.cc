@@ -76,6 +76,16 @@ absl::StatusOr<std::string> StopMajority(Lab& lab) {
   return StopNodes(lab, lab.Draw(lab.size() / 2 + 1, true));
 }
 
+// A holder that sleeps through its lease and wakes up in the belief that it still has it.
+absl::StatusOr<std::string> StopHolder(Lab& lab) {
+  if (lab.holder <= 0 || kill(lab.holder, SIGSTOP) != 0) return NoEffect("no holder runs");
+  lab.Hold();
+  const char state = StateOf(lab.holder);
+  kill(lab.holder, SIGCONT);
+  if (state != 'T') return NoEffect("the holder was not stopped");
+  return fmt::format("holder (pid {}) in state T for longer than its lease", lab.holder);
+}
+
 // ---- In order --------------------------------------------------------------------------
 
 absl::StatusOr<std::string> RollingRestart(Lab& lab) {
@@ -134,6 +144,7 @@ constexpr Fault kFaults[] = {
     {"stop-leader", kNothing, StopLeader},
     {"stop-follower", kNothing, StopFollower},
     {"stop-majority", kNothing, StopMajority},
+    {"stop-holder", kNothing, StopHolder},
     {"rolling-restart", kNothing, RollingRestart},
     {"transfer-leadership", kNothing, TransferLeadership},
     {"wiped-node", kNothing, WipedNode},

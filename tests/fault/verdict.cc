@@ -51,9 +51,11 @@ std::string Verdict::Text() const {
       "\nacknowledged {} ({:.0f} a second outside of faults), longest gap {} ms\n"
       "lost {}, duplicated {}, diverged {}, wrong owner {}\n"
       "{} histories with {} operations, not linearizable: {}\n"
-      "{} records tailed, errors: {}\n",
+      "{} records tailed, errors: {}\n"
+      "{} records behind fences, in {} epochs\n",
       acknowledged, acknowledged_per_s, longest_gap_ms, lost, duplicated, diverged, wrong_owner,
-      histories, history_operations, not_linearizable, tailed, tail_errors);
+      histories, history_operations, not_linearizable, tailed, tail_errors, owner_records,
+      owner_epochs);
   for (const std::string& repair : repairs) text += fmt::format("repaired by hand: {}\n", repair);
   for (const std::string& finding : findings) text += fmt::format("FOUND: {}\n", finding);
   text += Passed() ? "passed\n" : "FAILED\n";
@@ -78,6 +80,8 @@ std::string Verdict::Json() const {
                  {"not_linearizable", not_linearizable},
                  {"tailed", tailed},
                  {"tail_errors", tail_errors},
+                 {"owner_records", owner_records},
+                 {"owner_epochs", owner_epochs},
                  {"repairs", repairs},
                  {"findings", findings}};
   json["faults"] = Object::array();

@@ -29,8 +29,10 @@ struct Verdict {
   double acknowledged_per_s = 0;  // Without the times in which a fault was at work.
   uint64_t lost = 0;              // Acknowledged, and missing on some replica at the end.
   uint64_t duplicated = 0;
-  uint64_t diverged = 0;     // Replicas that hold something else than the others, over all logs.
-  uint64_t wrong_owner = 0;  // Appends of who did not hold the lease, and holders at a time.
+  uint64_t diverged = 0;       // Replicas that hold something else than the others, over all logs.
+  uint64_t wrong_owner = 0;    // Appends of who did not hold the lease, and holders at a time.
+  uint64_t owner_records = 0;  // Appended behind a lease's fence, in so many epochs.
+  uint64_t owner_epochs = 0;
   uint64_t not_linearizable = 0;  // Histories.
   uint64_t histories = 0;
   uint64_t history_operations = 0;
