@@ -266,6 +266,7 @@ void Group::CheckInvariants() const {
   CHECK_EQ(impl.state.applied_index(), impl.core.applied());
   CHECK_LE(impl.segments.first().before_index, impl.state.applied_index());
   CHECK_EQ(impl.segments.first().before_index, impl.core.terms().Before().index);
+  CHECK_EQ(impl.segments.first().before_term, impl.core.terms().Before().term);
 }
 
 void Group::Impl::FollowEffects(const Before& before, Effects& effects) {
