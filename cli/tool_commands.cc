@@ -1,4 +1,4 @@
-// The table of the tools around the tool: doctor, completion.
+// The table of the tools around the tool: doctor, drill, completion.
 #include "cli/tool_commands.h"
 
 namespace cairn::cli {
@@ -14,6 +14,16 @@ constexpr CommandSpec kCommands[] = {
      "something failed. Warnings alone do not fail.",
      "cairn doctor\ncairn doctor -o json | jq '.checks[] | select(.result != \"ok\")'",
      DeclareDoctor},
+    {"drill", "harm a cluster of its own and see whether it keeps its promises",
+     "Starts a cluster of real processes on this machine, as root each in a network namespace of "
+     "its own, keeps clients busy, and kills, stops, cuts off, slows down, damages and robs its "
+     "nodes, one after another, always healing in between. At the end every record of every node "
+     "is compared with what was acknowledged, and what clients were told is checked for "
+     "linearizability. No other cluster is touched, and nothing is left behind. Exit code 0: all "
+     "promises were kept, and every fault took effect.",
+     "cairn drill --minutes 10\ncairn drill --faults kill-leader,isolate-leader --seed 7\n"
+     "cairn drill --minutes 30 -o json | jq '.faults[] | {name, times, longest_gap_ms}'",
+     DeclareDrill},
     {"completion", "print a completion script for a shell",
      "Prints a script that completes commands, options and their fixed values. Only bash is "
      "supported.",

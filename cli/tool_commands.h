@@ -8,6 +8,7 @@
 namespace cairn::cli {
 
 Runner DeclareDoctor(CLI::App& app);      // doctor.cc
+Runner DeclareDrill(CLI::App& app);       // drill_command.cc
 Runner DeclareCompletion(CLI::App& app);  // completion.cc
 
 // The bash script for a tree of commands.

@@ -7,6 +7,7 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "tests/fault/fault.h"
+#include "tests/fault/small_disk.h"
 
 namespace cairn::fault {
 namespace {
@@ -46,6 +47,55 @@ absl::StatusOr<std::string> FailedSync(Lab& lab) {
   }
   return fmt::format("{} syncs of {} failed with EIO, it aborted", shim->syncs_failed - before,
                      Lab::Name(node));
+}
+
+// ---- A full disk -----------------------------------------------------------------------
+
+constexpr uint64_t kMiB = 1 << 20;
+constexpr uint64_t kAmpleBytes = 4096 * kMiB;
+// Half of the watermark that the drill's nodes have (lab.cc).
+constexpr uint64_t kBelowWatermarkBytes = 24 * kMiB;
+
+// First refusals below the watermark, then no byte is left: the node has to end, and to come
+// back when there is room again.
+absl::StatusOr<std::string> FillDisk(Lab& lab, size_t node, SmallDisk& disk) {
+  RETURN_IF_ERROR(lab.AwaitWhole(absl::Seconds(60)));
+  RETURN_IF_ERROR(disk.Resize(disk.UsedBytes() + kBelowWatermarkBytes));
+  const bool said = integration::Eventually(
+      [&] { return lab.Metric(node, "cairn_storage_full").value_or(0) == 1; }, 20);
+  if (!said) return NoEffect(Lab::Name(node) + " did not notice that its disk is nearly full");
+  lab.Hold();
+  // It gives up its ballast first, so the room shrinks until it ends.
+  const bool ended = integration::Eventually(
+      [&] {
+        const absl::Status shrunk = disk.Resize(disk.UsedBytes() + 4096);
+        static_cast<void>(shrunk.ok());  // It has just written more: again.
+        return !lab.cluster().IsRunning(node);
+      },
+      30);
+  if (!ended) return NoEffect(Lab::Name(node) + " goes on without a free byte");
+  const std::optional<int> status = lab.cluster().AwaitExit(node);
+  return fmt::format("{} reported storage_full, then ended with {} at {} MiB used", Lab::Name(node),
+                     status.value_or(0), disk.UsedBytes() / kMiB);
+}
+
+absl::StatusOr<std::string> DiskFull(Lab& lab) {
+  const size_t node = lab.Draw(1, lab.random().Chance(0.7)).front();
+  lab.Kill(node);
+  absl::StatusOr<std::string> evidence = absl::InternalError("no disk");
+  {
+    ASSIGN_OR_RETURN(const std::unique_ptr<SmallDisk> disk,
+                     SmallDisk::Put(lab.cluster().DataDir(node), kAmpleBytes));
+    lab.cluster().Start(node);
+    evidence = FillDisk(lab, node, *disk);
+    RETURN_IF_ERROR(disk->Resize(kAmpleBytes));
+    if (lab.cluster().IsRunning(node)) lab.Kill(node);
+    lab.cluster().Start(node);
+    RETURN_IF_ERROR(lab.AwaitReady(node));
+    lab.Kill(node);
+  }
+  lab.cluster().Start(node);
+  return evidence;
 }
 
 // ---- Power -----------------------------------------------------------------------------
@@ -135,11 +185,9 @@ absl::StatusOr<std::string> OneCrashedMachine(Lab& lab) {
 }
 
 constexpr Fault kFaults[] = {
-    {"slow-syncs", kNothing, SlowSyncs},
-    {"failed-sync", kNothing, FailedSync},
-    {"power-one", kNothing, PowerOne},
-    {"power-all", kNothing, PowerAll},
-    {"one-crashed-machine", kNothing, OneCrashedMachine},
+    {"slow-syncs", kNothing, SlowSyncs}, {"failed-sync", kNothing, FailedSync},
+    {"disk-full", kSmallDisk, DiskFull}, {"power-one", kNothing, PowerOne},
+    {"power-all", kNothing, PowerAll},   {"one-crashed-machine", kNothing, OneCrashedMachine},
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "tests/fault/small_disk.h"
 
 namespace cairn::fault {
 namespace {
@@ -38,7 +39,9 @@ Drill::Drill(DrillOptions options, const cli::Interrupt* interrupt)
 absl::StatusOr<Verdict> Drill::Run() {
   const absl::Time begin = absl::Now();
   RETURN_IF_ERROR(Start());
-  RETURN_IF_ERROR(Rounds(begin + options_.time));
+  const absl::Status rounds = Rounds(begin + options_.time);
+  if (absl::IsCancelled(rounds)) return rounds;
+  if (!rounds.ok()) verdict_.findings.emplace_back(rounds.message());
   RETURN_IF_ERROR(Judge());
   verdict_.seconds = absl::ToDoubleSeconds(absl::Now() - begin);
   return verdict_;
@@ -46,6 +49,8 @@ absl::StatusOr<Verdict> Drill::Run() {
 
 absl::Status Drill::Start() {
   std::unique_ptr<VirtualNet> net;
+  const absl::Status mounts = EnterMountNamespace();
+  if (!mounts.ok()) no_small_disk_ = std::string(mounts.message());
   no_network_ = "--network loopback";
   if (options_.namespaces) {
     auto made = VirtualNet::Make(options_.lab.nodes, options_.lab.seed);
@@ -64,6 +69,7 @@ absl::Status Drill::Start() {
 
 std::string Drill::WhyImpossible(const Fault& fault) const {
   if ((fault.needs & kNetwork) != 0 && lab_->net() == nullptr) return no_network_;
+  if ((fault.needs & kSmallDisk) != 0 && !no_small_disk_.empty()) return no_small_disk_;
   if ((fault.needs & kFiveNodes) != 0 && lab_->size() < 5) return "it needs --nodes 5";
   return "";
 }

@@ -54,6 +54,7 @@ class Drill {
   const cli::Interrupt* const interrupt_;
   std::unique_ptr<Lab> lab_;
   std::unique_ptr<Traffic> traffic_;
+  std::string no_small_disk_;  // Why there are no file systems of our own; empty: there are.
   std::string no_network_;     // Why there are no namespaces; empty: there are.
   std::vector<Fault> chosen_;  // As the rows of the verdict.
   Verdict verdict_;
