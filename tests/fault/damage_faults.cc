@@ -71,7 +71,11 @@ std::string Report(const Lab& lab, size_t node, size_t since) {
     const std::string line = lab.LineWith(node, since, words);
     if (!line.empty()) return line.substr(0, 160);
   }
-  return "no report";
+  // Whatever it wrote last.
+  const std::string output = lab.OutputSince(node, since);
+  const size_t end = output.find_last_not_of('\n');
+  if (end == std::string::npos) return "nothing";
+  return output.substr(output.rfind('\n', end) + 1, 200);
 }
 
 // The node does not start on what is left. The manual: bring the files back.
