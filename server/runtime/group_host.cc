@@ -219,10 +219,7 @@ void GroupHost::OnReply(uint64_t, Reply reply) {
 void GroupHost::SettleVerdict() {
   if (store_->Verdict() == storage::RecoveryVerdict::kSound || !keeper_->all_opened()) return;
   const std::vector<GroupView> views = Views();
-  const bool sound = std::all_of(views.begin(), views.end(), [](const GroupView& view) {
-    return !view.halted && view.standing == consensus::Standing::kSound;
-  });
-  if (!sound || views.empty()) return;
+  if (!AllAreWhole(views, keeper_->view()->catalog, self_)) return;
   const absl::Status status = store_->ResolveVerdict();
   if (!status.ok()) {
     Alarm(fmt::format("the disk was made whole, but that cannot be noted: {}",

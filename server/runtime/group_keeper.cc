@@ -25,6 +25,21 @@ Rejection Refusal(cairn::v1::Reason reason, std::string_view log, std::string me
 
 }  // namespace
 
+bool AllAreWhole(const std::vector<GroupView>& views, const Catalog& catalog, NodeId self) {
+  std::set<GroupId> whole;
+  for (const GroupView& view : views) {
+    if (view.halted || view.standing != consensus::Standing::kSound) return false;
+    // Logs whose creation is held and not applied are not known yet.
+    if (view.group == kCatalogGroup && view.applied != view.last) return false;
+    whole.insert(view.group);
+  }
+  if (!whole.contains(kCatalogGroup)) return false;
+  return std::all_of(catalog.logs().begin(), catalog.logs().end(), [&](const auto& row) {
+    const std::vector<NodeId>& replicas = row.second.replicas;
+    return whole.contains(row.first) || !std::binary_search(replicas.begin(), replicas.end(), self);
+  });
+}
+
 GroupKeeper::GroupKeeper(const NodeConfig* config, NodeId self, const storage::LogStore* store,
                          std::vector<Worker*> workers, std::function<void()> wake)
     : config_(config),

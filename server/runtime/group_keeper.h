@@ -42,6 +42,13 @@ struct CatalogView {
   Catalog catalog;
 };
 
+// Whether every replica that node `self` ought to have is there and trusted, as of `views`.
+// `catalog` was read after them: a log that the catalog's replica has applied by then is in it,
+// also when its group is not open yet. That one, made anew behind a disk that lost it, must
+// still find the disk in doubt.
+[[nodiscard]] bool AllAreWhole(const std::vector<GroupView>& views, const Catalog& catalog,
+                               NodeId self);
+
 class GroupKeeper {
  public:
   // `wake` makes the node's own thread call Work soon.
