@@ -17,44 +17,45 @@
 namespace cairn {
 
 // X(name, the branch)
-#define CAIRN_MARKS(X)                                                                         \
-  /* Consensus. */                                                                             \
-  X(kVoteRefusedToShorterLog, "a vote refused to a candidate with a shorter log")              \
-  X(kVoteRefusedWhileLeaderLives, "a (pre-)vote refused since a leader was heard from lately") \
-  X(kQuorumLost, "a leader stepped down since no quorum answered")                             \
-  X(kSuffixReplaced, "a follower replaced entries of an older term")                           \
-  X(kBacktracked, "a leader skipped back by terms after a rejection")                          \
-  X(kSnapshotSent, "a follower needed what was trimmed")                                       \
-  X(kSnapshotInstalled, "a replica went on from a leader's snapshot")                          \
-  X(kLateNoticeOfReplaced, "a write's notice came after its entries were replaced")            \
-  X(kTransferred, "a leader told its heir to campaign at once")                                \
-  X(kJointEntered, "a joint configuration began")                                              \
-  X(kJointLeft, "a joint configuration ended")                                                 \
-  X(kResigned, "a leader that is no voter any more stepped down")                              \
-  X(kDoubtfulVote, "a node with an ambiguous disk voted for a log that is long enough")        \
-  X(kDoubtfulNoVote, "a node that doubts its disk refused its vote")                           \
-  X(kTailCutByAll, "an ambiguous tail was cut since no voter holds it")                        \
-  X(kSuspect, "a majority refused a leader's entries")                                         \
-  /* The log. */                                                                               \
-  X(kSpeculativeCondition, "a condition was judged by entries that are not committed")         \
-  X(kRefusalWaitsForEntry, "a refusal waited for the entry that it rests on")                  \
-  X(kRefusalWaitsForRound, "a refusal waited until the leader was confirmed")                  \
-  X(kDeposedAnswersDone, "a deposed leader answered that an append is done")                   \
-  X(kDeposedAnswersNotDone, "a deposed leader answered that an append is not done")            \
-  X(kSnapshotSkipsWaiters, "a snapshot left requests unknown")                                 \
-  X(kDuplicateAnswered, "a producer's repeated request was answered from its window")          \
-  X(kDuplicateRestsOnEntry, "... whose entry is not committed")                                \
-  X(kExpiryVoided, "an expiry was given up since a renewal is under way")                      \
-  X(kExpired, "a leader ended a lease by itself")                                              \
-  X(kExpiredWithGrant, "a lease ended and was granted in one batch")                           \
-  X(kFenced, "an append under a lost epoch was refused")                                       \
-  X(kStreamBroken, "a stream's later requests were refused after its first refusal")           \
-  X(kColdTail, "a tail read the store")                                                        \
-  X(kColdPeer, "a follower was sent what had to be read from the store")                       \
-  X(kSealed, "a segment was sealed")                                                           \
-  X(kTrimmed, "segments were dropped")                                                         \
-  X(kStorageFull, "an append was refused for lack of space")                                   \
-  X(kRefilled, "a replica that a majority contradicts began anew")                             \
+#define CAIRN_MARKS(X)                                                                           \
+  /* Consensus. */                                                                               \
+  X(kVoteRefusedToShorterLog, "a vote refused to a candidate with a shorter log")                \
+  X(kVoteRefusedWhileLeaderLives, "a (pre-)vote refused since a leader was heard from lately")   \
+  X(kQuorumLost, "a leader stepped down since no quorum answered")                               \
+  X(kSuffixReplaced, "a follower replaced entries of an older term")                             \
+  X(kWriteOvertaken, "entries were replaced while their write was under way")                    \
+  X(kBacktracked, "a leader skipped back by terms after a rejection")                            \
+  X(kSnapshotSent, "a follower needed what was trimmed")                                         \
+  X(kSnapshotInstalled, "a replica went on from a leader's snapshot")                            \
+  X(kTransferred, "a leader told its heir to campaign at once")                                  \
+  X(kJointEntered, "a joint configuration began")                                                \
+  X(kJointLeft, "a joint configuration ended")                                                   \
+  X(kLearnersChanged, "learners came or went alone")                                             \
+  X(kResigned, "a leader that is no voter any more stepped down")                                \
+  X(kDoubtfulVote, "a node with an ambiguous disk voted, on condition")                          \
+  X(kLostRefusesVote, "a node whose disk lost something refused its vote")                       \
+  X(kElectedByAll, "an election was decided with a doubtful voter, since all had answered")      \
+  X(kAbsolved, "a node that doubted its disk is sound again")                                    \
+  X(kSuspect, "a majority refused a leader's entries")                                           \
+  /* The log. */                                                                                 \
+  X(kRefusalWaitsForEntry, "a refusal waited for the entry that it rests on")                    \
+  X(kRefusalWaitsForRound, "a refusal waited until the leader was confirmed")                    \
+  X(kWaitersOutliveTerm, "a deposed leader had answers to give")                                 \
+  X(kReplacedAnswered, "... and told that an entry was replaced, so its requests were not done") \
+  X(kSnapshotSkipsWaiters, "a snapshot left requests unknown")                                   \
+  X(kDuplicateAnswered, "a producer's repeated request was answered from its window")            \
+  X(kDuplicateRestsOnEntry, "... whose entry is not committed")                                  \
+  X(kExpiryVoided, "a lease that was over lived on, since its renewal or transfer is under way") \
+  X(kExpired, "a leader ended a lease by itself")                                                \
+  X(kExpiredWithGrant, "a lease ended and was granted in one batch")                             \
+  X(kFenced, "a request under an epoch that is over was refused")                                \
+  X(kStreamBroken, "a stream's later requests were refused after its first refusal")             \
+  X(kColdTail, "a tail read the store")                                                          \
+  X(kColdPeer, "a follower was sent what had to be read from the store")                         \
+  X(kSealed, "a segment was sealed")                                                             \
+  X(kTrimmed, "segments were dropped")                                                           \
+  X(kStorageFull, "an append was refused for lack of space")                                     \
+  X(kRefilled, "a replica that a majority contradicts began anew")                               \
   X(kClockHandOver, "a leader whose clock is off handed over")
 
 enum class Mark : uint8_t {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mark.h"
 #include "base/planted_bug.h"
 #include "consensus/raft_core.h"
 
@@ -88,8 +89,12 @@ void RaftCore::HandleVoteRequest(const Message& message, const VoteRequest& requ
       .pre_vote = request.pre_vote, .last = terms_.Last(), .ballot = request.ballot};
   const bool longer = PLANTED(kVoteByLengthOnly) && request.last.index >= terms_.Last().index;
   if (!vote_is_free || (request.last < LastForVotes() && !longer)) {
+    if (vote_is_free) Hit(Mark::kVoteRefusedToShorterLog);
     Send(from, response);
     return;
+  }
+  if (standing_ != Standing::kSound) {
+    Hit(standing_ == Standing::kLost ? Mark::kLostRefusesVote : Mark::kDoubtfulVote);
   }
   response.granted = standing_ != Standing::kLost || PLANTED(kVoteAlthoughLost);
   response.conditional = standing_ != Standing::kSound && !PLANTED(kVoteAlthoughLost);
@@ -136,6 +141,10 @@ void RaftCore::FinishElection() {
       BecomeFollower(hard_state_.term, NodeId());
       return;
     case VoteResult::kWon:
+      if (std::any_of(election_.answers.begin(), election_.answers.end(),
+                      [](const auto& answer) { return answer.second.conditional; })) {
+        Hit(Mark::kElectedByAll);
+      }
       if (role_ == Role::kPreCandidate) {
         Campaign(CampaignKind::kVote);
       } else {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mark.h"
 #include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "consensus/raft_core.h"
@@ -28,6 +29,7 @@ absl::Status RaftCore::ProposeChange(const MembershipChange& change, Position* p
   }
   ASSIGN_OR_RETURN(const Membership next, BeginChange(membership(), change));
   RETURN_IF_ERROR(CheckCaughtUp(change));
+  Hit(next.joint() ? Mark::kJointEntered : Mark::kLearnersChanged);
   *position = AppendOwn(EntryKind::kConfig, Bytes(EncodeMembership(next)));
   return absl::OkStatus();
 }
@@ -52,7 +54,22 @@ absl::Status RaftCore::CheckCaughtUp(const MembershipChange& change) const {
                       id, progress.match(), commit_));
     }
   }
-  return absl::OkStatus();
+  return CheckQuorumOf(change.voters);
+}
+
+// A set of which no majority is there now would stop the log at once, and the change could not
+// be undone.
+absl::Status RaftCore::CheckQuorumOf(const std::vector<NodeId>& voters) const {
+  const auto there =
+      static_cast<size_t>(std::count_if(voters.begin(), voters.end(), [&](NodeId id) {
+        const auto member = progress_.find(id);
+        return id == config_.self || (member != progress_.end() && !member->second.unsound() &&
+                                      member->second.silent_ticks() < config_.election_ticks);
+      }));
+  if (there > voters.size() / 2) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      fmt::format("{} of the {} voters would be up and trust their disks, a majority is needed",
+                  there, voters.size()));
 }
 
 void RaftCore::ChangeMembership(Index index, Membership membership) {
@@ -74,6 +91,7 @@ void RaftCore::FollowMembership() {
 void RaftCore::MaybeLeaveJoint() {
   if (!membership().joint() || memberships_.back().first > commit_) return;
   if (!LeadsWithCommittedTerm()) return;
+  Hit(Mark::kJointLeft);
   AppendOwn(EntryKind::kConfig, Bytes(EncodeMembership(LeaveJoint(membership()))));
 }
 
@@ -81,6 +99,7 @@ void RaftCore::MaybeLeaveJoint() {
 // 4.2.2). It names an heir, so that nobody has to wait for a timeout.
 void RaftCore::MaybeResign() {
   if (membership().IsVoter(config_.self) || memberships_.back().first > commit_) return;
+  Hit(Mark::kResigned);
   if (const NodeId heir = BestHeir()) Send(heir, TimeoutNow{});
   BecomeFollower(hard_state_.term, NodeId());
 }
@@ -116,6 +135,7 @@ void RaftCore::MaybeSendTimeoutNow() {
   if (FindProgress(transfer_to_)->match() < terms_.Last().index) return;
   // It may take over at any time from now on, even after the transfer was given up.
   lease_.Spoil();
+  Hit(Mark::kTransferred);
   Send(transfer_to_, TimeoutNow{});
 }
 

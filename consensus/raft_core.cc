@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mark.h"
 #include "base/overloaded.h"
 
 namespace cairn::consensus {
@@ -93,6 +94,7 @@ void RaftCore::Step(Message message) {
   if (DropsAsStranger(message)) return;
   if (const auto* request = std::get_if<VoteRequest>(&message.body);
       request != nullptr && message.term >= hard_state_.term && Sticky(*request)) {
+    Hit(Mark::kVoteRefusedWhileLeaderLives);
     return;
   }
   if (message.term < hard_state_.term) {

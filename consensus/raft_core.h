@@ -285,6 +285,7 @@ class RaftCore {
   void MaybeLeaveJoint();
   void MaybeResign();
   [[nodiscard]] absl::Status CheckCaughtUp(const MembershipChange& change) const;
+  [[nodiscard]] absl::Status CheckQuorumOf(const std::vector<NodeId>& voters) const;
   [[nodiscard]] NodeId BestHeir() const;
   void MaybeSendTimeoutNow();
 

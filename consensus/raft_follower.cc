@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mark.h"
 #include "base/planted_bug.h"
 #include "consensus/raft_core.h"
 
@@ -89,6 +90,7 @@ void RaftCore::TakeEntries(std::vector<Entry>& entries) {
       // A late or repeated append must not cut off what came after it (thesis 3.5).
       const bool held = terms_.Matches({entry.term, entry.index});
       if (held && (entry.index <= commit_ || !PLANTED(kRepeatedAppendCuts))) continue;
+      Hit(Mark::kSuffixReplaced);
       TruncateAfter(entry.index.Previous());
     }
     PutEntry(std::move(entry));
@@ -154,6 +156,7 @@ void RaftCore::HandleSnapshot(NodeId from, SnapshotRequest& request) {
     Acknowledge(from, position.index);
     return;
   }
+  Hit(Mark::kSnapshotInstalled);
   writes_.Install(position, std::move(request.snapshot), commit_);
   terms_.Reset(position);
   memberships_.clear();

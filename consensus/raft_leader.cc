@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mark.h"
 #include "base/planted_bug.h"
 #include "consensus/raft_core.h"
 
@@ -40,6 +41,7 @@ void RaftCore::TickLeader() {
   for (auto& [id, progress] : progress_) progress.OnTick();
   if (!QuorumHeard()) {
     // Check-quorum: cut off from a majority, it stops passing for the leader (thesis 6.2).
+    Hit(Mark::kQuorumLost);
     BecomeFollower(hard_state_.term, NodeId());
     return;
   }
@@ -168,6 +170,7 @@ void RaftCore::HandleRejected(Progress& progress, const AppendResponse& response
   if (progress.unsound()) progress.ForgetMatch();
   const Index agree = terms_.LastAtMost(response.hint.index, response.hint.term).index;
   const Index next = std::min(agree + 1, response.rejected_prev);
+  if (next < response.rejected_prev) Hit(Mark::kBacktracked);
   progress.BecomeProbe(std::max(progress.match() + 1, next));
 }
 
@@ -248,6 +251,7 @@ void RaftCore::SendSnapshot(NodeId to, Progress& progress) {
   const Position position = terms_.Before();
   progress.BecomeSnapshot(position.index);
   progress.OnSnapshotSent();
+  Hit(Mark::kSnapshotSent);
   Send(to,
        SnapshotRequest{
            .position = position, .membership = MembershipAt(position.index), .snapshot = Bytes()});

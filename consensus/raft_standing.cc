@@ -39,6 +39,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "base/mark.h"
 #include "base/planted_bug.h"
 #include "consensus/raft_core.h"
 
@@ -93,6 +94,7 @@ void RaftCore::MaybeBecomeSound() {
 }
 
 void RaftCore::BecomeSound() {
+  Hit(Mark::kAbsolved);
   standing_ = Standing::kSound;
   doubt_ = 0;
   absolve_target_ = Index();

@@ -23,6 +23,7 @@
 //
 // Refusals of members that doubt their disk do not count, as their acknowledgements do not.
 #include "base/check.h"
+#include "base/mark.h"
 #include "consensus/raft_core.h"
 
 namespace cairn::consensus {
@@ -43,6 +44,7 @@ void RaftCore::HandleContradiction(Progress& progress, Position at) {
 void RaftCore::BecomeSuspect(Position at) {
   CHECK(role_ == Role::kLeader);
   CHECK_GT(at.index, commit_);
+  Hit(Mark::kSuspect);
   suspect_ = at;
   if (const NodeId heir = BestHeir()) Send(heir, TimeoutNow{});
   BecomeFollower(hard_state_.term, NodeId());

@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "base/check.h"
+#include "base/mark.h"
 #include "base/planted_bug.h"
 
 namespace cairn::consensus {
@@ -51,7 +52,10 @@ void WriteQueue::OnHardStateChanged() {
 void WriteQueue::Clip(Index last) {
   persisted_ = std::min(persisted_, last);
   if (PLANTED(kReplacedCountsAsPersisted)) return;
-  for (Pending& pending : pending_) pending.last = std::min(pending.last, last);
+  for (Pending& pending : pending_) {
+    if (pending.last > last) Hit(Mark::kWriteOvertaken);
+    pending.last = std::min(pending.last, last);
+  }
 }
 
 void WriteQueue::Append(Entry entry) {

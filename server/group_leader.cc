@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mark.h"
 #include "base/overloaded.h"
 #include "base/planted_bug.h"
 #include "server/group_impl.h"
@@ -52,6 +53,7 @@ bool StreamBroken(const RequestBody& body) {
 
 void Group::Impl::OnRequest(Request request, bool storage_full, TurnTime now, Effects& effects) {
   if (StreamBroken(request.body)) {
+    Hit(Mark::kStreamBroken);
     Answer(request.reply_to, Reject(cairn::v1::REASON_STREAM_BROKEN, kStreamBroken), effects);
     return;
   }
@@ -104,6 +106,7 @@ void Group::Impl::OnRequest(Request request, bool storage_full, TurnTime now, Ef
     return;
   }
   if (storage_full && NeedsSpace(request.body)) {
+    Hit(Mark::kStorageFull);
     Rejection rejection = Reject(cairn::v1::REASON_STORAGE_FULL,
                                  "the leader's disk is below its watermark; appends resume by "
                                  "themselves when space returns");
@@ -233,6 +236,7 @@ bool Group::Impl::ProposeEntry(TurnTime now, Effects& effects) {
 
 bool Group::Impl::Judge(Request& request, TurnTime now, Judged& judged, Effects& effects) {
   if (StreamBroken(request.body)) {
+    Hit(Mark::kStreamBroken);
     Answer(request.reply_to, Reject(cairn::v1::REASON_STREAM_BROKEN, kStreamBroken), effects);
     return true;
   }
@@ -269,10 +273,12 @@ void Group::Impl::Decide(Decided decided, const Request& request, Judged& judged
       if (decided.index <= state.applied_index()) {
         Answer(request.reply_to, std::move(decided.reply), effects);
       } else {
+        Hit(Mark::kRefusalWaitsForEntry);
         judged.dependent.push_back({request.reply_to, std::move(decided.reply), request.deadline});
       }
       return;
     case Decided::Rests::kUpToDate:
+      Hit(Mark::kRefusalWaitsForRound);
       if (PLANTED(kRefusedWithoutRound)) {
         return Answer(request.reply_to, std::move(decided.reply), effects);
       }
@@ -502,6 +508,7 @@ void Group::Impl::FollowClock(TurnTime now, Effects& effects) {
     heir_match = progress.match();
   }
   const bool begun = heir && core.TransferLeadership(heir);
+  if (begun) Hit(Mark::kClockHandOver);
   effects.alarms.push_back(
       fmt::format("log {} ({}): this node's wall clock is {:+.1f} s from the majority's; {}", name,
                   id, static_cast<double>(clock_deviation_us) / kMicrosPerSecond,

@@ -29,6 +29,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mark.h"
 #include "base/overloaded.h"
 #include "base/planted_bug.h"
 #include "base/status_macros.h"
@@ -124,6 +125,7 @@ Rejection Group::Impl::Refilling() const {
 
 void Group::Impl::BeginRefill(Effects& effects) {
   CHECK(!is_leader());
+  Hit(Mark::kRefilled);
   refilling = true;
   halted = true;
   Shutdown(Refilling(), effects);

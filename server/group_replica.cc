@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mark.h"
 #include "base/overloaded.h"
 #include "base/planted_bug.h"
 #include "base/status_macros.h"
@@ -131,6 +132,7 @@ void Group::Impl::InstallSnapshot(consensus::Write::InstallSnapshot install, Tur
   hub.Reset(install.position.index, PositionOf(state.applied()));
   hub.OnTrimmed(state.applied().first_seq, effects);
   hub.OnApplied(install.position.index, PositionOf(state.applied()), effects);
+  if (waiters.size() > 0) Hit(Mark::kSnapshotSkipsWaiters);
   waiters.OnSkipped(install.position.index, effects.replies);
 }
 
@@ -190,6 +192,7 @@ bool Group::Impl::ApplyOne(const TailHub::Slot& slot, TurnTime now, Effects& eff
     state.ApplyEmpty(entry.index);
   }
   segments.OnApplied(entry.index, entry.payload.size());
+  if (!is_leader() && waiters.size() > 0) Hit(Mark::kWaitersOutliveTerm);
   waiters.OnApplied(entry.index, entry.term, NotLeader(), effects.replies);
   return true;
 }
@@ -261,6 +264,7 @@ void Group::Impl::MaybeSeal() {
   storage::SegmentRow row = MakeRow();
   PendingWrite().segments.push_back(row);
   segments.Seal(std::move(row));
+  Hit(Mark::kSealed);
 }
 
 void Group::Impl::MaybeTrim(Effects& effects) {
@@ -282,6 +286,7 @@ void Group::Impl::DropTrimmed() {
   const std::optional<Index> point =
       segments.TrimPoint(state.applied().first_seq, core.persisted());
   if (!point) return;
+  Hit(Mark::kTrimmed);
   segments.TrimTo(*point);
   PendingWrite().trim_to = *point;
   core.OnTrimmed({segments.first().before_term, *point});

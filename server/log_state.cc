@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mark.h"
 #include "base/planted_bug.h"
 #include "base/status_macros.h"
 
@@ -147,7 +148,10 @@ void LogState::ExpireLeases(TurnTime now) {
   for (const auto& [name, lease] : spec().leases.leases()) {
     if (LeaseOver(name, lease, now)) over.emplace_back(name, lease);
   }
-  for (const auto& [name, lease] : over) AddExpiry(name, lease);
+  for (const auto& [name, lease] : over) {
+    Hit(Mark::kExpired);
+    AddExpiry(name, lease);
+  }
 }
 
 void LogState::AddExpiry(const std::string& lease_name, const Lease& lease) {
@@ -241,7 +245,11 @@ bool LogState::LeaseOver(const std::string& name, const Lease& lease, TurnTime n
   // differ: then the lease lives on, whatever the clock says.
   const Lease* const settled = applied_.leases.Find(name);
   if (settled == nullptr) return false;
-  if (*settled != lease && !PLANTED(kExpiryIgnoresRenewal)) return false;
+  if (*settled != lease && !PLANTED(kExpiryIgnoresRenewal)) {
+    const std::optional<MonoMicros> voided = notes_.Deadline(name, *settled);
+    if (voided.has_value() && now.mono >= *voided) Hit(Mark::kExpiryVoided);
+    return false;
+  }
   const std::optional<MonoMicros> deadline = notes_.Deadline(name, lease);
   return deadline.has_value() && now.mono >= *deadline;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mark.h"
 #include "base/overloaded.h"
 #include "base/planted_bug.h"
 #include "server/log_state.h"
@@ -140,7 +141,10 @@ Evaluation LogState::EvaluateAcquire(const AcquireOp& op, TurnTime now) {
   if (expired == nullptr && spec().leases.size() >= limits_.max_leases) {
     return RestsOn(Fact::kLeases, TableFull(log, "leases", limits_.max_leases));
   }
-  if (expired != nullptr) AddExpiry(op.name, Lease(*expired));
+  if (expired != nullptr) {
+    Hit(Mark::kExpiredWithGrant);
+    AddExpiry(op.name, Lease(*expired));
+  }
   LeaseEvent event;
   event.set_name(op.name);
   event.set_holder(op.holder);

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mark.h"
 #include "base/planted_bug.h"
 #include "server/log_state.h"
 #include "server/rejections.h"
@@ -63,6 +64,7 @@ std::optional<Decided> LogState::JudgeEpoch(const std::string& lease_name, Epoch
     return OnEntry(LeaseLost(log, epoch, Describe(lease_name, after, now)), end->index);
   }
   Rejection lost = LeaseLost(log, epoch, Describe(lease_name, settled, now));
+  Hit(Mark::kFenced);
   // An epoch is the seq of its grant: one that the committed log has passed without being
   // the current one never will be.
   if (epoch.value() <= applied_.last_seq.value()) return Final(std::move(lost));
@@ -85,6 +87,7 @@ std::optional<Decided> LogState::JudgeProducer(uint64_t id, uint64_t sequence) c
     case ProducerTable::Judgement::kNext:
       return std::nullopt;
     case ProducerTable::Judgement::kDuplicate:
+      Hit(Mark::kDuplicateAnswered);
       return DuplicateOf(result);
     case ProducerTable::Judgement::kGap:
       return SequenceGap(id, sequence, expected);
@@ -103,6 +106,7 @@ Decided LogState::DuplicateOf(const ProducerResult& result) const {
   if (result.last_seq <= applied_.last_seq || PLANTED(kDuplicateBeforeCommit)) {
     return Final(std::move(done));
   }
+  Hit(Mark::kDuplicateRestsOnEntry);
   const Unsettled::Run* const run = unsettled_.EntryOf(result.last_seq);
   CHECK(run != nullptr);
   return OnEntry(std::move(done), run->index);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mark.h"
 
 namespace cairn::server {
 
@@ -35,6 +36,7 @@ bool PeerFeed::Fill(NodeId to, consensus::AppendRequest& append, const TailHub& 
     core.OnAppendDeferred(to, append.prev.index);
     if (!load.in_flight) {
       load.in_flight = true;
+      Hit(Mark::kColdPeer);
       reads.push_back({.group = group_,
                        .ticket = to.value(),
                        .first = first,

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mark.h"
 
 namespace cairn::server {
 namespace {
@@ -253,6 +254,7 @@ void TailHub::RequestRead(CursorId id, TailCursor& cursor, Effects& effects) con
     request.seq = cursor.next;
   }
   cursor.loading = true;
+  Hit(::cairn::Mark::kColdTail);
   effects.reads.push_back(request);
 }
 

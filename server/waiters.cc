@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/mark.h"
 #include "base/planted_bug.h"
 
 namespace cairn::server {
@@ -41,6 +42,7 @@ void Waiters::OnApplied(Index index, Term term, const Rejection& not_leader,
     // only appends (thesis 3.4, Leader Append-Only; 3.5, Log Matching). One of an older term
     // would have been answered when its own index was applied, had it been committed.
     const bool committed = waiter.position.term == term || PLANTED(kWaiterByIndexOnly);
+    if (!committed) Hit(Mark::kReplacedAnswered);
     out.push_back({waiter.to, committed ? std::move(waiter.reply) : Reply(not_leader)});
     queue_.pop_front();
   }

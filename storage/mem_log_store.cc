@@ -291,7 +291,7 @@ void MemLogStore::Crash(CrashFault fault, Random& random) {
   }
 }
 
-size_t MemLogStore::LoseTurns(size_t turns) {
+size_t MemLogStore::LoseTurns(size_t turns, RecoveryVerdict verdict) {
   absl::MutexLock lock(&mutex_);
   CHECK(unsynced_.empty());
   const size_t taken = std::min(turns, recent_.size());
@@ -299,7 +299,7 @@ size_t MemLogStore::LoseTurns(size_t turns) {
   live_ = durable_;
   for (const StoreBatch& batch : recent_) Apply(batch, live_);
   if (taken > 0) {
-    verdict_ = RecoveryVerdict::kLost;
+    verdict_ = std::max(verdict_, verdict);
     verdict_detail_ = fmt::format("{} synced turns are missing", taken);
   }
   return taken;

@@ -70,9 +70,10 @@ class MemLogStore : public LogStore {
   [[nodiscard]] size_t unsynced_batches() const;
   // The process dies and comes back with what the disk kept; Verdict() tells how.
   void Crash(CrashFault fault, Random& random);
-  // Takes the last `turns` synced batches away, as a lying disk does: the verdict is kLost.
+  // Takes the last `turns` synced batches away, as a lying disk does. The verdict is kLost; or
+  // kAmbiguous, for the last one, torn, of which nobody can tell whether it had been synced.
   // At most kHistory of them are remembered; returns how many were taken.
-  size_t LoseTurns(size_t turns);
+  size_t LoseTurns(size_t turns, RecoveryVerdict verdict = RecoveryVerdict::kLost);
   // Flips one random bit of a stored payload that is not empty; reading that entry is
   // kDataLoss from now on. False when there is no such entry.
   bool FlipBit(GroupId group, Index index, Random& random);

@@ -27,6 +27,7 @@ Chaos::Chaos(Context context) : context_(std::move(context)) {
       {f.wall_jumps || f.drift > 0, 1, &Chaos::MoveClock},
       {f.transfers, 2, &Chaos::MoveLeadership},
       {f.trims, 2, &Chaos::Trim},
+      {f.trims, 4, &Chaos::LeaveBehind},
       {f.membership, 3, &Chaos::ChangeMembers},
   };
   std::erase_if(choices_, [](const Choice& choice) { return !choice.on; });
@@ -90,6 +91,10 @@ const SimLog& Chaos::AnyLog() const {
   return (*context_.logs)[random().Below(context_.logs->size())];
 }
 
+LogWatch& Chaos::AnyWatch() const {
+  return *(*context_.watches)[random().Below(context_.watches->size())];
+}
+
 SimNode* Chaos::LeaderOf(GroupId log) const {
   SimNode* leader = nullptr;
   Term term;
@@ -145,6 +150,13 @@ void Chaos::CutNode(NodeId cut, bool outgoing, bool incoming) {
   }
   Note(fmt::format("node {} is cut off{}{}", cut, outgoing ? ", outgoing" : "",
                    incoming ? ", incoming" : ""));
+}
+
+void Chaos::JoinNode(NodeId joined) {
+  for (const auto& node : *context_.nodes) {
+    context_.network->Restore(joined, node->id());
+    context_.network->Restore(node->id(), joined);
+  }
 }
 
 // Each node on one of two sides.
@@ -235,8 +247,8 @@ void Chaos::CrashSomebody() {
   if (!node.up()) return;
   const bool repairable = AllAreSound();
   Crash(node, AnyFault());
-  if (repairable) MaybeFlipBit(node);
-  Restart(node.id(), random().Between(0, 3'000'000));
+  if (repairable) MaybeDamageDisk(node);
+  Restart(node.id(), ShortOrLong());
 }
 
 void Chaos::CrashLeader() {
@@ -244,18 +256,33 @@ void Chaos::CrashLeader() {
   if (leader == nullptr) return;
   const bool repairable = AllAreSound();
   Crash(*leader, AnyFault());
-  if (repairable) MaybeFlipBit(*leader);
-  Restart(leader->id(), random().Between(0, 2'000'000));
+  if (repairable) MaybeDamageDisk(*leader);
+  Restart(leader->id(), ShortOrLong());
 }
 
-void Chaos::MaybeFlipBit(SimNode& node) {
-  if (!context_.faults->bit_flips || !random().Chance(0.5)) return;
-  if (node.FlipBit(AnyLog().id)) ++counts_.bit_flips;
+void Chaos::MaybeDamageDisk(SimNode& node) {
+  if (context_.faults->bit_flips && random().Chance(0.4)) {
+    if (node.FlipBit(AnyLog().id)) ++counts_.bit_flips;
+  } else if (context_.faults->lost_turns && random().Chance(0.5)) {
+    ++counts_.lost_turns;
+    if (random().Chance(0.5)) {
+      node.LoseTurns(1, storage::RecoveryVerdict::kAmbiguous);
+    } else {
+      node.LoseTurns(1 + random().Below(storage::MemLogStore::kHistory),
+                     storage::RecoveryVerdict::kLost);
+    }
+  }
+}
+
+SimTime Chaos::ShortOrLong() {
+  SimTime most = 300;
+  for (uint64_t i = random().Below(5); i > 0; --i) most *= 10;
+  return random().Between(0, most);
 }
 
 void Chaos::OnDoomed(SimNode& node) {
   Crash(node, AnyFault());
-  Restart(node.id(), random().Between(0, 1'000'000));
+  Restart(node.id(), ShortOrLong());
 }
 
 // Power goes everywhere at once: the cluster must come back unaided.
@@ -279,7 +306,7 @@ void Chaos::Restart(NodeId id, SimTime delay) {
       SimNode& again = *(*context_.nodes)[id.value() - 1];
       if (over_ || !again.up() || again.life() != life) return;
       Crash(again, AnyFault());
-      Restart(id, random().Between(0, 500'000));
+      Restart(id, ShortOrLong());
     });
   });
 }
@@ -338,17 +365,43 @@ void Chaos::MoveLeadership() {
 }
 
 void Chaos::Trim() {
-  const size_t which = random().Below(context_.logs->size());
-  LogWatch& watch = *(*context_.watches)[which];
+  LogWatch& watch = AnyWatch();
   SimNode* leader = LeaderOf(watch.log());
   if (leader == nullptr) return;
+  if (random().Chance(0.5)) return TrimAll(watch, *leader);
   // What nobody has read is not trimmed, so that the history can be checked.
   watch.Collect(*leader);
-  const uint64_t collected = watch.collected_seq().value();
   server::TrimOp op;
-  // Often all but the last: then a node that lags needs a snapshot.
-  op.first_seq = Seq(random().Chance(0.5) ? collected + 1 : random().Below(collected + 1) + 1);
+  op.first_seq = Seq(random().Below(watch.collected_seq().value() + 1) + 1);
   context_.send(leader->id(), watch.log(), op);
+}
+
+void Chaos::TrimAll(LogWatch& watch, SimNode& leader) {
+  watch.Collect(leader);
+  server::TrimOp op;
+  op.first_seq = watch.collected_seq() + 1;
+  context_.send(leader.id(), watch.log(), op);
+}
+
+// A node misses what is then trimmed, so that it needs a snapshot when it is back: one that was
+// down, or one that still believes to lead.
+void Chaos::LeaveBehind() {
+  LogWatch& watch = AnyWatch();
+  SimNode* leader = LeaderOf(watch.log());
+  SimNode& left = leader != nullptr && random().Chance(0.4) ? *leader : AnyNode();
+  const SimTime away = random().Between(200'000, 1'500'000);
+  if (context_.faults->crashes && left.up() && random().Chance(0.4)) {
+    Crash(left, AnyFault());
+    Restart(left.id(), away);
+  } else {
+    ++counts_.cuts;
+    CutNode(left.id(), true, true);
+    context_.events->After(away, [this, id = left.id()] { JoinNode(id); });
+  }
+  context_.events->After(away - random().Between(0, 100'000), [this, &watch] {
+    SimNode* now_leads = LeaderOf(watch.log());
+    if (!over_ && now_leads != nullptr) TrimAll(watch, *now_leads);
+  });
 }
 
 // Learners come, learners get a vote, voters go (back to listening or at all), the leader too; one

@@ -27,6 +27,7 @@ struct ChaosCounts {
   uint64_t recovery_crashes = 0;  // Of nodes that were still on their way back.
   uint64_t power_cuts = 0;        // Of all nodes at once.
   uint64_t bit_flips = 0;
+  uint64_t lost_turns = 0;  // Times that a disk forgot what it had synced.
   uint64_t pauses = 0;
   uint64_t cuts = 0;
   uint64_t changes = 0;  // Of membership that were asked for.
@@ -74,6 +75,7 @@ class Chaos {
 
   void CutSomething();
   void CutNode(NodeId node, bool outgoing, bool incoming);
+  void JoinNode(NodeId node);
   void CutHalves();
   void CutBridge();
   void Clog();
@@ -89,11 +91,16 @@ class Chaos {
   void MoveClock();
   void MoveLeadership();
   void Trim();
+  void TrimAll(LogWatch& watch, SimNode& leader);
+  void LeaveBehind();
   void ChangeMembers();
 
   void Crash(SimNode& node, storage::CrashFault fault);
   [[nodiscard]] storage::CrashFault AnyFault();
-  void MaybeFlipBit(SimNode& node);
+  // Worse than a crash, where the others can mend it. Requires: the node is down.
+  void MaybeDamageDisk(SimNode& node);
+  // Between nearly at once and seconds, each order of magnitude as likely.
+  [[nodiscard]] SimTime ShortOrLong();
   void Restart(NodeId id, SimTime delay);
   [[nodiscard]] bool IsSound(const SimNode& node) const;
   [[nodiscard]] bool AllAreSound() const;
@@ -101,6 +108,7 @@ class Chaos {
   [[nodiscard]] SimNode* LeaderOf(GroupId log) const;
   [[nodiscard]] SimNode& AnyNode() const;
   [[nodiscard]] const SimLog& AnyLog() const;
+  [[nodiscard]] LogWatch& AnyWatch() const;
   [[nodiscard]] Random& random() const { return *context_.random; }
   void Note(std::string line) { context_.note(std::move(line)); }
 

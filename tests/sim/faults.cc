@@ -32,14 +32,16 @@ Faults Faults::FromSeed(uint64_t seed, int nodes) {
   if (chance(0.5)) f.drift = random.Fraction() * 0.04;
   f.wall_jumps = chance(0.3);
   f.transfers = chance(0.4);
-  f.trims = chance(0.6);
+  f.trims = chance(0.8);
   f.membership = chance(0.3);
-  if (chance(0.6)) f.segment_bytes = 1 << random.Between(8, 16);
+  if (chance(0.85)) f.segment_bytes = 1 << random.Between(8, 14);
   if (chance(0.5)) f.cache_bytes = random.Below(8192);
   if (chance(0.3)) f.entry_bytes = 64 + random.Below(1024);
   if (chance(0.3)) f.append_message_bytes = 1 + random.Below(4096);
-  f.damage = chance(0.2);
-  // What is flipped must be held by all others, so that it can be repaired.
+  // What is damaged must be held by a majority that stays, so that it can be repaired: no voters
+  // go meanwhile, and nobody loses unsynced writes to power besides.
+  f.damage = !f.membership && chance(0.25);
+  f.lost_turns = !f.membership && chance(0.25);
   f.bit_flips = !f.power_cuts && !f.membership && chance(0.3);
   if (f.membership) f.nodes += 2;
   f.logs = random.Chance(0.4) ? 1 : 2;
@@ -65,6 +67,7 @@ std::string Faults::ToString() const {
       {"power_cuts", power_cuts},
       {"stalled_disks", stalled_disks},
       {"disk_full", disk_full},
+      {"lost_turns", lost_turns},
       {"bit_flips", bit_flips},
       {"wall_jumps", wall_jumps},
       {"transfers", transfers},

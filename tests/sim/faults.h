@@ -35,7 +35,8 @@ struct Faults {
   double slow_sync = 0;        // Chance that a sync takes 100 times as long.
   bool stalled_disks = false;  // For seconds, now and then.
   bool disk_full = false;
-  bool bit_flips = false;  // In the stored log of a killed process, one node at a time.
+  bool lost_turns = false;  // Synced ones, of a killed process, one node at a time.
+  bool bit_flips = false;   // In the stored log of a killed process, one node at a time.
   // Clocks.
   double drift = 0;  // Rates lie within 1 ± drift, and change within it.
   bool wall_jumps = false;

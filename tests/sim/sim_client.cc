@@ -246,7 +246,7 @@ void SimClient::Finish(Outcome outcome) {
   operation.outcome = outcome;
   operation.end_us = context_.events->now();
   handle_.reset();
-  context_.events->After(context_.random->Between(0, 10'000), [this] { Next(); });
+  context_.events->After(context_.random->Between(0, 6'000), [this] { Next(); });
 }
 
 }  // namespace cairn::sim

@@ -69,9 +69,11 @@ struct Running {
   Options options;
 } running;
 
-void OnAbort(int /*signal*/) {
+void OnAbort(int signal) {
+  std::signal(signal, SIG_DFL);
   if (running.world == nullptr) return;
-  fmt::print("seed {}: a CHECK failed\n", running.seed);
+  fmt::print("seed {}: {}\n", running.seed,
+             signal == SIGABRT ? "a CHECK failed" : "the program died");
   for (const std::string& line : running.world->story()) fmt::print("  {}\n", line);
   fmt::print("  replay: cairn-sim --replay {} --nodes {} --seconds {}\n", running.seed,
              running.options.nodes, running.options.seconds);
@@ -195,6 +197,7 @@ int main(int argc, char** argv) {
 #endif
   // abort() raises the signal on the thread that failed, between two statements of ours.
   std::signal(SIGABRT, cairn::sim::OnAbort);
+  std::signal(SIGSEGV, cairn::sim::OnAbort);
   if (replay != 0) {
     options.first = options.last = replay;
     options.story = true;

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "server/group_load.h"
+#include "storage/recovery.h"
 
 namespace cairn::sim {
 namespace {
@@ -95,6 +96,13 @@ void SimNode::Crash(storage::CrashFault fault) {
   paused_until_ = 0;
   store_.Crash(fault, *context_.random);
   context_.note(fmt::format("node {} crashes, fault {}", id_, static_cast<int>(fault)));
+}
+
+void SimNode::LoseTurns(size_t turns, storage::RecoveryVerdict verdict) {
+  CHECK(!up());
+  const size_t taken = store_.LoseTurns(turns, verdict);
+  context_.note(fmt::format("node {}: its disk loses {} turns that were synced, {}", id_, taken,
+                            storage::ToString(verdict)));
 }
 
 bool SimNode::FlipBit(GroupId group) {

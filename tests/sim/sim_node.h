@@ -70,6 +70,8 @@ class SimNode : public server::WorkerPorts {
   void Receive(const server::OutMessage& message);
   void Post(GroupId group, server::Event event);
   void SetSpace(bool has_space) { store_.SetSpace(has_space); }
+  // What a disk that lies takes besides: `turns` that it had said to be synced. Requires: !up().
+  void LoseTurns(size_t turns, storage::RecoveryVerdict verdict);
   // Flips a bit of an entry that a start has to read. False: there is none. Requires: !up().
   bool FlipBit(GroupId group);
 

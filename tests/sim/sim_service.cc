@@ -199,8 +199,11 @@ void SimService::WriteAppend(uint64_t id, Stream& stream, const std::string& byt
     const auto group = Route(append.log(), append.log_id());
     if (!group) return refuse(rpc::Reject(v1::REASON_LOG_NOT_FOUND, append.log(), "no such log"));
     stream.group = *group;
-  } else if (rpc::Refusal refusal = rpc::CheckRecords(append, rpc::Bounds())) {
-    return refuse(*refusal);
+    stream.log_id = append.log_id();
+  } else {
+    // What only the first request of a stream has to say.
+    append.set_log_id(stream.log_id);
+    if (rpc::Refusal refusal = rpc::CheckRecords(append, rpc::Bounds())) return refuse(*refusal);
   }
   server::AppendOp op = rpc::ToOp(append);
   op.stream_broken = stream.broken_in_group.get();

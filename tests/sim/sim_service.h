@@ -70,6 +70,7 @@ class SimService : private server::ReplySink, private server::TailSink {
     client::Method method = client::Method::kTail;
     StreamEvents events;
     GroupId group;  // 0 before the first request.
+    uint64_t log_id = 0;
     bool refused = false;
     // Requests of an AppendStream, oldest first, with their answers once these are known.
     uint64_t first_slot = 0;

@@ -25,10 +25,22 @@ void SimExecutor::Post(Task task) {
 }
 
 void SimExecutor::PostAfter(int64_t delay_us, Task task) {
+  if (stopped_) return;
+  // The task stays here, so that it goes with the executor.
+  const uint64_t timer = next_timer_++;
+  timers_.emplace(timer, std::move(task));
   const std::weak_ptr<SimExecutor*> weak = self_;
-  events_->After(process_->clock.Real(delay_us), [weak, task = std::move(task)] {
-    if (const auto self = weak.lock()) (*self)->Post(task);
+  events_->After(process_->clock.Real(delay_us), [weak, timer] {
+    if (const auto self = weak.lock()) (*self)->OnTimer(timer);
   });
+}
+
+void SimExecutor::OnTimer(uint64_t timer) {
+  const auto due = timers_.find(timer);
+  if (due == timers_.end()) return;
+  Task task = std::move(due->second);
+  timers_.erase(due);
+  Post(std::move(task));
 }
 
 void SimExecutor::Schedule() {
@@ -63,6 +75,7 @@ void SimExecutor::Shutdown() {
   stopped_ = true;
   // Moved out first: the end of a task may post another one.
   const auto tasks = std::exchange(tasks_, {});
+  const auto timers = std::exchange(timers_, {});
 }
 
 // ---- SimStub::Wire ------------------------------------------------------------------------

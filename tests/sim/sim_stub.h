@@ -46,10 +46,13 @@ class SimExecutor : public client::Executor {
   void Schedule();
   void Run();
   void RunPosted();
+  void OnTimer(uint64_t timer);
 
   EventQueue* const events_;
   const SimProcess* const process_;
   std::deque<Task> tasks_;
+  uint64_t next_timer_ = 1;
+  std::map<uint64_t, Task> timers_;
   bool scheduled_ = false;
   bool stopped_ = false;
   // Events hold it weakly: they do nothing once the executor is gone.

@@ -122,7 +122,9 @@ namespace {
 class ProducerUser final : public SimUser {
  public:
   ProducerUser(int number, Context context)
-      : SimUser(number, std::move(context)), most_unanswered_(1 + random().Below(40)) {}
+      : SimUser(number, std::move(context)),
+        eager_(random().Chance(0.4)),
+        most_unanswered_(1 + random().Below(40)) {}
   ~ProducerUser() override { producer_.reset(); }
 
   [[nodiscard]] bool idle() const override { return stopping() && handles_.empty(); }
@@ -136,7 +138,7 @@ class ProducerUser final : public SimUser {
     }
     if (stopping()) return;
     if (producer_ == nullptr) Open();
-    const uint64_t burst = random().Below(5);
+    const uint64_t burst = random().Below(eager_ && random().Chance(0.1) ? 40 : 5);
     for (uint64_t i = 0; i < burst && handles_.size() < most_unanswered_; ++i) Send();
   }
 
@@ -144,8 +146,10 @@ class ProducerUser final : public SimUser {
 
   void Open() {
     ProducerOptions options;
-    options.max_in_flight = static_cast<int>(random().Between(1, 16));
-    options.max_request_records = 1 + random().Below(8);
+    // An eager one fills the window of sequences, a record each.
+    options.max_in_flight = eager_ ? 16 : static_cast<int>(random().Between(1, 16));
+    options.max_in_flight_partial = eager_ ? 16 : static_cast<int>(random().Between(1, 16));
+    options.max_request_records = eager_ ? 1 : 1 + random().Below(8);
     options.delivery_timeout = absl::Seconds(10);
     options.on_delivery = [this](const Delivery& delivery) { OnDelivery(delivery); };
     producer_ = *Producer::Start(log(), std::move(options));
@@ -181,6 +185,7 @@ class ProducerUser final : public SimUser {
     }
   }
 
+  const bool eager_;
   const size_t most_unanswered_;
   std::unique_ptr<Producer> producer_;
   uint64_t next_ticket_ = 1;
