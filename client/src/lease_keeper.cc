@@ -257,7 +257,7 @@ void LeaseKeeper::Impl::SendRenew(const client::CallSpec& spec) {
   call.method = Method::kRenew;
   Call<v1::RenewResponse>(call, request, [this](absl::StatusOr<v1::RenewResponse> got) {
     if (!got.ok()) return logic_.OnRenewed(got.status(), Now());
-    return logic_.OnRenewed(static_cast<int64_t>(got->ttl_ms()) * kMicrosPerMilli, Now());
+    return logic_.OnRenewed(client::LeaseTtlUs(got->ttl_ms()), Now());
   });
 }
 

@@ -27,6 +27,13 @@
 
 namespace cairn::client {
 
+// The longest that a log grants. An answer that says more is no lease for ever.
+inline constexpr int64_t kMaxLeaseTtlUs = 3600 * kMicrosPerSecond;
+inline int64_t LeaseTtlUs(uint64_t ttl_ms) {
+  constexpr auto kMaxMs = static_cast<uint64_t>(kMaxLeaseTtlUs / kMicrosPerMilli);
+  return static_cast<int64_t>(ttl_ms < kMaxMs ? ttl_ms : kMaxMs) * kMicrosPerMilli;
+}
+
 class LeaseKeeperCore {
  public:
   struct Options {
@@ -64,7 +71,7 @@ class LeaseKeeperCore {
 
   Actions OnAcquired(const absl::StatusOr<Grant>& grant, MonoMicros now_us);
   Actions OnLease(const absl::StatusOr<LeaseInfo>& lease, MonoMicros now_us);
-  // `ttl_us` as the log has it.
+  // `ttl_us` as the log has it, by LeaseTtlUs.
   Actions OnRenewed(const absl::StatusOr<int64_t>& ttl_us, MonoMicros now_us);
   Actions OnTimer(MonoMicros now_us);
 

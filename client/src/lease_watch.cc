@@ -1,5 +1,7 @@
 #include "client/src/lease_watch.h"
 
+#include "client/src/lease_keeper_core.h"
+
 namespace cairn::client {
 
 bool LeaseWatch::OnEvent(const TailEvent& event, MonoMicros now_us) {
@@ -25,7 +27,7 @@ void LeaseWatch::OnRecord(const Record& record, MonoMicros now_us) {
     case RecordKind::kLeaseTransferred:
       epoch_ = Epoch{record.seq.value()};
       holder_ = record.lease->holder;
-      ttl_us_ = static_cast<int64_t>(record.lease->ttl_ms) * kMicrosPerMilli;
+      ttl_us_ = LeaseTtlUs(record.lease->ttl_ms);
       sign_of_life_us_ = now_us;
       return;
     case RecordKind::kLeaseReleased:

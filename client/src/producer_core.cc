@@ -59,7 +59,13 @@ ProducerCore::Actions ProducerCore::OnRegistered(const absl::StatusOr<uint64_t>&
     Fail(producer_id.status(), actions);
     return actions;
   }
-  CHECK_NE(*producer_id, 0u);
+  if (*producer_id == 0) {
+    // Appends that carried it would not be sequenced at all.
+    Fail(absl::DataLossError(
+             fmt::format("{}: {} gave the producer the id 0", options_.log, route_.current())),
+         actions);
+    return actions;
+  }
   producer_id_ = *producer_id;
   phase_ = Phase::kIdle;
   return actions;

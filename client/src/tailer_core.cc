@@ -95,7 +95,9 @@ TailerCore::Actions TailerCore::OnMessage(v1::TailResponse* message, MonoMicros 
 
 absl::Status TailerCore::Accept(const TailEvent& event) {
   for (const RecordBatch& batch : event.batches) {
-    if (batch.records.empty() || (next_seq_ && batch.first_seq != next_seq_)) {
+    // (The last of them: seqs that wrap around.)
+    if (batch.records.empty() || (next_seq_ && batch.first_seq != next_seq_) || !batch.first_seq ||
+        batch.last_seq() + 1 < batch.first_seq) {
       return absl::DataLossError(fmt::format("{}: {} sent {} records from seq {}, expected seq {}",
                                              options_.log, route_.current(), batch.records.size(),
                                              batch.first_seq, next_seq_));
