@@ -10,6 +10,8 @@ namespace {
 
 // What is read at once, and what is kept for reading when a large frame is through.
 constexpr size_t kReadBytes = 256 << 10;
+// Room that is made for a frame before any of it is there: enough for all but huge entries.
+constexpr size_t kTrustedBytes = 8 << 20;
 
 }  // namespace
 
@@ -48,7 +50,10 @@ void FrameReader::Prepare() {
   const size_t rest = end_ - begin_;
   size_t want = kReadBytes;
   if (rest >= kFrameHeaderBytes && !broken_) {
-    want = std::max(want, kFrameHeaderBytes + FrameLength(buffer_.data() + begin_));
+    const size_t frame = kFrameHeaderBytes + FrameLength(buffer_.data() + begin_);
+    // Beyond some size what has arrived decides, not what a length claims.
+    const size_t may = rest == buffer_.size() ? 2 * rest : buffer_.size();
+    want = std::max(want, std::min(frame, std::max(kTrustedBytes, may)));
   }
   if (buffer_.size() == want && begin_ == 0 && rest < want) return;
   if (rest > 0 && buffer_.size() == want) {

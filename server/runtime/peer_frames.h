@@ -33,12 +33,13 @@ void AppendFrame(const google::protobuf::MessageLite& message, std::string& out)
 // What a frame's header says.
 uint32_t FrameLength(const char* header);
 
-// Cuts a stream of bytes into frames: read into Space(), say how much it was, take the frames.
+// Cuts a stream of bytes into frames: read into space(), say how much it was, take the frames.
+// Bound: 8 MiB, or twice what has arrived of a frame.
 class FrameReader {
  public:
   FrameReader();
 
-  // Where the next bytes go: at least one, and all that the frame at the front still lacks.
+  // Where the next bytes go: at least one.
   [[nodiscard]] char* space() { return buffer_.data() + end_; }
   [[nodiscard]] size_t space_bytes() const { return buffer_.size() - end_; }
   void Filled(size_t bytes) { end_ += bytes; }
