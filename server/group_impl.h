@@ -114,6 +114,9 @@ struct Group::Impl {
 
   // ---- group_replica.cc
   void OnMessage(consensus::Message message, TurnTime now, Effects& effects);
+  // Fills in the membership, which travels as part of the snapshot's bytes. Errors: kDataLoss; the
+  // message is not one that a leader of this log sends.
+  absl::Status ReadSnapshot(consensus::SnapshotRequest& request) const;
   // Position of the log after `at`, an entry that the core holds.
   [[nodiscard]] LogPosition PositionAfterHeld(const consensus::Position& at) const;
   void TakeReady(TurnTime now, Effects& effects);

@@ -40,7 +40,20 @@ void Group::Impl::OnMessage(consensus::Message message, TurnTime now, Effects& e
       answer != nullptr && answer->wall_us != 0 && is_leader() && message.term == core.term()) {
     clocks.Hear(message.from, answer->wall_us, now.mono);
   }
+  if (auto* snapshot = std::get_if<consensus::SnapshotRequest>(&message.body)) {
+    if (const absl::Status useless = ReadSnapshot(*snapshot); !useless.ok()) {
+      effects.alarms.push_back(fmt::format("log {} ({}): a snapshot from node {} is of no use: {}",
+                                           name, id, message.from, std::string(useless.message())));
+      return;
+    }
+  }
   auto* append = std::get_if<consensus::AppendRequest>(&message.body);
+  if (append != nullptr && core.terms().Before().index > state.applied_index()) {
+    // A snapshot came in this same turn, after a pause for instance. What follows it is verified
+    // from where it ends, so it is installed first.
+    TakeReady(now, effects);
+    if (halted) return;
+  }
   const absl::Status status = append != nullptr ? RefuseWrongEntries(*append) : absl::OkStatus();
   if (status.ok()) return core.Step(std::move(message));
   const NodeId from = message.from;
@@ -49,6 +62,24 @@ void Group::Impl::OnMessage(consensus::Message message, TurnTime now, Effects& e
   const bool of_this_term = message.term >= core.term();
   core.Step(std::move(message));
   if (of_this_term) OnRefused(from, wrong, commit, status, effects);
+}
+
+absl::Status Group::Impl::ReadSnapshot(consensus::SnapshotRequest& request) const {
+  // (The catalog's log is never trimmed, so nobody has one of it.)
+  cairn::v1::GroupSnapshot snapshot;
+  if (catalog != nullptr || !snapshot.ParseFromArray(request.snapshot.view().data(),
+                                                     static_cast<int>(request.snapshot.size()))) {
+    return absl::DataLossError("it does not parse, or is of the catalog");
+  }
+  const consensus::Position position{Term(snapshot.term()), Index(snapshot.index())};
+  if (position != request.position || GroupId(snapshot.state().log_id()) != id) {
+    return absl::DataLossError(fmt::format("it is of log {} at {}, expected {}",
+                                           snapshot.state().log_id(), consensus::ToString(position),
+                                           consensus::ToString(request.position)));
+  }
+  RETURN_IF_ERROR(LogFacts::FromSnapshot(snapshot.state()).status());
+  ASSIGN_OR_RETURN(request.membership, consensus::DecodeMembership(snapshot.membership()));
+  return absl::OkStatus();
 }
 
 LogPosition Group::Impl::PositionAfterHeld(const consensus::Position& at) const {
@@ -107,14 +138,13 @@ void Group::Impl::DoWrite(consensus::Write write, TurnTime now, Effects& effects
 
 void Group::Impl::InstallSnapshot(consensus::Write::InstallSnapshot install, TurnTime now,
                                   Effects& effects) {
-  CHECK(catalog == nullptr);  // The catalog's log is never trimmed, so it needs no snapshot.
+  // ReadSnapshot has seen to all of this when it arrived.
+  CHECK(catalog == nullptr);
   cairn::v1::GroupSnapshot snapshot;
-  if (!snapshot.ParseFromArray(install.snapshot.view().data(),
-                               static_cast<int>(install.snapshot.size()))) {
-    return Halt(absl::DataLossError("a snapshot from the leader does not parse"), effects);
-  }
+  CHECK(snapshot.ParseFromArray(install.snapshot.view().data(),
+                                static_cast<int>(install.snapshot.size())));
   auto facts = LogFacts::FromSnapshot(snapshot.state());
-  if (!facts.ok()) return Halt(facts.status(), effects);
+  CHECK(facts.ok());
 
   storage::SegmentRow row;
   row.before_index = install.position.index;

@@ -118,5 +118,47 @@ TEST_F(GroupDoubtTest, AWholeLogIsSoundAfterARestart) {
   EXPECT_EQ(group_->View().last_seq, Seq(1));
 }
 
+// A replica that was stopped finds both in its mailbox at once.
+TEST(GroupSnapshotTest, WhatFollowsASnapshotMayComeInTheSameTurn) {
+  constexpr Term kTerm{2};
+  constexpr Index kEnd{5};
+  constexpr NodeId kLeader{2};
+  CacheBudget budget;
+  Random random{1};
+  const TurnTime now{.mono = kMicrosPerSecond, .wall = kMicrosPerSecond};
+  GroupConfig config;
+  config.raft.self = kSelf;
+  GroupStart start;
+  start.group = kGroup;
+  start.name = "log";
+  start.initial_voters = {kSelf, kLeader, NodeId(3)};
+  const std::unique_ptr<Group> group =
+      *Group::Create(config, start, &budget, &random, nullptr, now);
+
+  consensus::Membership members;
+  members.voters = start.initial_voters;
+  LogFacts facts = LogFacts::Empty(kGroup, {});
+  facts.first_seq = Seq(5);
+  facts.last_seq = Seq(4);
+  cairn::v1::GroupSnapshot snapshot;
+  snapshot.set_index(kEnd.value());
+  snapshot.set_term(kTerm.value());
+  snapshot.set_membership(consensus::EncodeMembership(members));
+  *snapshot.mutable_state() = facts.ToSnapshot();
+  const consensus::SnapshotRequest install{.position = {kTerm, kEnd},
+                                           .membership = members,
+                                           .snapshot = Bytes(snapshot.SerializeAsString())};
+  consensus::AppendRequest append{.prev = {kTerm, kEnd}, .last = kEnd + 1, .commit = kEnd};
+  append.entries.push_back({.index = kEnd + 1, .term = kTerm, .kind = consensus::EntryKind::kNoop});
+  Effects effects;
+  group->Handle(PeerMessage{{kLeader, kSelf, kTerm, install}}, now, false, effects);
+  group->Handle(PeerMessage{{kLeader, kSelf, kTerm, append}}, now, false, effects);
+  group->Finish(now, /*gather=*/false, effects);
+  for (const std::string& alarm : effects.alarms) ADD_FAILURE() << alarm;
+  EXPECT_EQ(group->View().last, kEnd + 1);
+  EXPECT_EQ(group->View().last_seq, Seq(4));
+  group->CheckInvariants();
+}
+
 }  // namespace
 }  // namespace cairn::server
