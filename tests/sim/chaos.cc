@@ -17,7 +17,7 @@ Chaos::Chaos(Context context) : context_(std::move(context)) {
       {f.clogs, 2, &Chaos::Clog},
       {f.partitions || f.clogs, 4, &Chaos::HealNetwork},
       {f.client_cuts, 1, &Chaos::CutClients},
-      {f.damage, 2, &Chaos::DamageSomething},
+      {f.damage, 6, &Chaos::DamageSomething},
       {f.crashes, 2, &Chaos::CrashSomebody},
       {f.crashes, 1, &Chaos::CrashLeader},
       {f.power_cuts, 1, &Chaos::PowerCutAll},
@@ -27,8 +27,8 @@ Chaos::Chaos(Context context) : context_(std::move(context)) {
       {f.wall_jumps || f.drift > 0, 1, &Chaos::MoveClock},
       {f.transfers, 2, &Chaos::MoveLeadership},
       {f.trims, 2, &Chaos::Trim},
-      {f.trims, 4, &Chaos::LeaveBehind},
-      {f.membership, 3, &Chaos::ChangeMembers},
+      {f.trims, 12, &Chaos::LeaveBehind},
+      {f.membership, 10, &Chaos::ChangeMembers},
   };
   std::erase_if(choices_, [](const Choice& choice) { return !choice.on; });
   for (const Choice& choice : choices_) weights_ += choice.weight;
@@ -40,7 +40,7 @@ void Chaos::Start() {
 }
 
 void Chaos::ScheduleNext() {
-  context_.events->After(random().Between(20'000, 600'000), [this] {
+  context_.events->After(random().Between(10'000, 400'000), [this] {
     if (over_) return;
     Act();
     ScheduleNext();
@@ -389,7 +389,7 @@ void Chaos::LeaveBehind() {
   LogWatch& watch = AnyWatch();
   SimNode* leader = LeaderOf(watch.log());
   SimNode& left = leader != nullptr && random().Chance(0.4) ? *leader : AnyNode();
-  const SimTime away = random().Between(200'000, 1'500'000);
+  const SimTime away = random().Between(500'000, 2'000'000);
   if (context_.faults->crashes && left.up() && random().Chance(0.4)) {
     Crash(left, AnyFault());
     Restart(left.id(), away);

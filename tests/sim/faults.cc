@@ -20,9 +20,9 @@ Faults Faults::FromSeed(uint64_t seed, int nodes) {
   f.partitions = chance(0.5);
   f.clogs = chance(0.3);
   f.client_cuts = chance(0.3);
-  f.crashes = chance(0.6);
+  f.crashes = chance(0.7);
   f.crash_points = chance(0.5);
-  f.recovery_crashes = chance(0.6);
+  f.recovery_crashes = chance(0.7);
   f.pauses = chance(0.4);
   f.power_cuts = chance(0.4);
   if (chance(0.3)) f.sync_max_us = 5'000;
@@ -31,10 +31,10 @@ Faults Faults::FromSeed(uint64_t seed, int nodes) {
   f.disk_full = chance(0.15);
   if (chance(0.5)) f.drift = random.Fraction() * 0.04;
   f.wall_jumps = chance(0.3);
-  f.transfers = chance(0.4);
-  f.trims = chance(0.8);
+  f.transfers = chance(0.5);
+  f.trims = chance(0.95);
   f.membership = chance(0.3);
-  if (chance(0.85)) f.segment_bytes = 1 << random.Between(8, 14);
+  if (chance(0.9)) f.segment_bytes = 1 << random.Between(8, 12);
   if (chance(0.5)) f.cache_bytes = random.Below(8192);
   if (chance(0.3)) f.entry_bytes = 64 + random.Below(1024);
   if (chance(0.3)) f.append_message_bytes = 1 + random.Below(4096);

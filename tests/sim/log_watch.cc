@@ -149,9 +149,9 @@ void LogWatch::CollectEntry(const storage::StoredEntry& entry) {
   }
 }
 
-void LogWatch::CheckEnd(const SimNode& fullest) {
-  Collect(fullest);
-  const Seq last = fullest.group(log())->View().last_seq;
+void LogWatch::CheckEnd(const SimNode& leader) {
+  Collect(leader);
+  const Seq last = leader.group(log())->View().last_seq;
   if (collected_seq() != last) {
     violation_(fmt::format("log {}: records were seen through seq {}, the log ends at {}", log(),
                            collected_seq(), last));
@@ -161,6 +161,32 @@ void LogWatch::CheckEnd(const SimNode& fullest) {
       history::CheckLinearizable(history_, {.refusals_may_show_the_past = true});
   if (!verdict.ok()) violation_(fmt::format("log {}: {}", log(), verdict.Text()));
   CheckEntitlements();
+}
+
+void LogWatch::CheckReplica(const SimNode& replica) {
+  const auto& records = history_.committed->records;
+  const server::LogFacts& facts = replica.group(log())->state().applied();
+  Seq seq = facts.first_seq;
+  while (seq <= facts.last_seq) {
+    const auto index = replica.store().SeekSeq(log(), seq);
+    const auto range = index.ok() ? replica.store().ReadEntries(log(), *index, *index, 1)
+                                  : absl::StatusOr<storage::EntryRange>(index.status());
+    if (!range.ok()) {
+      violation_(fmt::format("log {}: node {} does not hold seq {}: {}", log(), replica.id(), seq,
+                             ToStd(range.status().message())));
+      return;
+    }
+    const auto header = storage::ParseEntryHeader(range->entries.front().payload.view());
+    CHECK(header.ok());
+    // Records were read from seq 1 on.
+    const CommittedRecord& record = records[header->last_seq().value() - 1];
+    if (record.seq != header->last_seq() || record.chain != header->chain) {
+      violation_(fmt::format("log {}: node {} holds chain {:016x} at seq {}, it is {:016x}", log(),
+                             replica.id(), header->chain, header->last_seq(), record.chain));
+      return;
+    }
+    seq = header->last_seq() + 1;
+  }
 }
 
 void LogWatch::CheckEntitlements() {

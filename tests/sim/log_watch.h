@@ -76,8 +76,10 @@ class LogWatch {
     return history_.committed->records.empty() ? Seq() : history_.committed->records.back().seq;
   }
 
-  // When everything has healed, and `fullest` has applied all.
-  void CheckEnd(const SimNode& fullest);
+  // When everything has healed, and `leader` has applied all.
+  void CheckEnd(const SimNode& leader);
+  // After that: whether `replica` holds every record that the log still has, with its chain.
+  void CheckReplica(const SimNode& replica);
 
   [[nodiscard]] GroupId log() const { return history_.log_id; }
   [[nodiscard]] bool fenced() const { return history_.fenced; }

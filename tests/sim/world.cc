@@ -273,6 +273,10 @@ void World::CheckEnd() {
       if (node->group(watch->log())->state().leading()) leader = node.get();
     }
     watch->CheckEnd(*leader);
+    if (!result_.violations.empty()) return;
+    for (const NodeId id : leader->group(watch->log())->core().membership().All()) {
+      watch->CheckReplica(*nodes_[id.value() - 1]);
+    }
   }
 }
 
