@@ -92,7 +92,7 @@ void CheckUnits(std::string_view text) {
   for (const auto& parsed : {ParseByteCount(text), ParseDurationMs(text), ParseHash(text)}) {
     CHECK(parsed.ok() || !parsed.status().message().empty());
   }
-  if (const auto hash = ParseHash(text); hash.ok()) CHECK_EQ(*ParseHash(FormatHash(*hash)), *hash);
+  if (const auto hash = ParseHash(text); hash.ok()) CHECK(ParseHash(FormatHash(*hash)) == hash);
   if (const auto bytes = ParseByteCount(text); bytes.ok()) CHECK(!FormatByteCount(*bytes).empty());
   if (const auto ms = ParseDurationMs(text); ms.ok()) CHECK(!FormatDurationMs(*ms).empty());
   const auto time = ParseTimestampUs(text);

@@ -86,19 +86,24 @@ std::optional<consensus::Body> HonestAnswer(const Message& message) {
 
 class PeerRun {
  public:
-  PeerRun() : node_(kVoters) { node_.AddGroup(kLog, "orders"); }
+  PeerRun() : node_(kVoters) {
+    node_.AddGroup(kLog, "orders");
+    node_.AddGroup(kCatalogGroup, "catalog");
+  }
 
   void Run(Input& input) {
     for (size_t step = 0; step < kMaxSteps && !input.empty(); ++step) {
       Step(static_cast<Op>(input.Byte() % kOps), input);
-      const Index applied = core().applied();
-      CHECK_GE(core().commit(), applied);
+      const Index applied = core(kLog).applied();
+      CHECK_GE(core(kLog).commit(), applied);
     }
     node_.Tick(30);
   }
 
  private:
-  [[nodiscard]] const consensus::RaftCore& core() const { return node_.group(kLog)->core(); }
+  [[nodiscard]] const consensus::RaftCore& core(GroupId group) const {
+    return node_.group(group)->core();
+  }
 
   void Step(Op op, Input& input) {
     switch (op) {
@@ -125,14 +130,14 @@ class PeerRun {
     v1::WireMessage wire;
     if (!wire.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
     wire.set_to(kSelf.value());
-    wire.set_group(kLog.value());
+    if (wire.group() != kCatalogGroup.value()) wire.set_group(kLog.value());
     absl::StatusOr<OutMessage> decoded = server::DecodeMessage(std::move(wire));
-    if (decoded.ok()) Deliver(std::move(decoded->message));
+    if (decoded.ok()) Deliver(decoded->group, std::move(decoded->message));
   }
 
-  void Deliver(Message message) {
-    if (BreaksRaft(core(), message)) return;
-    node_.Post(kLog, server::PeerMessage{std::move(message)});
+  void Deliver(GroupId group, Message message) {
+    if (BreaksRaft(core(group), message)) return;
+    node_.Post(group, server::PeerMessage{std::move(message)});
     node_.Run();
   }
 
@@ -140,7 +145,7 @@ class PeerRun {
     const std::optional<OutMessage> sent = node_.TakeSent();
     if (!sent) return;
     if (std::optional<consensus::Body> body = HonestAnswer(sent->message)) {
-      Deliver({sent->message.to, kSelf, sent->message.term, *std::move(body)});
+      Deliver(sent->group, {sent->message.to, kSelf, sent->message.term, *std::move(body)});
     }
   }
 
@@ -169,9 +174,9 @@ void Run(std::string_view bytes) {
 std::string Step(Op op) { return Number(op, 1); }
 std::string Step(Op op, uint8_t number) { return Number(op, 1) + Number(number, 1); }
 
-std::string Of(NodeId from, Term term, const consensus::Body& body) {
+std::string Of(NodeId from, Term term, const consensus::Body& body, GroupId group = kLog) {
   const v1::WireMessage wire =
-      server::EncodeMessage({kLog, {.from = from, .to = kSelf, .term = term, .body = body}});
+      server::EncodeMessage({group, {.from = from, .to = kSelf, .term = term, .body = body}});
   return Step(kMessage) + Piece(wire.SerializeAsString());
 }
 
@@ -210,9 +215,9 @@ std::string Follows() {
 std::string Leads() {
   using namespace consensus;
   std::string steps = Step(kTick, 31);
-  for (int i = 0; i < 6; ++i) steps += Step(kAnswer);
+  for (int i = 0; i < 12; ++i) steps += Step(kAnswer);
   steps += Step(kAppend, 1);
-  for (int i = 0; i < 4; ++i) steps += Step(kAnswer);
+  for (int i = 0; i < 8; ++i) steps += Step(kAnswer);
   return steps + Step(kTick, 2) + Step(kAnswer) +
          Of(NodeId(3), Term(1),
             AppendResponse{.rejected_prev = Index(1), .hint = {Term(), Index()}}) +
@@ -241,6 +246,14 @@ std::string Installs() {
          Step(kTick, 2);
 }
 
+// The catalog is never trimmed, so nobody has a snapshot of it.
+std::string SnapshotOfCatalog() {
+  return Of(NodeId(2), Term(2),
+            consensus::SnapshotRequest{.position = {Term(2), Index(9)}, .snapshot = Bytes("x")},
+            kCatalogGroup) +
+         Step(kTick, 2);
+}
+
 // An entry that does not follow from what is held.
 std::string Refuses() {
   using namespace consensus;
@@ -266,11 +279,9 @@ std::string Changes() {
 }
 
 std::vector<Seed> Seeds() {
-  return {{"follows", Follows()},
-          {"leads", Leads()},
-          {"installs", Installs()},
-          {"refuses", Refuses()},
-          {"changes", Changes()}};
+  return {{"follows", Follows()},   {"leads", Leads()},
+          {"installs", Installs()}, {"snapshot-of-catalog", SnapshotOfCatalog()},
+          {"refuses", Refuses()},   {"changes", Changes()}};
 }
 
 const Registered registered({.name = "peer_messages", .run = Run, .seeds = Seeds});

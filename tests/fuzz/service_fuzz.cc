@@ -3,7 +3,8 @@
 // state over a store in memory, and back (Fill, ToStatus, wire.h).
 //
 // The input is steps: a byte for the method, a byte for how much time passes before, and the
-// request's bytes. The node leads one log and the catalog. Beyond "no crash": each request that is
+// request's bytes. The node leads one log and the catalog; as ids of producers are random, 1 stands
+// for the one that was registered last. Beyond "no crash": each request that is
 // posted gets one reply, of its kind or a refusal that has a reason, words and a status; a chunk
 // decodes to the records that it was made of; invariants hold after each turn, and seqs never go
 // back.
@@ -81,6 +82,7 @@ class Service : private server::ReplySink, private server::TailSink {
     node_.AddGroup(kLog, kLogName);
     node_.Elect(kCatalogGroup);
     node_.Elect(kLog);
+    Form();
   }
 
   void Step(Method method, int ticks, std::string_view bytes);
@@ -106,6 +108,8 @@ class Service : private server::ReplySink, private server::TailSink {
   // Bounds, conversion, the group, and the answer's conversion.
   template <class Result, class Request, class Response>
   void Unary(GroupId group, std::string_view bytes);
+  // Logs can be made from now on.
+  void Form();
   void AppendInStream(std::string_view bytes);
   template <class Request>
   void Open(std::string_view bytes, bool bounded);
@@ -126,6 +130,7 @@ class Service : private server::ReplySink, private server::TailSink {
   std::map<uint64_t, Check> pending_;
   std::map<uint64_t, Tail> tails_;
   Seq last_seq_;
+  uint64_t producer_id_ = 1;
   FuzzNode node_;
 };
 
@@ -142,10 +147,27 @@ void Service::Unary(GroupId group, std::string_view bytes) {
   });
 }
 
+void Service::Form() {
+  server::CatalogOp op;
+  v1::ClusterFormed& formed = *op.command.mutable_cluster_formed();
+  formed.set_cluster_id("0123456789abcdef0123456789abcdef");
+  v1::Member& member = *formed.add_members();
+  member.set_node_id(1);
+  member.set_name("a");
+  member.set_address("127.0.0.1:7101");
+  member.set_incarnation(1);
+  Post(kCatalogGroup, std::move(op), [](const server::Reply& reply) {
+    CHECK(std::holds_alternative<server::CatalogDone>(reply));
+  });
+  node_.Run();
+  CHECK(!node_.catalog().cluster_id().empty());
+}
+
 void Service::AppendInStream(std::string_view bytes) {
   v1::AppendRequest request;
   if (!Parse(bytes, request)) return;
   server::AppendOp op = rpc::ToOp(request);
+  if (op.producer_id == 1) op.producer_id = producer_id_;
   op.stream_broken = &stream_broken_;
   Post(kLog, std::move(op), [](const server::Reply& reply) {
     CHECK(std::holds_alternative<server::AppendDone>(reply));
@@ -187,6 +209,9 @@ void Service::OnReply(uint64_t token, server::Reply reply) {
     return CheckRefusal(*rejection);
   }
   check(reply);
+  if (const auto* registered = std::get_if<server::RegisterProducerDone>(&reply)) {
+    producer_id_ = registered->producer_id;
+  }
   const auto* done = std::get_if<server::AppendDone>(&reply);
   if (done == nullptr || done->duplicate) return;
   CHECK_GT(done->first_seq, last_seq_);
@@ -327,7 +352,7 @@ std::string Records() {
   auto read = OfLog<v1::ReadRequest>();
   read.set_start_seq(1);
   auto tail = OfLog<v1::TailRequest>();
-  tail.set_start_seq(2);
+  tail.set_start_seq(1);
   return Step(kTail, tail) + Step(kAppend, Append("a"), 0) + Step(kAppend, conditional) +
          Step(kAppend, conditional) + Step(kRead, read);
 }
@@ -385,12 +410,13 @@ std::string Catalogs() {
   create.mutable_settings()->set_fenced(true);
   v1::UpdateLogRequest update;
   update.set_log("other");
-  update.set_log_id(1);
+  update.set_log_id(2);
   update.mutable_settings()->set_segment_bytes(1 << 20);
   v1::DeleteLogRequest remove;
   remove.set_log("other");
-  remove.set_log_id(1);
+  remove.set_log_id(2);
   v1::TransferLeadershipRequest transfer;
+  transfer.set_to_node_id(1);
   return Step(kCreateLog, create) + Step(kUpdateLog, update) + Step(kDeleteLog, remove) +
          Step(kListLogs, v1::ListLogsRequest()) + Step(kTransferLeadership, transfer);
 }
