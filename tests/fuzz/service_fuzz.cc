@@ -26,7 +26,7 @@ namespace {
 constexpr GroupId kLog{7};
 constexpr char kLogName[] = "orders";
 constexpr size_t kMaxSteps = 64;
-constexpr int64_t kPatienceUs = 5 * kMicrosPerSecond;
+constexpr int64_t kPatienceUs = kMicrosPerSecond;
 constexpr uint64_t kCreditBytes = 512;
 constexpr rpc::Bounds kBounds{
     .max_record_bytes = 1024, .max_batch_bytes = 2048, .max_batch_records = 16};
