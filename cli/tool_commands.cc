@@ -22,7 +22,7 @@ constexpr CommandSpec kCommands[] = {
      "linearizability. No other cluster is touched, and nothing is left behind. Exit code 0: all "
      "promises were kept, and every fault took effect.",
      "cairn drill --minutes 10\ncairn drill --faults kill-leader,isolate-leader --seed 7\n"
-     "cairn drill --minutes 30 -o json | jq '.faults[] | {name, times, longest_gap_ms}'",
+     "cairn drill --minutes 30 -o json | jq .lost,.duplicated,.longest_gap_ms",
      DeclareDrill},
     {"completion", "print a completion script for a shell",
      "Prints a script that completes commands, options and their fixed values. Only bash is "
