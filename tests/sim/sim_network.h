@@ -11,7 +11,9 @@
 
 #include "base/check.h"
 #include "base/random.h"
+#include "cairn/v1/peer.pb.h"
 #include "server/group_events.h"
+#include "server/runtime/wire_codec.h"
 #include "storage/entry_codec.h"
 #include "tests/sim/event_queue.h"
 #include "tests/sim/faults.h"
@@ -31,12 +33,11 @@ class SimNetwork {
     if (!Connected(from, to)) return;
     if (lossy_ && random_->Chance(faults_->drop)) return;
     const int copies = lossy_ && random_->Chance(faults_->duplicate) ? 2 : 1;
-    server::OutMessage arriving = message;
-    if (from == damages_from_ && (!damages_to_ || to == damages_to_)) DamageEntries(arriving);
+    const std::string bytes = Encoded(message);
     for (int i = 0; i < copies; ++i) {
-      events_->After(Delay(), [this, from, to, arriving] {
+      events_->After(Delay(), [this, from, to, bytes] {
         // A link that was cut meanwhile loses what was under way.
-        if (Connected(from, to)) deliver_(to, arriving);
+        if (Connected(from, to)) deliver_(to, Decoded(bytes));
       });
     }
   }
@@ -63,6 +64,24 @@ class SimNetwork {
   [[nodiscard]] bool Connected(NodeId from, NodeId to) const { return !cut_.contains({from, to}); }
 
  private:
+  // As it travels, so that what the codec forgets is missing here too.
+  [[nodiscard]] std::string Encoded(const server::OutMessage& message) const {
+    const consensus::Message& sent = message.message;
+    if (sent.from != damages_from_ || (damages_to_ && sent.to != damages_to_)) {
+      return server::EncodeMessage(message).SerializeAsString();
+    }
+    server::OutMessage damaged = message;
+    DamageEntries(damaged);
+    return server::EncodeMessage(damaged).SerializeAsString();
+  }
+  [[nodiscard]] static server::OutMessage Decoded(const std::string& bytes) {
+    cairn::v1::WireMessage wire;
+    CHECK(wire.ParseFromString(bytes));
+    auto message = server::DecodeMessage(std::move(wire));
+    CHECK(message.ok());
+    return *std::move(message);
+  }
+
   // One entry in four: the last bit of its last record.
   static void DamageEntries(server::OutMessage& message) {
     auto* append = std::get_if<consensus::AppendRequest>(&message.message.body);
