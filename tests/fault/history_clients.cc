@@ -14,8 +14,10 @@
 #include "cairn/v1/log.pb.h"
 #include "cli/raw_reader.h"
 #include "storage/entry_codec.h"
+#include "tests/history/committed_record.h"
 #include "tests/history/history_text.h"
 #include "tests/history/linearizability.h"
+#include "tests/support/client_outcome.h"
 
 namespace cairn::fault {
 namespace {
@@ -31,68 +33,26 @@ constexpr absl::Duration kPause = absl::Milliseconds(40);
 constexpr absl::Duration kLeaseTtl = absl::Seconds(2);
 constexpr const char* kLease = "primary";
 
-Outcome OutcomeOf(Call call, const absl::Status& status) {
-  if (status.ok()) return Outcome::kDone;
-  if (IsUnknownOutcome(status)) return Outcome::kUnknown;
-  switch (GetReason(status)) {
-    case Reason::kUnspecified:
-      return Outcome::kUnknown;
-    case Reason::kConditionFailed:
-      return Outcome::kConditionFailed;
-    case Reason::kLeaseHeld:
-      return Outcome::kLeaseHeld;
-    case Reason::kLeaseLost:
-      // The library repeats a release whose answer was lost: the first try may have done it.
-      return call == Call::kRelease ? Outcome::kUnknown : Outcome::kLeaseLost;
-    case Reason::kFenceRequired:
-      return Outcome::kFenceRequired;
-    default:
-      return Outcome::kRefused;
-  }
+// As the library says, but two answers leave more open.
+void NoteCautiously(const absl::Status& status, Operation& operation) {
+  NoteOutcome(status, operation);
+  const Reason reason = GetReason(status);
+  const bool no_reason = !status.ok() && reason == Reason::kUnspecified;
+  // The library repeats a release whose answer was lost: the first try may have done it.
+  const bool lost_at_release = operation.call == Call::kRelease && reason == Reason::kLeaseLost;
+  if (!no_reason && !lost_at_release) return;
+  operation.outcome = Outcome::kUnknown;
+  operation.lease.reset();
 }
 
 LeaseSeen Seen(const LeaseInfo& lease) { return {lease.epoch, lease.holder}; }
-
-// What a refusal tells beside its reason.
-void NoteRefusal(const absl::Status& status, Operation& operation) {
-  const std::optional<ErrorInfo> info = GetErrorInfo(status);
-  if (!info) return;
-  if (operation.outcome == Outcome::kConditionFailed) operation.last_seq = info->last_seq;
-  if (operation.outcome == Outcome::kLeaseHeld || operation.outcome == Outcome::kLeaseLost) {
-    operation.lease = Seen(info->lease);
-  }
-}
-
-history::CommittedRecord::Kind KindOf(cairn::v1::RecordKind kind) {
-  using Kind = history::CommittedRecord::Kind;
-  switch (kind) {
-    case cairn::v1::RECORD_KIND_UNSPECIFIED:
-      return Kind::kData;
-    case cairn::v1::RECORD_KIND_LEASE_ACQUIRED:
-      return Kind::kAcquired;
-    case cairn::v1::RECORD_KIND_LEASE_RELEASED:
-      return Kind::kReleased;
-    case cairn::v1::RECORD_KIND_LEASE_TRANSFERRED:
-      return Kind::kTransferred;
-    case cairn::v1::RECORD_KIND_LEASE_EXPIRED:
-      return Kind::kExpired;
-    default:
-      return Kind::kOther;
-  }
-}
 
 // Appends the record that is stored as `bytes`; `chain` is that after it.
 absl::Status Take(const std::string& bytes, uint64_t chain, history::CommittedLog& committed) {
   cairn::v1::Record stored;
   if (!stored.ParseFromString(bytes)) return absl::DataLossError("a record does not parse");
-  history::CommittedRecord record;
-  record.seq = Seq(committed.records.size() + 1);
-  record.chain = chain;
-  record.kind = KindOf(stored.kind());
-  record.payload = stored.payload();
-  record.holder = stored.lease().holder();
-  record.ended_epoch = Epoch(stored.lease().ended_epoch());
-  committed.records.push_back(std::move(record));
+  committed.records.push_back(
+      history::ToCommitted(Seq(committed.records.size() + 1), chain, stored));
   return absl::OkStatus();
 }
 
@@ -165,9 +125,8 @@ class HistoryClients::Caller {
   }
 
   void Finish(Operation& operation, const absl::Status& status) {
-    operation.outcome = OutcomeOf(operation.call, status);
+    NoteCautiously(status, operation);
     if (status.ok()) return;
-    NoteRefusal(status, operation);
     if (operation.last_seq) book_->last_seq = operation.last_seq->value();
     if (operation.lease) book_->epoch = operation.lease->epoch.value();
   }

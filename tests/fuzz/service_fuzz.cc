@@ -19,6 +19,7 @@
 #include "server/rpc/wire.h"
 #include "tests/fuzz/fuzz_node.h"
 #include "tests/fuzz/fuzz_target.h"
+#include "tests/support/byte_buffer.h"
 
 namespace cairn::fuzz {
 namespace {
@@ -62,16 +63,6 @@ void CheckRefusal(const server::Rejection& rejection) {
   const auto info = rpc::ErrorInfoOf(status);
   CHECK(info.has_value());
   CHECK_EQ(info->reason(), rejection.info.reason());
-}
-
-std::string Flatten(const grpc::ByteBuffer& buffer) {
-  std::vector<grpc::Slice> slices;
-  CHECK(buffer.Dump(&slices).ok());
-  std::string out;
-  for (const grpc::Slice& slice : slices) {
-    out.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-  }
-  return out;
 }
 
 // A node and everything that waits for it.

@@ -124,7 +124,6 @@ bool Chaos::AllAreSound() const {
 // ---- The network --------------------------------------------------------------------------
 
 void Chaos::CutSomething() {
-  ++counts_.cuts;
   const double dice = random().Fraction();
   if (dice < 0.2) return CutHalves();
   if (dice < 0.3) return CutBridge();
@@ -187,7 +186,6 @@ void Chaos::CutBridge() {
 // Many links stop at once and come back one by one, in any order: what found most in other
 // simulators (fault exam, "swizzle-clog").
 void Chaos::Clog() {
-  ++counts_.cuts;
   Note("links clog");
   for (const auto& a : *context_.nodes) {
     for (const auto& b : *context_.nodes) {
@@ -244,27 +242,25 @@ void Chaos::Crash(SimNode& node, storage::CrashFault fault) {
 
 void Chaos::CrashSomebody() {
   SimNode& node = AnyNode();
-  if (!node.up()) return;
+  if (node.up()) CrashAndRestart(node);
+}
+
+void Chaos::CrashLeader() {
+  SimNode* leader = LeaderOf(AnyLog().id);
+  if (leader != nullptr) CrashAndRestart(*leader);
+}
+
+void Chaos::CrashAndRestart(SimNode& node) {
   const bool repairable = AllAreSound();
   Crash(node, AnyFault());
   if (repairable) MaybeDamageDisk(node);
   Restart(node.id(), ShortOrLong());
 }
 
-void Chaos::CrashLeader() {
-  SimNode* leader = LeaderOf(AnyLog().id);
-  if (leader == nullptr) return;
-  const bool repairable = AllAreSound();
-  Crash(*leader, AnyFault());
-  if (repairable) MaybeDamageDisk(*leader);
-  Restart(leader->id(), ShortOrLong());
-}
-
 void Chaos::MaybeDamageDisk(SimNode& node) {
   if (context_.faults->bit_flips && random().Chance(0.4)) {
     if (node.FlipBit(AnyLog().id)) ++counts_.bit_flips;
   } else if (context_.faults->lost_turns && random().Chance(0.5)) {
-    ++counts_.lost_turns;
     if (random().Chance(0.5)) {
       node.LoseTurns(1, storage::RecoveryVerdict::kAmbiguous);
     } else {
@@ -313,7 +309,6 @@ void Chaos::Restart(NodeId id, SimTime delay) {
 
 // Longer than an election, and than a lease; clients too.
 void Chaos::PauseSomebody() {
-  ++counts_.pauses;
   const SimTime until = context_.events->now() + random().Between(10'000, 2'500'000);
   if (!context_.users->empty() && random().Chance(0.4)) {
     SimUser& user = *(*context_.users)[random().Below(context_.users->size())];
@@ -394,7 +389,6 @@ void Chaos::LeaveBehind() {
     Crash(left, AnyFault());
     Restart(left.id(), away);
   } else {
-    ++counts_.cuts;
     CutNode(left.id(), true, true);
     context_.events->After(away, [this, id = left.id()] { JoinNode(id); });
   }
@@ -435,7 +429,6 @@ void Chaos::ChangeMembers() {
       }
     }
   }
-  ++counts_.changes;
   Note(fmt::format("log {}: members shall be voters {} learners {}", log.id,
                    fmt::join(op.voters, " "), fmt::join(op.learners, " ")));
   context_.send(leader->id(), log.id, op);

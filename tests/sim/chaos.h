@@ -27,10 +27,6 @@ struct ChaosCounts {
   uint64_t recovery_crashes = 0;  // Of nodes that were still on their way back.
   uint64_t power_cuts = 0;        // Of all nodes at once.
   uint64_t bit_flips = 0;
-  uint64_t lost_turns = 0;  // Times that a disk forgot what it had synced.
-  uint64_t pauses = 0;
-  uint64_t cuts = 0;
-  uint64_t changes = 0;  // Of membership that were asked for.
 };
 
 class Chaos {
@@ -96,6 +92,8 @@ class Chaos {
   void ChangeMembers();
 
   void Crash(SimNode& node, storage::CrashFault fault);
+  // With a harmed disk perhaps, and back after a while.
+  void CrashAndRestart(SimNode& node);
   [[nodiscard]] storage::CrashFault AnyFault();
   // Worse than a crash, where the others can mend it. Requires: the node is down.
   void MaybeDamageDisk(SimNode& node);

@@ -8,42 +8,10 @@
 #include "base/strings.h"
 #include "cairn/v1/log.pb.h"
 #include "storage/entry_codec.h"
+#include "tests/history/committed_record.h"
 #include "tests/history/linearizability.h"
 
 namespace cairn::sim {
-namespace {
-
-using history::CommittedRecord;
-
-CommittedRecord::Kind KindOf(const cairn::v1::Record& record) {
-  switch (record.kind()) {
-    case cairn::v1::RECORD_KIND_UNSPECIFIED:
-      return CommittedRecord::Kind::kData;
-    case cairn::v1::RECORD_KIND_LEASE_ACQUIRED:
-      return CommittedRecord::Kind::kAcquired;
-    case cairn::v1::RECORD_KIND_LEASE_RELEASED:
-      return CommittedRecord::Kind::kReleased;
-    case cairn::v1::RECORD_KIND_LEASE_TRANSFERRED:
-      return CommittedRecord::Kind::kTransferred;
-    case cairn::v1::RECORD_KIND_LEASE_EXPIRED:
-      return CommittedRecord::Kind::kExpired;
-    default:
-      return CommittedRecord::Kind::kOther;
-  }
-}
-
-CommittedRecord ToCommitted(Seq seq, uint64_t chain, std::string_view serialized) {
-  cairn::v1::Record record;
-  CHECK(record.ParseFromArray(serialized.data(), static_cast<int>(serialized.size())));
-  return {.seq = seq,
-          .chain = chain,
-          .kind = KindOf(record),
-          .payload = record.payload(),
-          .holder = record.lease().holder(),
-          .ended_epoch = Epoch(record.lease().ended_epoch())};
-}
-
-}  // namespace
 
 LogWatch::LogWatch(GroupId log, bool fenced, Report violation, Report note)
     : violation_(std::move(violation)),
@@ -140,8 +108,10 @@ void LogWatch::CollectEntry(const storage::StoredEntry& entry) {
   CHECK(view.ok());
   view->ForEachRecord([&](uint32_t offset, std::string_view serialized) {
     collected_chain_ = storage::ChainNext(collected_chain_, serialized);
+    cairn::v1::Record record;
+    CHECK(record.ParseFromArray(serialized.data(), static_cast<int>(serialized.size())));
     history_.committed->records.push_back(
-        ToCommitted(view->header().first_seq + offset, collected_chain_, serialized));
+        history::ToCommitted(view->header().first_seq + offset, collected_chain_, record));
   });
   if (collected_chain_ != view->header().chain) {
     violation_(fmt::format("log {}: entry {} says chain {:016x}, its records give {:016x}", log(),
@@ -179,7 +149,7 @@ void LogWatch::CheckReplica(const SimNode& replica) {
     const auto header = storage::ParseEntryHeader(range->entries.front().payload.view());
     CHECK(header.ok());
     // Records were read from seq 1 on.
-    const CommittedRecord& record = records[header->last_seq().value() - 1];
+    const history::CommittedRecord& record = records[header->last_seq().value() - 1];
     if (record.seq != header->last_seq() || record.chain != header->chain) {
       violation_(fmt::format("log {}: node {} holds chain {:016x} at seq {}, it is {:016x}", log(),
                              replica.id(), header->chain, header->last_seq(), record.chain));

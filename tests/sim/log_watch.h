@@ -44,7 +44,6 @@ struct LogCounts {
   uint64_t leader_changes = 0;  // Terms that were led, the first one not counted.
   uint64_t refills = 0;
   uint64_t suspects = 0;
-  uint64_t snapshots = 0;  // Replicas that went on from a leader's snapshot.
 };
 
 class LogWatch {
@@ -82,7 +81,6 @@ class LogWatch {
   void CheckReplica(const SimNode& replica);
 
   [[nodiscard]] GroupId log() const { return history_.log_id; }
-  [[nodiscard]] bool fenced() const { return history_.fenced; }
   [[nodiscard]] uint64_t done() const;
   [[nodiscard]] const LogCounts& counts() const { return counts_; }
   [[nodiscard]] const history::History& history() const { return history_; }

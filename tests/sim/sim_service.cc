@@ -15,6 +15,7 @@
 #include "server/rpc/bounds.h"
 #include "server/rpc/convert.h"
 #include "server/rpc/wire.h"
+#include "tests/support/byte_buffer.h"
 
 namespace cairn::sim {
 namespace {
@@ -49,16 +50,6 @@ void Complete(GroupId group, v1::RegisterProducerResponse& response) {
 }
 template <class Response>
 void Complete(GroupId, Response&) {}
-
-std::string Flatten(const grpc::ByteBuffer& buffer) {
-  std::vector<grpc::Slice> slices;
-  CHECK(buffer.Dump(&slices).ok());
-  std::string out;
-  for (const grpc::Slice& slice : slices) {
-    out.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-  }
-  return out;
-}
 
 }  // namespace
 

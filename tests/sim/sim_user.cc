@@ -15,31 +15,12 @@
 #include "cairn/producer.h"
 #include "cairn/tailer.h"
 #include "client/src/core.h"
+#include "tests/support/client_outcome.h"
 
 namespace cairn::sim {
-namespace {
 
 using history::Call;
 using history::Outcome;
-
-Outcome OutcomeOf(const absl::Status& status) {
-  if (status.ok()) return Outcome::kDone;
-  if (IsUnknownOutcome(status)) return Outcome::kUnknown;
-  switch (GetReason(status)) {
-    case Reason::kConditionFailed:
-      return Outcome::kConditionFailed;
-    case Reason::kLeaseHeld:
-      return Outcome::kLeaseHeld;
-    case Reason::kLeaseLost:
-      return Outcome::kLeaseLost;
-    case Reason::kFenceRequired:
-      return Outcome::kFenceRequired;
-    default:
-      return Outcome::kRefused;
-  }
-}
-
-}  // namespace
 
 // ---- SimUser ----------------------------------------------------------------------------
 
@@ -102,14 +83,8 @@ history::Operation SimUser::NewOperation(Call call) const {
 
 void SimUser::Settle(size_t handle, const absl::Status& status) {
   history::Operation& operation = watch().at(handle);
-  operation.outcome = OutcomeOf(status);
   operation.end_us = now();
-  if (const auto info = GetErrorInfo(status)) {
-    if (operation.outcome == Outcome::kConditionFailed) operation.last_seq = info->last_seq;
-    if (operation.outcome == Outcome::kLeaseHeld || operation.outcome == Outcome::kLeaseLost) {
-      operation.lease = history::LeaseSeen{info->lease.epoch, info->lease.holder};
-    }
-  }
+  history::NoteOutcome(status, operation);
   if (operation.outcome == Outcome::kDone && operation.last_seq) {
     watch().Acknowledged(*operation.last_seq);
   }
