@@ -145,6 +145,9 @@ constexpr std::array kOptions = {
            Number{&NodeConfig::storage_watermark_bytes, Unit::kBytes, 0, 1024 * kGiB},
            "Free space below which appends are refused with STORAGE_FULL. 0: the larger of 512 MiB "
            "and twice memtables and write-ahead log."},
+    Option{"trash-keep-ms",
+           Number{&NodeConfig::trash_keep_ms, Unit::kMillis, 0, 365 * kMillisPerDay},
+           "How long the data of a deleted log stays on the disk."},
     Option{"max-record-bytes", Number{&NodeConfig::max_record_bytes, Unit::kBytes, kKiB, 64 * kMiB},
            "Largest record that an append may carry."},
     Option{"max-batch-bytes", Number{&NodeConfig::max_batch_bytes, Unit::kBytes, kKiB, 128 * kMiB},

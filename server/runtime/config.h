@@ -65,6 +65,7 @@ struct NodeConfig {
   uint64_t memtable_bytes = 64ull << 20;
   uint64_t segment_bytes = 64ull << 20;
   uint64_t storage_watermark_bytes = 0;  // 0: the larger of 512 MiB and twice memtables + WAL.
+  uint64_t trash_keep_ms = 24ull * 3600 * 1000;
 
   // ---- Limits ------------------------------------------------------------------------------
   uint64_t max_record_bytes = 8ull << 20;

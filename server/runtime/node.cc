@@ -121,6 +121,7 @@ absl::Status Node::Impl::OpenStore() {
   options.dir = config.data_dir;
   options.memtable_bytes = config.memtable_bytes;
   options.watermark_bytes = config.storage_watermark_bytes;
+  options.trash_keep_us = static_cast<int64_t>(config.trash_keep_ms) * 1000;
   options.clock = &clock;
   options.boot_id = seams.boot_id;
   options.hooks = seams.store_hooks;
