@@ -63,7 +63,7 @@ absl::Status Drill::Start() {
   lab_ = std::make_unique<Lab>(options_.lab, std::move(net), interrupt_);
   ChooseFaults();
   RETURN_IF_ERROR(lab_->Start());
-  ASSIGN_OR_RETURN(traffic_, Traffic::Start(*lab_));
+  ASSIGN_OR_RETURN(traffic_, Traffic::Start(*lab_, {.seed = options_.lab.seed}));
   return absl::OkStatus();
 }
 

@@ -263,7 +263,7 @@ absl::StatusOr<std::shared_ptr<HistoryClients::Book>> HistoryClients::NewBook(si
   open.create_if_missing = true;
   open.call.timeout = absl::Minutes(1);
   ASSIGN_OR_RETURN(Log log,
-                   client_->OpenLog(fmt::format("history-{}-{}", slot, all_.size()), open));
+                   client_->OpenLog(fmt::format("{}{}-{}", kHistoryLogs, slot, all_.size()), open));
   all_.push_back(std::make_shared<Book>(std::move(log)));
   return all_.back();
 }

@@ -27,6 +27,9 @@
 
 namespace cairn::fault {
 
+// Names of the logs begin so.
+inline constexpr const char* kHistoryLogs = "history-";
+
 struct HistoryOptions {
   std::vector<std::string> endpoints;
   size_t logs = 2;

@@ -25,9 +25,12 @@ constexpr uint64_t kSmallLag = 5000;
 
 // Small memtables and segments: tables appear within seconds. The watermark fits the small disk
 // of the disk-full fault.
-std::vector<std::string> NodeFlags() {
-  return {"--memtable-bytes",          "2097152", "--segment-bytes", "4194304",
-          "--storage-watermark-bytes", "50331648"};
+std::vector<std::string> NodeFlags(const std::vector<std::string>& more) {
+  std::vector<std::string> flags = {"--memtable-bytes",          "2097152",
+                                    "--segment-bytes",           "4194304",
+                                    "--storage-watermark-bytes", "50331648"};
+  flags.insert(flags.end(), more.begin(), more.end());
+  return flags;
 }
 
 std::vector<integration::ProcessCluster::Host> Hosts(const VirtualNet* net) {
@@ -51,7 +54,7 @@ Lab::Lab(LabOptions options, std::unique_ptr<VirtualNet> net, const cli::Interru
       integration::ProcessCluster::Options{.program = options_.bin_dir + "/cairnd",
                                            .dir = options_.dir,
                                            .nodes = options_.nodes,
-                                           .flags = NodeFlags(),
+                                           .flags = NodeFlags(options_.flags),
                                            .hosts = Hosts(net_.get())});
   for (size_t node = 0; node < size(); ++node) {
     shims_.push_back(

@@ -35,6 +35,8 @@ struct LabOptions {
   uint64_t seed = 1;
   // How long a fault lasts on average.
   absl::Duration hold = absl::Seconds(4);
+  // For every node, on top of the lab's own.
+  std::vector<std::string> flags;
 };
 
 class Lab {

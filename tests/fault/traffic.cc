@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <iterator>
 #include <map>
 #include <utility>
@@ -13,7 +14,6 @@ namespace cairn::fault {
 namespace {
 
 constexpr int kProducers = 3;
-constexpr int kRecordsPerSecond = 300;  // Of each.
 constexpr size_t kRecordBytes = 150;
 // A fault and the recovery from it may take that long.
 constexpr absl::Duration kDeliveryTimeout = absl::Minutes(5);
@@ -38,14 +38,21 @@ absl::StatusOr<Ends> EndsOf(Lab& lab) {
   return ends;
 }
 
+}  // namespace
+
+bool Traffic::Owns(const std::string& log) const {
+  return log == options_.log || log == kOwnedLog || log.starts_with(kHistoryLogs);
+}
+
 // With nobody writing any more, all replicas come to the same last seq, and so to the same chain.
-void JudgeReplicas(Lab& lab, Verdict& verdict) {
+void Traffic::JudgeReplicas(Lab& lab, Verdict& verdict) const {
   std::string differs = "nobody answers";
   const auto all_agree = [&] {
     const auto ends = EndsOf(lab);
     if (!ends.ok()) return false;
     differs.clear();
     for (const auto& [log, replicas] : *ends) {
+      if (options_.others_write && !Owns(log)) continue;
       for (const auto& [node, end] : replicas) {
         if (end == replicas.begin()->second && replicas.size() == lab.size()) continue;
         differs +=
@@ -59,24 +66,24 @@ void JudgeReplicas(Lab& lab, Verdict& verdict) {
   verdict.findings.push_back("replicas differ:" + differs);
 }
 
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<Traffic>> Traffic::Start(Lab& lab) {
-  std::unique_ptr<Traffic> traffic(new Traffic());
+absl::StatusOr<std::unique_ptr<Traffic>> Traffic::Start(Lab& lab, TrafficOptions options) {
+  std::unique_ptr<Traffic> traffic(new Traffic(std::move(options)));
+  const TrafficOptions& o = traffic->options_;
   ASSIGN_OR_RETURN(traffic->load_,
                    integration::ExactlyOnceLoad::Start({.endpoints = lab.cluster().Endpoints(),
-                                                        .log = kLoadLog,
+                                                        .log = o.log,
                                                         .producers = kProducers,
-                                                        .records_per_s = kRecordsPerSecond,
+                                                        .records_per_s = o.records_per_s,
                                                         .record_bytes = kRecordBytes,
                                                         .delivery_timeout = kDeliveryTimeout}));
   const std::vector<std::string> endpoints = lab.cluster().Endpoints();
-  ASSIGN_OR_RETURN(traffic->tails_, TailWatch::Start(endpoints, kLoadLog));
+  ASSIGN_OR_RETURN(traffic->tails_, TailWatch::Start(endpoints, o.log));
   ASSIGN_OR_RETURN(traffic->histories_,
-                   HistoryClients::Start({.endpoints = endpoints, .seed = lab.options().seed}));
+                   HistoryClients::Start({.endpoints = endpoints, .seed = o.seed}));
+  const std::string notes = lab.options().dir + "/holder.notes";
+  std::filesystem::remove(notes);  // Of an earlier traffic, whose log is gone.
   ASSIGN_OR_RETURN(traffic->holders_,
-                   LeaseHolders::Start(endpoints, lab.options().bin_dir + "/cairn-drill",
-                                       lab.options().dir + "/holder.notes"));
+                   LeaseHolders::Start(endpoints, lab.options().bin_dir + "/cairn-drill", notes));
   lab.holder = traffic->holders_->process();
   return traffic;
 }
@@ -94,11 +101,13 @@ void Traffic::Judge(Lab& lab, Verdict& verdict) {
 
 void Traffic::JudgeLoad(Lab& lab, Verdict& verdict) {
   const absl::Status finished = load_->Finish();
-  verdict.acknowledged = load_->acknowledged();
+  verdict.acknowledged += load_->acknowledged();
   if (!finished.ok()) {
     verdict.findings.push_back("the load: " + std::string(finished.message()));
     return;
   }
+  uint64_t lost = 0;
+  uint64_t duplicated = 0;
   for (size_t node = 0; node < lab.size(); ++node) {
     const auto found = load_->Compare(lab.cluster().Endpoint(node));
     if (!found.ok()) {
@@ -109,35 +118,37 @@ void Traffic::JudgeLoad(Lab& lab, Verdict& verdict) {
     }
     load_end_ = std::max(load_end_, Seq(found->records));
     // Of all replicas the one that lacks most: a record has to be on each.
-    verdict.lost = std::max(verdict.lost, found->missing);
-    verdict.duplicated = std::max(verdict.duplicated, found->repeated);
+    lost = std::max(lost, found->missing);
+    duplicated = std::max(duplicated, found->repeated);
     if (found->chain_differs || found->changed > 0) ++verdict.diverged;
     if (!found->first.empty()) {
       verdict.findings.push_back(fmt::format("{}: {}", Lab::Name(node), found->first));
     }
   }
+  verdict.lost += lost;
+  verdict.duplicated += duplicated;
 }
 
 void Traffic::JudgeTails(Verdict& verdict) {
   TailJudgement judgement = tails_->Judge(load_end_);
-  verdict.tailed = judgement.records;
-  verdict.tail_errors = judgement.errors;
+  verdict.tailed += judgement.records;
+  verdict.tail_errors += judgement.errors;
   Append(judgement.findings, verdict);
 }
 
 void Traffic::JudgeHistories(Lab& lab, Verdict& verdict) {
   HistoryJudgement judgement = histories_->Judge(lab.options().dir);
-  verdict.histories = judgement.histories;
-  verdict.history_operations = judgement.operations;
-  verdict.not_linearizable = judgement.not_linearizable;
+  verdict.histories += judgement.histories;
+  verdict.history_operations += judgement.operations;
+  verdict.not_linearizable += judgement.not_linearizable;
   Append(judgement.findings, verdict);
 }
 
 void Traffic::JudgeHolders(Verdict& verdict) {
   OwnerJudgement judgement = holders_->Judge();
-  verdict.owner_records = judgement.records;
-  verdict.owner_epochs = judgement.epochs;
-  verdict.wrong_owner = judgement.wrong_owner;
+  verdict.owner_records += judgement.records;
+  verdict.owner_epochs += judgement.epochs;
+  verdict.wrong_owner += judgement.wrong_owner;
   Append(judgement.findings, verdict);
 }
 

@@ -98,7 +98,8 @@ ProcessCluster::ProcessCluster(Options options)
     : options_(std::move(options)),
       base_port_(options_.hosts.empty() ? FreePorts(2 * options_.nodes) : 0),
       commands_(options_.nodes, {options_.program, {}, {}}),
-      pids_(options_.nodes, -1) {
+      pids_(options_.nodes) {
+  for (std::atomic<pid_t>& pid : pids_) pid = -1;
   CHECK_LE(2 * options_.nodes, 10u);  // What FreePorts leaves between two searches.
   CHECK(options_.hosts.empty() || options_.hosts.size() == options_.nodes);
 }
@@ -155,7 +156,7 @@ void ProcessCluster::SetEnvironment(size_t node, std::vector<std::string> variab
 }
 
 void ProcessCluster::Spawn(std::vector<std::string> command, size_t node) {
-  CHECK_LT(pids_.at(node), 0);
+  CHECK_LT(pid(node), 0);
   const std::string log = DataDir(node) + ".log";
   // All memory is taken before the fork: another thread may hold the heap's lock during it.
   std::vector<std::string> environment = commands_[node].environment;
@@ -165,9 +166,10 @@ void ProcessCluster::Spawn(std::vector<std::string> command, size_t node) {
   const std::vector<char*> argv = Pointers(command);
   const std::vector<char*> envp = Pointers(environment);
   const int network = options_.hosts.empty() ? -1 : options_.hosts[node].namespace_fd;
-  pids_[node] = fork();
-  CHECK_GE(pids_[node], 0);
-  if (pids_[node] == 0) RunChild({log, network, argv.data(), envp.data()});
+  const pid_t child = fork();
+  CHECK_GE(child, 0);
+  if (child == 0) RunChild({log, network, argv.data(), envp.data()});
+  pids_[node] = child;
 }
 
 void ProcessCluster::StartAll() {
@@ -175,7 +177,7 @@ void ProcessCluster::StartAll() {
 }
 
 void ProcessCluster::Signal(size_t node, int signal) {
-  CHECK_GT(pids_.at(node), 0);
+  CHECK_GT(pid(node), 0);
   CHECK_EQ(kill(pids_[node], signal), 0);
 }
 
@@ -186,7 +188,7 @@ void ProcessCluster::Kill(size_t node) {
 }
 
 std::optional<int> ProcessCluster::AwaitExit(size_t node, int seconds) {
-  CHECK_GT(pids_.at(node), 0);
+  CHECK_GT(pid(node), 0);
   int status = 0;
   const bool ended =
       Eventually([&] { return waitpid(pids_[node], &status, WNOHANG) == pids_[node]; }, seconds);
@@ -196,10 +198,10 @@ std::optional<int> ProcessCluster::AwaitExit(size_t node, int seconds) {
 }
 
 bool ProcessCluster::IsRunning(size_t node) {
-  if (pids_.at(node) <= 0) return false;
+  if (pid(node) <= 0) return false;
   siginfo_t info{};
-  const auto pid = static_cast<id_t>(pids_[node]);
-  return waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+  const auto id = static_cast<id_t>(pid(node));
+  return waitid(P_PID, id, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
 }
 
 int ProcessCluster::Get(size_t node, const std::string& path, std::string* body) const {

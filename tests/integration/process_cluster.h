@@ -4,12 +4,14 @@
 // The ports on the loopback are chosen below the kernel's range for outgoing connections, so that
 // a node that was killed finds its port free when it comes back.
 //
-// Threads: one. Lifetime: the destructor kills what still runs; directories stay with the
+// Threads: one, but for pid(). Lifetime: the destructor kills what still runs; directories stay
+// with the
 //   caller.
 #pragma once
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <optional>
 #include <string>
 #include <vector>
@@ -65,7 +67,7 @@ class ProcessCluster {
   // The exit status (128 + N for signal N) of a process that ends by itself within `seconds`.
   std::optional<int> AwaitExit(size_t node, int seconds = 60);
   [[nodiscard]] bool IsRunning(size_t node);
-  // -1: not running.
+  // -1: not running. From any thread.
   [[nodiscard]] pid_t pid(size_t node) const { return pids_.at(node); }
 
   // Status code of GET `path` on the node's HTTP port, and what it answered; 0: no answer.
@@ -96,7 +98,7 @@ class ProcessCluster {
   const Options options_;
   const int base_port_;
   std::vector<Command> commands_;
-  std::vector<pid_t> pids_;  // -1: not running, or waited for.
+  std::vector<std::atomic<pid_t>> pids_;  // -1: not running, or waited for.
 };
 
 // The first of `count` ports in a row that nobody listens on.
