@@ -6,6 +6,8 @@
 //   second one exits at once. SIGPIPE is ignored: a closed connection is an error of a write.
 // Output: one line on stdout when the node takes requests, and one when it stops; the log goes
 //   to stderr.
+// Repair: a node that found damage on its disk stops in order and starts itself again, with the
+//   same arguments, in the same process.
 // Exit codes: 0 stopped as asked; 1 could not start or go on; 2 the configuration is wrong;
 //   130 a second signal.
 #include <fmt/format.h>
@@ -15,8 +17,10 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <memory>
 #include <string>
@@ -39,6 +43,8 @@ constexpr int kExitOk = 0;
 constexpr int kExitFailed = 1;
 constexpr int kExitConfig = 2;
 constexpr int kExitSecondSignal = 130;
+// No exit code: everything is closed, and the process begins anew.
+constexpr int kStartAgain = -1;
 // How often the main thread looks whether the node is ready or has failed.
 constexpr long kLookEveryNs = 100'000'000;
 // For calls that are under way when the node has stopped: they have been answered.
@@ -108,8 +114,10 @@ void SayReady(const server::Node& node) {
   std::fflush(stdout);
 }
 
-// Runs until a stop signal (true) or until the node fails (false).
-bool Supervise(const server::Node& node, rpc::RpcServer& rpc, const sigset_t& stop) {
+enum class Ending : uint8_t { kAsked, kFailed, kRepair };
+
+// Runs until a stop signal, until the node fails, or until it has to start again.
+Ending Supervise(const server::Node& node, rpc::RpcServer& rpc, const sigset_t& stop) {
   const timespec pause = {.tv_sec = 0, .tv_nsec = kLookEveryNs};
   bool serving = false;
   bool announced = false;
@@ -117,8 +125,9 @@ bool Supervise(const server::Node& node, rpc::RpcServer& rpc, const sigset_t& st
     const bool ready = node.NotReady().empty();
     if (ready != serving) rpc.SetServing(serving = ready);
     if (ready && !std::exchange(announced, true)) SayReady(node);
-    if (!node.Failure().ok()) return false;
-    if (sigtimedwait(&stop, nullptr, &pause) > 0) return true;
+    if (!node.Failure().ok()) return Ending::kFailed;
+    if (node.WantsRestart()) return Ending::kRepair;
+    if (sigtimedwait(&stop, nullptr, &pause) > 0) return Ending::kAsked;
   }
 }
 
@@ -134,6 +143,13 @@ int Fail(std::string_view what, const absl::Status& status) {
   return kExitFailed;
 }
 
+// Does not return unless it fails. What is open here is closed by the exec.
+int StartAgain(char** argv) {
+  spdlog::warn("starting again, to rebuild the database");
+  execv("/proc/self/exe", argv);
+  return Fail("cannot start again", absl::UnavailableError(ToAbsl(std::strerror(errno))));
+}
+
 int Run(server::NodeConfig config) {
   const sigset_t stop = BlockStopSignals();
   SetUpLog(config);
@@ -144,16 +160,17 @@ int Run(server::NodeConfig config) {
   auto http = StartHttp(node);
   if (!http.ok()) return Fail("cannot serve pages", http.status());
 
-  const bool asked = Supervise(node, **rpc, stop);
+  const Ending ending = Supervise(node, **rpc, stop);
   spdlog::info("stopping");
   ExitAtNextSignal(stop);
   (*rpc)->SetServing(false);
-  if (asked) node.Drain(node.config().drain_timeout_ms);
+  if (ending != Ending::kFailed) node.Drain(node.config().drain_timeout_ms);
   (*rpc)->EndStreams();
   http->reset();
   node.Stop();
   (*rpc)->Shutdown(kRpcShutdownMs);
-  if (!asked) return Fail("cannot go on", node.Failure());
+  if (ending == Ending::kFailed) return Fail("cannot go on", node.Failure());
+  if (ending == Ending::kRepair) return kStartAgain;
   fmt::print("cairnd {} has stopped\n", node.config().name);
   return kExitOk;
 }
@@ -175,8 +192,10 @@ int Main(int argc, char** argv) {
     case server::Invocation::Action::kCheckConfig:
       fmt::print("the configuration of {} is fine\n", invocation->config.name);
       return kExitOk;
-    case server::Invocation::Action::kRun:
-      return Run(std::move(invocation->config));
+    case server::Invocation::Action::kRun: {
+      const int code = Run(std::move(invocation->config));
+      return code == kStartAgain ? StartAgain(argv) : code;
+    }
   }
   CHECK_UNREACHABLE();
 }

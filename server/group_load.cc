@@ -27,6 +27,10 @@ absl::Status LoadGroup(const storage::LogStore& store, storage::StoredGroup stor
     return absl::DataLossError(
         fmt::format("log {}: no segment row is stored; expected at least one", stored.group));
   }
+  if (!stored.damage.empty()) {
+    *damage = stored.damage;
+    start->damaged = !PLANTED(kDamageCutOff);
+  }
   Index next = stored.segments.back().before_index + 1;
   while (next <= stored.last_index) {
     auto range = store.ReadEntries(stored.group, next, stored.last_index, kReadBytes);

@@ -2,7 +2,8 @@
 //
 // Reads the entries behind the newest segment row (at most about one segment), so that the
 // worker never touches the disk. Entries that are damaged end the log there: the group then
-// starts with the standing kLost, votes for nobody and is refilled by its peers.
+// starts with the standing kLost, votes for nobody and is refilled by its peers. So does one
+// whose log was cut when the store was rebuilt (StoredGroup::damage).
 //
 // Threads: any but a worker's; the store is only read.
 #pragma once

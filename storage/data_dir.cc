@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include <algorithm>
 #include <array>
@@ -18,6 +19,8 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "storage/recovery.h"
@@ -26,6 +29,8 @@ namespace cairn::storage {
 namespace {
 
 constexpr const char* kFormatLine = "cairn data directory, format ";
+constexpr const char* kIdentityLine = "cairn node identity, format 1";
+constexpr const char* kCompleteDb = "db.ready";
 
 absl::Status SystemError(const std::string& path, const char* call) {
   const int error = errno;
@@ -79,6 +84,20 @@ std::string ReadSmallFile(const std::string& path) {
   std::ostringstream text;
   text << in.rdbuf();
   return text.str();
+}
+
+absl::Status Move(const std::string& from, const std::string& to) {
+  if (rename(from.c_str(), to.c_str()) != 0) return SystemError(from, "rename");
+  return absl::OkStatus();
+}
+
+// What the checksum of IDENTITY covers: the lines before it.
+std::string IdentityText(const std::string& incarnation, const std::string& formed_hex) {
+  return fmt::format("{}\n{}\n{}\n", kIdentityLine, incarnation, formed_hex);
+}
+
+std::string ChecksumOf(const std::string& text) {
+  return fmt::format("{:016x}", XXH3_64bits(text.data(), text.size()));
 }
 
 bool Exists(const std::string& path) {
@@ -143,6 +162,7 @@ absl::Status DataDir::ReadFormat(bool create) {
   int version = 0;
   if (!text.starts_with(kFormatLine) ||
       std::sscanf(text.c_str() + std::strlen(kFormatLine), "%d", &version) != 1 || version < 1) {
+    if (LoadIdentity().ok()) return FinishCreation();  // Its title names the format, too.
     return absl::DataLossError(ToAbsl(fmt::format(
         "{} is damaged: it should read \"{}{}\". If the rest of the directory is intact, write "
         "that line back; members cannot be replaced yet, so otherwise the cluster goes on without "
@@ -160,8 +180,9 @@ absl::Status DataDir::ReadFormat(bool create) {
 
 absl::Status DataDir::CheckNothingForeign() const {
   // What an interrupted creation may have left, and what file systems put everywhere.
-  constexpr std::array<std::string_view, 8> kOurs = {"LOCK",    "MARK", "FORMAT.tmp", "VERDICT",
-                                                     "BALLAST", "db",   "wal-pool",   "lost+found"};
+  constexpr std::array<std::string_view, 10> kOurs = {
+      "LOCK",         "MARK", "FORMAT.tmp", "VERDICT",  "IDENTITY",
+      "IDENTITY.tmp", "db",   "BALLAST",    "wal-pool", "lost+found"};
   std::error_code error;
   for (const auto& item : std::filesystem::directory_iterator(path_, error)) {
     const std::string name = item.path().filename().string();
@@ -192,10 +213,83 @@ absl::Status DataDir::StoreVerdict(RecoveryVerdict verdict, const std::string& d
   return WriteSmallFile(path_, File("VERDICT"), fmt::format("{}\n{}\n", ToString(verdict), detail));
 }
 
-absl::Status DataDir::ClearVerdict() {
-  const std::string file = File("VERDICT");
+absl::Status DataDir::ClearVerdict() { return Unlink("VERDICT"); }
+
+absl::Status DataDir::Unlink(const char* name) {
+  const std::string file = File(name);
   if (unlink(file.c_str()) != 0 && errno != ENOENT) return SystemError(file, "unlink");
   return SyncDirectory(path_);
+}
+
+// ---- Who this node is -----------------------------------------------------------------------
+
+absl::StatusOr<NodeIdentity> DataDir::LoadIdentity() const {
+  std::istringstream in(ReadSmallFile(File("IDENTITY")));
+  std::string title;
+  std::string incarnation;
+  std::string formed;
+  std::string checksum;
+  std::getline(in, title);
+  std::getline(in, incarnation);
+  std::getline(in, formed);
+  std::getline(in, checksum);
+  const std::string text = IdentityText(incarnation, formed);
+  uint64_t number = 0;
+  if (title != kIdentityLine || checksum != ChecksumOf(text) ||
+      !absl::SimpleHexAtoi(ToAbsl(incarnation), &number)) {
+    return absl::DataLossError(ToAbsl(fmt::format(
+        "{} is missing or damaged: the node's incarnation cannot be read", File("IDENTITY"))));
+  }
+  return NodeIdentity{number, absl::HexStringToBytes(ToAbsl(formed))};
+}
+
+absl::Status DataDir::StoreIdentity(const NodeIdentity& identity) {
+  const absl::StatusOr<NodeIdentity> there = LoadIdentity();
+  if (there.ok() && *there == identity) return absl::OkStatus();
+  const std::string text = IdentityText(fmt::format("{:016x}", identity.incarnation),
+                                        absl::BytesToHexString(ToAbsl(identity.formed)));
+  return WriteSmallFile(path_, File("IDENTITY"), fmt::format("{}{}\n", text, ChecksumOf(text)));
+}
+
+// ---- A database that has to be rebuilt ------------------------------------------------------
+
+std::string DataDir::DamageNote() const { return ReadSmallFile(File("DAMAGED")); }
+
+absl::Status DataDir::NoteDamage(const std::string& detail) {
+  return WriteSmallFile(path_, File("DAMAGED"), detail + "\n");
+}
+
+absl::Status DataDir::ClearDamageNote() { return Unlink("DAMAGED"); }
+
+absl::Status DataDir::PutInPlace() {
+  RETURN_IF_ERROR(SyncDirectory(File(kRebuiltDb)));
+  RETURN_IF_ERROR(Move(File(kRebuiltDb), File(kCompleteDb)));
+  RETURN_IF_ERROR(SyncDirectory(path_));
+  return FinishMove();
+}
+
+absl::Status DataDir::FinishMove() {
+  if (Exists(File("db"))) {
+    const std::string kept = File("damaged") + "/db";
+    std::error_code error;
+    std::filesystem::remove_all(kept, error);
+    if (!error) std::filesystem::create_directories(File("damaged"), error);
+    if (error) return absl::UnavailableError(ToAbsl(fmt::format("{}: {}", kept, error.message())));
+    RETURN_IF_ERROR(Move(File("db"), kept));
+    RETURN_IF_ERROR(SyncDirectory(File("damaged")));
+  }
+  RETURN_IF_ERROR(Move(File(kCompleteDb), File("db")));
+  RETURN_IF_ERROR(SyncDirectory(path_));
+  return ClearDamageNote();
+}
+
+absl::Status DataDir::OpenLeftovers() {
+  std::error_code error;
+  std::filesystem::remove_all(File(kRebuiltDb), error);
+  if (error) {
+    return absl::UnavailableError(ToAbsl(fmt::format("{}: {}", File(kRebuiltDb), error.message())));
+  }
+  return Exists(File(kCompleteDb)) ? FinishMove() : absl::OkStatus();
 }
 
 }  // namespace cairn::storage

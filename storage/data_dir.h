@@ -3,9 +3,11 @@
 //
 // Creation is finished by FORMAT, the last file to appear: a directory without it was never
 // in use (unless it holds turns, which the opener checks). VERDICT stands there from the
-// moment that damage was found, before anything is cut, until the node was made whole.
+// moment that damage was found, before anything is cut, until the node was made whole. DAMAGED
+// says that the database itself has to be rebuilt at the next start; IDENTITY, which node that
+// will be then (rocks_rebuild.cc).
 //
-// Threads: not safe. The lock is held until destruction.
+// Threads: not safe, but for NoteDamage. The lock is held until destruction.
 #pragma once
 
 #include <memory>
@@ -41,10 +43,31 @@ class DataDir {
   absl::Status StoreVerdict(RecoveryVerdict verdict, const std::string& detail);
   absl::Status ClearVerdict();
 
+  // Who this node is, beside the database. Errors of Load: kDataLoss, when the file is missing or
+  // does not match its checksum. Store is durable, and writes nothing that stands there already.
+  [[nodiscard]] absl::StatusOr<NodeIdentity> LoadIdentity() const;
+  absl::Status StoreIdentity(const NodeIdentity& identity);
+
+  // What of the database cannot be read; empty: nothing that is known. Notes are durable.
+  [[nodiscard]] std::string DamageNote() const;
+  absl::Status NoteDamage(const std::string& detail);
+  absl::Status ClearDamageNote();
+
+  // A rebuilt database is made in File(kRebuiltDb) and takes its place in two steps: PutInPlace
+  // declares it complete and moves it; OpenLeftovers, at each start, finishes a move that was cut
+  // short and drops what is not complete. The old one stands in damaged/db afterwards, instead of
+  // whatever stood there.
+  static constexpr const char* kRebuiltDb = "db.new";
+  absl::Status PutInPlace();
+  absl::Status OpenLeftovers();
+
  private:
   DataDir(std::string path, int lock_fd) : path_(std::move(path)), lock_fd_(lock_fd) {}
   absl::Status ReadFormat(bool create);
   absl::Status CheckNothingForeign() const;
+  absl::Status Unlink(const char* name);
+  // Moves the complete database into its place.
+  absl::Status FinishMove();
 
   const std::string path_;
   const int lock_fd_;

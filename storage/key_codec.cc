@@ -49,6 +49,7 @@ std::string SegmentKey(GroupId group, Index before_index) {
   return Tagged(group, KeyTag::kSegment, before_index);
 }
 std::string TrashKey(GroupId group) { return Tagged(group, KeyTag::kTrash); }
+std::string DamageKey(GroupId group) { return Tagged(group, KeyTag::kDamage); }
 
 std::string MetaKey(KeyTag tag) {
   CHECK(tag >= KeyTag::kTurn);
@@ -83,6 +84,7 @@ std::optional<StateKey> ParseStateKey(std::string_view key) {
   switch (parsed.tag) {
     case KeyTag::kHardState:
     case KeyTag::kTrash:
+    case KeyTag::kDamage:
       if (!rest.empty()) return std::nullopt;
       return parsed;
     case KeyTag::kTerm:

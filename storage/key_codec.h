@@ -2,7 +2,8 @@
 //
 //   entries  group(8) index(8)                one entry
 //   seqs     group(8) first_seq(8)            index and time of an entry that has records
-//   state    group(8) tag(1) [position(8)]    hard state, term rows, segment rows, trash row
+//   state    group(8) tag(1) [position(8)]    hard state, term rows, segment rows, trash row,
+//                                             damage row
 //   meta     tag(1)                           turn, identity, formed
 //
 // Numbers are big-endian, so that the order of keys is the order of (group, position) and
@@ -24,6 +25,7 @@ enum class KeyTag : uint8_t {
   kTerm = 0x02,       // state; position: first index of the term
   kSegment = 0x03,    // state; position: index before the segment
   kTrash = 0x04,      // state; the group was removed
+  kDamage = 0x05,     // state; what a rebuilt database could not take over
   kTurn = 0x11,       // meta
   kIdentity = 0x12,   // meta
   kFormed = 0x13,     // meta
@@ -35,6 +37,7 @@ std::string HardStateKey(GroupId group);
 std::string TermKey(GroupId group, Index first);
 std::string SegmentKey(GroupId group, Index before_index);
 std::string TrashKey(GroupId group);
+std::string DamageKey(GroupId group);
 // Requires: one of the meta tags.
 std::string MetaKey(KeyTag tag);
 

@@ -99,6 +99,10 @@ struct StoredGroup {
   };
   std::vector<TermRow> terms;        // Ascending.
   std::vector<SegmentRow> segments;  // Ascending; never empty once the group was installed.
+  // Not empty: entries behind last_index were acknowledged and could not be read when the
+  // database was rebuilt; says which. Stands until a segment row or an install is written, by
+  // which the group notes the doubt itself.
+  std::string damage;
 };
 
 // How the directory came back (design section 8, "Recovery").
@@ -177,6 +181,10 @@ class LogStore {
   // The node was made whole again (refilled, or the last turn was judged): the verdict is
   // kSound from now on. Until then it outlives restarts. Durable before it returns.
   virtual absl::Status ResolveVerdict() = 0;
+
+  // What was found that cannot be read, and is repaired by opening the store again; empty:
+  // nothing. Cheap; any thread.
+  [[nodiscard]] virtual std::string Damage() const = 0;
 
   // False while free space is under the watermark: data appends must be refused
   // (STORAGE_FULL). Cheap; any thread.

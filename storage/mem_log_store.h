@@ -56,6 +56,7 @@ class MemLogStore : public LogStore {
   [[nodiscard]] RecoveryVerdict Verdict() const override;
   [[nodiscard]] std::string VerdictDetail() const override;
   absl::Status ResolveVerdict() override;
+  [[nodiscard]] std::string Damage() const override { return ""; }
   [[nodiscard]] bool HasSpace() const override;
   [[nodiscard]] StoreStats Stats() const override;
 

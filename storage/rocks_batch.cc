@@ -46,6 +46,7 @@ absl::Status BatchBuilder::Add(const GroupWrite& write) {
   if (write.hard_state) {
     RETURN_IF_ERROR(Put(Family::kState, HardStateKey(group), EncodeHardState(*write.hard_state)));
   }
+  if (write.install || !write.segments.empty()) RETURN_IF_ERROR(ForgetDamage(group));
   RETURN_IF_ERROR(AddEntries(group, write.entries, table));
   for (const SegmentRow& row : write.segments) RETURN_IF_ERROR(AddSegment(group, row, table));
   if (write.trim_to) RETURN_IF_ERROR(TrimTo(group, *write.trim_to, table));
@@ -66,8 +67,14 @@ absl::Status BatchBuilder::Purge(GroupId group) {
   return DropRows(group);
 }
 
+absl::Status BatchBuilder::ForgetDamage(GroupId group) {
+  return tables_.damaged.erase(group) == 0 ? absl::OkStatus()
+                                           : Delete(Family::kState, DamageKey(group));
+}
+
 absl::Status BatchBuilder::DropRows(GroupId group) {
   staged_.erase(group);
+  tables_.damaged.erase(group);
   for (const Family family : {Family::kEntries, Family::kSeqs, Family::kState}) {
     RETURN_IF_ERROR(DeleteRange(family, GroupBegin(group), GroupEnd(group)));
   }

@@ -57,6 +57,7 @@ class BatchBuilder {
                           SegmentTable& table);
   absl::Status AddEntry(GroupId group, const StoredEntry& entry, SegmentTable& table);
   absl::Status CutAfter(GroupId group, Index last, SegmentTable& table);
+  absl::Status ForgetDamage(GroupId group);
   absl::Status CutSeqRows(GroupId group, Index last);
   absl::Status AddSegment(GroupId group, const SegmentRow& row, SegmentTable& table);
   absl::Status TrimTo(GroupId group, Index to, SegmentTable& table);

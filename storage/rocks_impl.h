@@ -29,6 +29,8 @@
 
 namespace cairn::storage {
 
+class RebuiltDatabase;
+
 struct RocksLogStore::Impl {
   explicit Impl(RocksOptions options_in) : options(std::move(options_in)) {}
   ~Impl();
@@ -40,6 +42,8 @@ struct RocksLogStore::Impl {
   absl::Status OpenFiles();
   // Scans the log, writes what is feared to VERDICT, cuts. Leaves the finding in `evidence`.
   absl::Status PrepareLog(RecoveryEvidence& evidence);
+  // kDataLoss if an earlier process has found damage that can be repaired.
+  [[nodiscard]] absl::Status CheckDamageNote() const;
   [[nodiscard]] absl::Status CheckManifest(const SideMarkFound& marked) const;
   absl::Status OpenDatabase();
   absl::Status LoadMeta();
@@ -48,9 +52,28 @@ struct RocksLogStore::Impl {
   absl::Status OpenMark(const RecoveryEvidence& evidence);
   absl::Status LoadExtents();
   void StartUpkeep();
+  void CloseDatabase();
   // "data directory D: …", with what to do about it.
   [[nodiscard]] absl::Status CannotOpen(const rocksdb::Status& status) const;
   [[nodiscard]] absl::Status Damaged(std::string_view cause) const;
+
+  // ---- Rebuilding (rocks_rebuild.cc) --------------------------------------------------
+  // After Open() failed with kDataLoss `why`, on whatever it had opened by then.
+  absl::Status Rebuild(const absl::Status& why);
+  [[nodiscard]] bool HasReadableRows() const;
+  absl::Status CopyWhatReads(RebuiltDatabase& to) const;
+  absl::Status BeginAnew(RebuiltDatabase& to, const absl::Status& why);
+  void TellRebuilt(const absl::Status& why);
+  // Whether a directory that Open() refused can be rebuilt at all.
+  [[nodiscard]] bool HasStore() const { return dir != nullptr && !dir->is_new(); }
+  [[nodiscard]] bool PeersHoldIt(const NodeIdentity& node) const {
+    return options.peers_hold_it && options.peers_hold_it(node.formed);
+  }
+
+  // ---- Damage, noticed by anybody (any thread) ----------------------------------------
+  void NoteDamage(std::string_view detail) const ABSL_LOCKS_EXCLUDED(damage_mutex);
+  // Passes `status` on; damage is noted.
+  [[nodiscard]] absl::Status Noted(absl::Status status) const;
 
   // ---- Writing (rocks_log_store.cc) ---------------------------------------------------
   absl::Status Write(const StoreBatch& batch);
@@ -85,6 +108,7 @@ struct RocksLogStore::Impl {
   std::shared_ptr<TableBytesListener> table_bytes;
   std::unique_ptr<rocksdb::DB> db;
   Columns columns;
+  bool identity_is_read = false;  // From the database, by LoadMeta.
   std::string boot_id;
   std::unique_ptr<SideMark> mark;
   std::unique_ptr<SpaceGuard> space;
@@ -103,6 +127,10 @@ struct RocksLogStore::Impl {
   mutable absl::Mutex facts_mutex;
   NodeIdentity identity ABSL_GUARDED_BY(facts_mutex);
   RecoveryDecision decision ABSL_GUARDED_BY(facts_mutex);
+
+  // What was found since, or before, the start.
+  mutable absl::Mutex damage_mutex;
+  mutable std::string damage ABSL_GUARDED_BY(damage_mutex);
 
   std::atomic<uint64_t> turns{0};
   std::atomic<uint64_t> payload_bytes{0};

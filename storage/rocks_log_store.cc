@@ -21,8 +21,17 @@ namespace cairn::storage {
 // ---- Life -----------------------------------------------------------------------------
 
 absl::StatusOr<std::unique_ptr<RocksLogStore>> RocksLogStore::Open(RocksOptions options) {
-  auto impl = std::make_unique<Impl>(std::move(options));
-  RETURN_IF_ERROR(impl->Open());
+  auto impl = std::make_unique<Impl>(options);
+  const absl::Status opened = impl->Open();
+  if (absl::IsDataLoss(opened) && impl->HasStore()) {
+    RETURN_IF_ERROR(impl->Rebuild(opened));
+    impl.reset();  // And with it the lock.
+    impl = std::make_unique<Impl>(std::move(options));
+    RETURN_IF_ERROR(impl->Open());
+    impl->TellRebuilt(opened);
+  } else {
+    RETURN_IF_ERROR(opened);
+  }
   return std::unique_ptr<RocksLogStore>(new RocksLogStore(std::move(impl)));
 }
 
@@ -36,14 +45,17 @@ RocksLogStore::Impl::~Impl() {
   }
   if (upkeep_thread.joinable()) upkeep_thread.join();
   mark.reset();
-  if (db) {
-    for (rocksdb::ColumnFamilyHandle* handle : columns.handles) {
-      if (handle != nullptr) db->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
-    }
-    db->Close().PermitUncheckedError();
-    db.reset();
-  }
+  CloseDatabase();
   if (wal_fs) wal_fs->Stop();
+}
+
+void RocksLogStore::Impl::CloseDatabase() {
+  if (db == nullptr) return;
+  for (rocksdb::ColumnFamilyHandle* handle : columns.handles) {
+    if (handle != nullptr) db->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+  }
+  db->Close().PermitUncheckedError();
+  db.reset();
 }
 
 // ---- Upkeep ---------------------------------------------------------------------------
@@ -98,6 +110,7 @@ absl::Status RocksLogStore::Impl::Commit() {
   // Before anybody is told.
   if (failure.ok()) failure = mark->Write(turn, manifest_fs->synced());
   if (failure.ok()) turns.fetch_add(1, std::memory_order_relaxed);
+  failure = Noted(std::move(failure));
   PaceBackground();
   return failure;
 }
@@ -144,7 +157,7 @@ absl::Status RocksLogStore::Impl::Write(const StoreBatch& writes) {
     const auto [group, removed_at] = *it++;
     if (now - removed_at >= options.trash_keep_us) RETURN_IF_ERROR(builder.Purge(group));
   }
-  for (const GroupWrite& write : writes.groups) RETURN_IF_ERROR(builder.Add(write));
+  for (const GroupWrite& write : writes.groups) RETURN_IF_ERROR(Noted(builder.Add(write)));
   const absl::MutexLockMaybe reuse(builder.reuses_indexes() ? &reclaimer->reuse_mutex() : nullptr);
   RETURN_IF_ERROR(Commit());
   Publish(builder.changed());
@@ -163,7 +176,7 @@ absl::Status RocksLogStore::Impl::SetFormed(const std::string& formed) {
   RETURN_IF_ERROR(Commit());
   absl::MutexLock facts(&facts_mutex);
   identity.formed = formed;
-  return absl::OkStatus();
+  return dir->StoreIdentity(identity);
 }
 
 absl::Status RocksLogStore::SetFormed(const std::string& formed) {

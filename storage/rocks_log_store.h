@@ -10,7 +10,10 @@
 //   MARK      last synced turn, a lower bound of what was acknowledged (side_mark.h)
 //   VERDICT   present while the directory is not to be trusted (recovery.h)
 //   BALLAST   space set aside for votes and leases on a full disk (space_guard.h)
-//   db/       RocksDB      wal-pool/  zeroed files      damaged/  copies of what was cut
+//   IDENTITY  which node this is, if the database cannot tell any more
+//   DAMAGED   what of the database cannot be read: it is rebuilt at the next start
+//   db/       RocksDB      wal-pool/  zeroed files      damaged/  copies of what was cut, and
+//                                                       the database that was rebuilt
 //
 // Threads: Write from one thread at a time; all else from any. Two threads of its own:
 //   upkeep (mark, space, trash, reclaim) and the pool's; RocksDB has its own besides.
@@ -49,6 +52,10 @@ struct RocksOptions {
   int64_t trash_keep_us = 24ll * 3600 * kMicrosPerSecond;
   // Period of the upkeep thread. 0: no thread, Upkeep() is called by hand.
   int64_t upkeep_period_us = kMicrosPerSecond;
+  // Whether other nodes hold what this one does, given NodeIdentity::formed: then a database that
+  // cannot be read is rebuilt from what can, and nothing of what could not be read counts until
+  // they have sent it again (rocks_rebuild.cc). Empty: nobody does, and it is an error.
+  std::function<bool(const std::string& formed)> peers_hold_it;
   // Outlives the store.
   const Clock* clock = &SystemClock();
   // Identifies the run of the kernel; empty: /proc/sys/kernel/random/boot_id.
@@ -64,7 +71,8 @@ class RocksLogStore : public LogStore {
   // Opens the directory, or makes it.
   // Errors: kFailedPrecondition: another process has it, or its format is newer;
   //   kNotFound: there is no store and `create` is false; kDataLoss: what RocksDB itself
-  //   cannot open (nothing was changed); others: the file system's. Each message names the
+  //   cannot open, with nobody to refill it (nothing was changed); kResourceExhausted: no room
+  //   to rebuild a damaged database; others: the file system's. Each message names the
   //   directory and says what to do.
   static absl::StatusOr<std::unique_ptr<RocksLogStore>> Open(RocksOptions options);
   ~RocksLogStore() override;
@@ -83,6 +91,7 @@ class RocksLogStore : public LogStore {
   [[nodiscard]] RecoveryVerdict Verdict() const override;
   [[nodiscard]] std::string VerdictDetail() const override;
   absl::Status ResolveVerdict() override;
+  [[nodiscard]] std::string Damage() const override;
   [[nodiscard]] bool HasSpace() const override;
   [[nodiscard]] StoreStats Stats() const override;
 

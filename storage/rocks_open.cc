@@ -6,6 +6,8 @@
 //   4. open RocksDB, which must now find a log without a flaw; its newest turn and the mark
 //      give the verdict (recovery.h);
 //   5. go on counting turns behind both, so that no number means two things.
+// A database that cannot be read, in whole or in part, is rebuilt and opened again
+// (rocks_rebuild.cc).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -51,6 +53,7 @@ absl::Status RocksLogStore::Impl::Open() {
   CHECK_LE(options.memtable_bytes, kMaxMemtableBytes);
   ASSIGN_OR_RETURN(dir, DataDir::Open(options.dir, options.create));
   boot_id = options.boot_id.empty() ? CurrentBootId() : options.boot_id;
+  RETURN_IF_ERROR(dir->OpenLeftovers());
   RETURN_IF_ERROR(OpenFiles());
   RecoveryEvidence evidence;
   if (!dir->is_new()) RETURN_IF_ERROR(PrepareLog(evidence));
@@ -60,6 +63,7 @@ absl::Status RocksLogStore::Impl::Open() {
   } else {
     RETURN_IF_ERROR(LoadMeta());
     RETURN_IF_ERROR(Judge(evidence));
+    RETURN_IF_ERROR(CheckDamageNote());
   }
   RETURN_IF_ERROR(OpenMark(evidence));
   RETURN_IF_ERROR(LoadExtents());
@@ -122,9 +126,9 @@ absl::Status RocksLogStore::Impl::PrepareLog(RecoveryEvidence& evidence) {
 absl::Status RocksLogStore::Impl::CannotOpen(const rocksdb::Status& status) const {
   const absl::Status cause = FromRocks(status);
   // Files that are missing or do not match are damage, however RocksDB calls it.
-  const bool damage = status.IsCorruption() || status.IsNotFound() || status.IsPathNotFound() ||
-                      status.IsInvalidArgument();
-  if (!damage) return Annotate(cause, fmt::format("data directory {}", dir->path()));
+  const bool is_damage = status.IsCorruption() || status.IsNotFound() || status.IsPathNotFound() ||
+                         status.IsInvalidArgument();
+  if (!is_damage) return Annotate(cause, fmt::format("data directory {}", dir->path()));
   return Damaged(ToStd(cause.message()));
 }
 
@@ -147,9 +151,11 @@ absl::Status RocksLogStore::Impl::CheckManifest(const SideMarkFound& marked) con
 
 absl::Status RocksLogStore::Impl::OpenDatabase() {
   table_bytes = std::make_shared<TableBytesListener>();
+  const auto damage_listener = std::make_shared<DamageListener>(
+      [this](const std::string& detail) { NoteDamage("a compaction: " + detail); });
   const rocksdb::DBOptions db_options =
       MakeDbOptions(env.get(), options.memtable_bytes, dir->is_new(),
-                    TakesDirectIo(dir->File("LOCK")), limiter, table_bytes);
+                    TakesDirectIo(dir->File("LOCK")), limiter, {table_bytes, damage_listener});
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* opened = nullptr;
   const rocksdb::Status status = rocksdb::DB::Open(
@@ -179,7 +185,8 @@ absl::Status RocksLogStore::Impl::LoadMeta() {
   turn = newest_turn;
   absl::MutexLock facts(&facts_mutex);
   identity = {incarnation, formed.ok() ? *formed : std::string()};
-  return absl::OkStatus();
+  identity_is_read = true;
+  return dir->StoreIdentity(identity);
 }
 
 absl::Status RocksLogStore::Impl::CreateMeta() {
@@ -193,6 +200,7 @@ absl::Status RocksLogStore::Impl::CreateMeta() {
                     dir->path())));
   }
   const uint64_t incarnation = DrawIncarnation();
+  RETURN_IF_ERROR(dir->StoreIdentity({incarnation, ""}));
   rocksdb::WriteBatch first;
   RETURN_IF_ERROR(
       FromRocks(first.Put(columns[Family::kMeta], MetaKey(KeyTag::kTurn), EncodeNumber(0))));

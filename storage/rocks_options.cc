@@ -109,6 +109,13 @@ void TableBytesListener::OnCompactionCompleted(rocksdb::DB*,
   bytes_.fetch_add(info.stats.total_output_bytes, std::memory_order_relaxed);
 }
 
+void DamageListener::OnBackgroundError(rocksdb::BackgroundErrorReason reason,
+                                       rocksdb::Status* error) {
+  if (reason != rocksdb::BackgroundErrorReason::kCompaction || !error->IsCorruption()) return;
+  note_(error->ToString());
+  *error = rocksdb::Status::OK();
+}
+
 uint64_t WalFileBytes(uint64_t memtable_bytes) { return memtable_bytes + memtable_bytes / 4; }
 
 uint64_t MemtablesAndWalBytes(uint64_t memtable_bytes) {
@@ -127,7 +134,7 @@ std::shared_ptr<rocksdb::RateLimiter> MakeLimiter() {
 
 rocksdb::DBOptions MakeDbOptions(rocksdb::Env* env, uint64_t memtable_bytes, bool create,
                                  bool direct_io, std::shared_ptr<rocksdb::RateLimiter> limiter,
-                                 std::shared_ptr<rocksdb::EventListener> listener) {
+                                 std::vector<std::shared_ptr<rocksdb::EventListener>> listeners) {
   rocksdb::DBOptions options;
   options.env = env;
   options.create_if_missing = create;
@@ -159,7 +166,7 @@ rocksdb::DBOptions MakeDbOptions(rocksdb::Env* env, uint64_t memtable_bytes, boo
   options.keep_log_file_num = 2;
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
-  options.listeners.push_back(std::move(listener));
+  options.listeners = std::move(listeners);
   return options;
 }
 

@@ -8,8 +8,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace cairn::storage {
@@ -30,6 +32,18 @@ class TableBytesListener : public rocksdb::EventListener {
   std::atomic<uint64_t> bytes_{0};
 };
 
+// Hears of tables that a compaction could not read. RocksDB would take no write from then on; it
+// goes on instead, and tries again a second later, without an end. Threads: RocksDB's.
+class DamageListener : public rocksdb::EventListener {
+ public:
+  explicit DamageListener(std::function<void(const std::string& detail)> note)
+      : note_(std::move(note)) {}
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override;
+
+ private:
+  const std::function<void(const std::string& detail)> note_;
+};
+
 // What memtables and WAL files can take together, for the watermark.
 uint64_t MemtablesAndWalBytes(uint64_t memtable_bytes);
 // Length of a pool file: what one memtable of entries writes to the log, and some.
@@ -44,10 +58,10 @@ uint32_t MostLiveWals();
 // (background_pace.h), in portions of a few milliseconds. Without a bound at first.
 std::shared_ptr<rocksdb::RateLimiter> MakeLimiter();
 
-// `direct_io`: the file system takes O_DIRECT.
+// `direct_io`: the file system takes O_DIRECT. `limiter` may be null.
 rocksdb::DBOptions MakeDbOptions(rocksdb::Env* env, uint64_t memtable_bytes, bool create,
                                  bool direct_io, std::shared_ptr<rocksdb::RateLimiter> limiter,
-                                 std::shared_ptr<rocksdb::EventListener> listener);
+                                 std::vector<std::shared_ptr<rocksdb::EventListener>> listeners);
 // In the order of the enum.
 std::vector<rocksdb::ColumnFamilyDescriptor> MakeFamilies(uint64_t memtable_bytes);
 

@@ -171,16 +171,22 @@ absl::StatusOr<std::vector<uint64_t>> RocksLogStore::Impl::SegmentBytes(GroupId 
 
 absl::StatusOr<EntryRange> RocksLogStore::ReadEntries(GroupId group, Index first, Index last,
                                                       uint64_t max_bytes) const {
-  return impl_->ReadEntries(group, first, last, max_bytes);
+  absl::StatusOr<EntryRange> range = impl_->ReadEntries(group, first, last, max_bytes);
+  if (!range.ok()) return impl_->Noted(range.status());
+  return range;
 }
 
 absl::StatusOr<Index> RocksLogStore::SeekSeq(GroupId group, Seq seq) const {
-  return impl_->SeekSeq(group, seq);
+  const absl::StatusOr<Index> index = impl_->SeekSeq(group, seq);
+  if (!index.ok()) return impl_->Noted(index.status());
+  return index;
 }
 
 absl::StatusOr<std::optional<Seq>> RocksLogStore::SeekTime(GroupId group,
                                                            int64_t timestamp_us) const {
-  return impl_->SeekTime(group, timestamp_us);
+  const absl::StatusOr<std::optional<Seq>> seq = impl_->SeekTime(group, timestamp_us);
+  if (!seq.ok()) return impl_->Noted(seq.status());
+  return seq;
 }
 
 absl::StatusOr<std::vector<StoredGroup>> RocksLogStore::LoadGroups() const {

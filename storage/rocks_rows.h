@@ -10,6 +10,7 @@
 //   segment     before_term(8) first_seq(8) timestamp_us(8) chain_before(8) bytes_before(8)
 //               state(…)
 //   trash       removed_at(8), wall clock in µs
+//   damage      text: what is missing behind the last entry
 //   turn        turn(8)      identity  incarnation(8)      formed  the runtime's bytes
 //
 // The checksum of an entry is XXH3-64 over its payload, seeded with the XXH3-64 of group,

@@ -38,6 +38,9 @@ absl::Status LoadRow(const StateKey& key, std::string_view value, LoadedGroup& g
       group.removed_at = static_cast<WallMicros>(removed_at);
       return absl::OkStatus();
     }
+    case KeyTag::kDamage:
+      group.stored.damage = value;
+      return absl::OkStatus();
     case KeyTag::kTurn:
     case KeyTag::kIdentity:
     case KeyTag::kFormed:
@@ -129,6 +132,7 @@ absl::StatusOr<GroupTables> LoadTables(const Columns& columns) {
       tables.trash.emplace(group.stored.group, *group.removed_at);
       continue;
     }
+    if (!group.stored.damage.empty()) tables.damaged.insert(group.stored.group);
     ASSIGN_OR_RETURN(const auto end, LoadEnd(columns, group));
     tables.live.emplace(group.stored.group,
                         SegmentTable(std::move(group.segments), std::move(group.stored.terms),

@@ -9,6 +9,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -34,6 +35,7 @@ struct Columns {
 struct GroupTables {
   std::map<GroupId, SegmentTable> live;
   std::map<GroupId, WallMicros> trash;  // When it was removed.
+  std::set<GroupId> damaged;            // Those with a damage row.
 };
 
 // What readers need to know of a group.

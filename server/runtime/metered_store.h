@@ -50,6 +50,7 @@ class MeteredStore : public storage::LogStore {
   [[nodiscard]] storage::RecoveryVerdict Verdict() const override { return store_->Verdict(); }
   [[nodiscard]] std::string VerdictDetail() const override { return store_->VerdictDetail(); }
   absl::Status ResolveVerdict() override { return store_->ResolveVerdict(); }
+  [[nodiscard]] std::string Damage() const override { return store_->Damage(); }
   [[nodiscard]] bool HasSpace() const override { return store_->HasSpace(); }
   [[nodiscard]] storage::StoreStats Stats() const override { return store_->Stats(); }
 

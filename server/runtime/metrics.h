@@ -78,6 +78,7 @@ class Metrics {
     uint64_t uptime_ms = 0;
     bool ready = false;
     bool has_space = true;
+    bool damaged = false;
     uint64_t disk_free_bytes = 0;
     uint64_t disk_used_bytes = 0;
     uint64_t store_turns = 0;

@@ -37,6 +37,8 @@ constexpr int64_t kYoungPauseMs = 20;
 constexpr int64_t kIdlePauseMs = 1000;
 constexpr int64_t kSayWhyEveryUs = 5 * kMicrosPerSecond;
 constexpr int64_t kDrainPollMs = 5;
+// A node that restarts itself to be repaired does so no more often than this.
+constexpr int64_t kMinUptimeUs = 10 * kMicrosPerSecond;
 
 std::string DrawClusterId() {
   std::random_device device;
@@ -47,6 +49,12 @@ uint64_t FreeBytes(const std::string& dir) {
   struct statvfs info;
   if (statvfs(dir.c_str(), &info) != 0) return 0;
   return uint64_t{info.f_bavail} * info.f_frsize;
+}
+
+// Whether others have what the node of this directory holds.
+bool HasPeers(const std::string& formed) {
+  cairn::v1::FormRequest cluster;
+  return cluster.ParseFromString(formed) && cluster.members_size() > 1;
 }
 
 // Leaderships that somebody else could take over.
@@ -79,6 +87,8 @@ struct Node::Impl {
   int64_t Round();
   int64_t FormingRound();
   void RestMemory();
+  void LookForDamage();
+  [[nodiscard]] bool CanBeSpared() const;
   void Wake();
   void Fail(const absl::Status& status);
   [[nodiscard]] GroupHost* host() const { return host_ready.load(std::memory_order_acquire); }
@@ -98,10 +108,12 @@ struct Node::Impl {
   std::unique_ptr<GroupHost> host_owner;
   std::atomic<GroupHost*> host_ready{nullptr};
   std::atomic<bool> draining{false};
+  std::atomic<bool> wants_restart{false};
   std::thread thread;
   // ---- The own thread's ----
   MonoMicros said_why_at = 0;
   MemoryKeeper memory;
+  bool told_of_damage = false;
 
   mutable absl::Mutex mutex;
   bool woken ABSL_GUARDED_BY(mutex) = false;
@@ -123,6 +135,7 @@ absl::Status Node::Impl::OpenStore() {
   options.watermark_bytes = config.storage_watermark_bytes;
   options.trash_keep_us = static_cast<int64_t>(config.trash_keep_ms) * 1000;
   options.clock = &clock;
+  options.peers_hold_it = HasPeers;
   options.boot_id = seams.boot_id;
   options.hooks = seams.store_hooks;
   ASSIGN_OR_RETURN(auto opened, storage::RocksLogStore::Open(std::move(options)));
@@ -206,6 +219,7 @@ int64_t Node::Impl::Round() {
   if (host() == nullptr) return FormingRound();
   host_owner->Work();
   RestMemory();
+  LookForDamage();
   return host()->keeper().view()->catalog.cluster_id().empty() ? kYoungPauseMs : kIdlePauseMs;
 }
 
@@ -213,6 +227,29 @@ void Node::Impl::RestMemory() {
   const auto read_bytes = static_cast<uint64_t>(metrics.tail_bytes_total.Value());
   if (memory.Look(store->Stats().wal_bytes + read_bytes, clock.Mono())) malloc_trim(/*pad=*/0);
 }
+
+void Node::Impl::LookForDamage() {
+  const std::string damage = store->Damage();
+  if (damage.empty() || wants_restart) return;
+  if (!std::exchange(told_of_damage, true)) {
+    metrics.alarms_total.Increment();
+    spdlog::error("the database is damaged: {}. It is rebuilt when the node starts again{}", damage,
+                  HasPeers(store->Identity().formed)
+                      ? ", which it does by itself once all peers are up and all its logs whole"
+                      : "; no other node has the data, so it goes on with what can be read");
+  }
+  wants_restart = CanBeSpared();
+}
+
+bool Node::Impl::CanBeSpared() const {
+  if (clock.Mono() - started_at < kMinUptimeUs || draining) return false;
+  const uint64_t peers = host()->formed().members_size() - 1;
+  if (peers == 0 || host()->connected_peers() < peers) return false;
+  if (FreeBytes(config.data_dir) < store->Stats().disk_bytes) return false;
+  return AllAreWhole(host()->Views(), host()->keeper().view()->catalog, host()->self());
+}
+
+bool Node::WantsRestart() const { return impl_->wants_restart; }
 
 int64_t Node::Impl::FormingRound() {
   absl::StatusOr<bool> formed = formation->Step();
@@ -355,6 +392,7 @@ Metrics::Snapshot Node::Impl::LookAtEverything() const {
     }
     const storage::StoreStats stats = store->Stats();
     now.has_space = store->HasSpace();
+    now.damaged = !store->Damage().empty();
     now.disk_used_bytes = stats.disk_bytes;
     now.store_turns = stats.turns;
     now.store_syncs = stats.syncs;

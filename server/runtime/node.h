@@ -61,6 +61,9 @@ class Node {
   // Not OK once the node cannot go on by itself (its name belongs to another data directory,
   // the members disagree): the process should stop and exit with the message. Cheap.
   [[nodiscard]] absl::Status Failure() const;
+  // Whether the process should stop as if asked to, and start again: what it found damaged on its
+  // disk is rebuilt at a start, and all others are there to do without it meanwhile. Cheap.
+  [[nodiscard]] bool WantsRestart() const;
   // Hands leaderships over and waits for that, at most `timeout_ms`.
   void Drain(int64_t timeout_ms);
   void Stop();

@@ -47,6 +47,9 @@ void CheckKey(std::string_view key) {
     case KeyTag::kTrash:
       CHECK_EQ(TrashKey(state->group), key);
       return;
+    case KeyTag::kDamage:
+      CHECK_EQ(DamageKey(state->group), key);
+      return;
     case KeyTag::kTurn:
     case KeyTag::kIdentity:
     case KeyTag::kFormed:

@@ -73,7 +73,7 @@ TEST(KeyCodecTest, RefusesWhatIsNoKey) {
   const std::string group(8, '\1');
   for (const std::string& bytes :
        {std::string(), std::string("1234567"), group, group + "\x01x", group + "\x02",
-        group + "\x03" + std::string(7, 'x'), group + "\x03" + std::string(9, 'x'), group + "\x05",
+        group + "\x03" + std::string(7, 'x'), group + "\x03" + std::string(9, 'x'), group + "\x06",
         group + "\x11", group + std::string(1, '\0')}) {
     EXPECT_EQ(ParseStateKey(bytes), std::nullopt) << Hex(bytes);
   }

@@ -158,6 +158,7 @@ TEST(DataDirTest, RefusesWhatItDoesNotKnow) {
     testing::TempDir dir;
     ASSERT_NE(MustOpen(dir.path()), nullptr);
     std::ofstream(dir.File("FORMAT"), std::ios::trunc) << c.format;
+    std::filesystem::remove(dir.File("IDENTITY"));  // Which would say it, too.
     const absl::Status status = TryOpen(dir.path());
     EXPECT_EQ(status.code(), c.code) << status;
     EXPECT_TRUE(Mentions(status, c.says)) << status;
@@ -166,6 +167,15 @@ TEST(DataDirTest, RefusesWhatItDoesNotKnow) {
     std::ofstream(dir.File("FORMAT"), std::ios::trunc) << "cairn data directory, format 1\n";
     EXPECT_NE(MustOpen(dir.path()), nullptr);
   }
+}
+
+TEST(DataDirTest, ADamagedFormatFileIsWrittenAnew) {
+  testing::TempDir dir;
+  ASSERT_NE(MustOpen(dir.path()), nullptr);
+  std::ofstream(dir.File("FORMAT"), std::ios::trunc) << "cairn data directorz, format 1\n";
+  ASSERT_NE(MustOpen(dir.path()), nullptr);
+  std::filesystem::remove(dir.File("IDENTITY"));
+  EXPECT_NE(MustOpen(dir.path()), nullptr);
 }
 
 TEST(DataDirTest, DoesNotMakeItselfAtHomeInSomebodyElsesDirectory) {

@@ -1,0 +1,317 @@
+// A database that cannot be read whole is rebuilt, at a start, from what can be read of it.
+//
+//   a read or a compaction meets damage ──► DAMAGED          (the process goes on)
+//   the next start finds DAMAGED, or cannot open the database
+//     │
+//     ├─ state and meta rows read ──► CopyWhatReads: every log as far as its entries go without a
+//     │                               gap. A log that ends too early gets a damage row
+//     └─ they do not ──────────────► BeginAnew: nothing but the node's name; verdict kLost
+//     ▼
+//   the new database takes the old one's place, which is kept in damaged/db (DataDir::PutInPlace)
+//
+// Why a copy: RocksDB cannot be told to let go of a damaged block. A compaction that meets it
+// fails as often as it is tried, also when newer rows or tombstones have replaced what it held.
+//
+// Why it is safe: what a log lost is known, for it says so in the damage row, or the verdict
+// does. Its replica then votes for nobody, leads nothing and is not counted until a leader has
+// sent it everything that it may ever have acknowledged (docs/decisions/005, 016). Terms and votes
+// are copied; if they cannot be, the verdict is kLost, which is the case of decision 005 in which
+// all of the node's memory is gone.
+//
+// Nothing is rebuilt where no other node holds the data: then it stays as it is.
+
+#include "storage/rocks_rebuild.h"
+
+#include <fmt/format.h>
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "storage/key_codec.h"
+#include "storage/rocks_hooks.h"
+#include "storage/rocks_impl.h"
+#include "storage/rocks_rows.h"
+#include "storage/rocks_status.h"
+
+namespace cairn::storage {
+namespace {
+
+constexpr size_t kBatchBytes = 1 << 20;
+
+uint64_t BytesIn(const std::string& dir) {
+  uint64_t sum = 0;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(dir, error), end; !error && it != end;
+       it.increment(error)) {
+    std::error_code gone;
+    const uint64_t bytes = it->file_size(gone);
+    if (!gone) sum += bytes;
+  }
+  return sum;
+}
+
+absl::Status CheckRoom(const DataDir& dir) {
+  const uint64_t needed = BytesIn(dir.File("db"));
+  struct statvfs info;
+  if (statvfs(dir.path().c_str(), &info) != 0) return absl::OkStatus();
+  const uint64_t free_bytes = uint64_t{info.f_bavail} * info.f_frsize;
+  if (free_bytes >= needed) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      ToAbsl(fmt::format("data directory {}: its database is damaged and has to be rebuilt beside "
+                         "itself: that takes {} bytes, {} are free",
+                         dir.path(), needed, free_bytes)));
+}
+
+// How far the entries of a log go without a gap.
+struct Readable {
+  Index last;
+  Seq next_seq;  // Of the first record behind it.
+  uint64_t entries = 0;
+  std::string why;  // Not empty: more was there.
+};
+
+// Copies the entries of `group` up to the first that does not read, with rows of their seqs.
+absl::StatusOr<Readable> CopyEntries(const Columns& from, const LoadedGroup& group,
+                                     RebuiltDatabase& to) {
+  const GroupId id = group.stored.group;
+  Readable found;
+  if (group.segments.empty()) return found;
+  found.last = group.stored.before_index;
+  found.next_seq = group.segments.front().first_seq;
+  const std::string end = GroupEnd(id);
+  const rocksdb::Slice end_slice = end;
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &end_slice;
+  options.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      from.db->NewIterator(options, from[Family::kEntries]));
+  for (it->Seek(EntryKey(id, found.last + 1)); it->Valid(); it->Next()) {
+    const Index next = found.last + 1;
+    if (PositionOfKey(it->key().ToStringView()) != next.value()) {
+      found.why = fmt::format("entry {} is missing", next);
+      return found;
+    }
+    const auto entry = DecodeEntryRow(id, next, it->value().ToStringView());
+    if (!entry.ok()) {
+      found.why = ToStd(entry.status().message());
+      return found;
+    }
+    RETURN_IF_ERROR(to.Put(Family::kEntries, it->key().ToStringView(), it->value().ToStringView()));
+    if (entry->record_count != 0) {
+      const SeqRow row{entry->index, entry->timestamp_us, entry->record_count};
+      RETURN_IF_ERROR(to.Put(Family::kSeqs, SeqKey(id, entry->first_seq), EncodeSeqRow(row)));
+      found.next_seq = entry->first_seq + entry->record_count;
+    }
+    found.last = next;
+    ++found.entries;
+  }
+  if (!it->status().ok()) {
+    found.why = it->status().ToString();
+  } else if (group.segments.back().before_index > found.last ||
+             (!group.stored.terms.empty() && group.stored.terms.back().first > found.last)) {
+    found.why = fmt::format("entry {} is missing", found.last + 1);
+  }
+  return found;
+}
+
+// Where and how much, in the words of whoever reads the log: segment and seqs.
+std::string DescribeDamage(const LoadedGroup& group, const Readable& found) {
+  const auto after =
+      std::find_if(group.segments.begin(), group.segments.end(),
+                   [&](const auto& segment) { return segment.before_index > found.last; });
+  CHECK(after != group.segments.begin());
+  const std::string until = after == group.segments.end()
+                                ? std::string("the end of the log")
+                                : fmt::format("the end of the log, {} segments on",
+                                              std::distance(after, group.segments.end()));
+  return fmt::format(
+      "entry {} in the segment that begins at seq {}: {}. From seq {} to {} it has to "
+      "come from peers",
+      found.last + 1, std::prev(after)->first_seq, found.why, found.next_seq, until);
+}
+
+// The state rows of a log, as they are after `last`.
+absl::Status CopyState(const Columns& from, const LoadedGroup& group, const Readable& found,
+                       RebuiltDatabase& to) {
+  const std::unique_ptr<rocksdb::Iterator> it(
+      from.db->NewIterator(rocksdb::ReadOptions(), from[Family::kState]));
+  const GroupId id = group.stored.group;
+  for (it->Seek(GroupBegin(id)); it->Valid(); it->Next()) {
+    const std::optional<StateKey> key = ParseStateKey(it->key().ToStringView());
+    CHECK(key);  // LoadGroupRows saw it.
+    if (key->group != id) break;
+    const bool behind =
+        (key->tag == KeyTag::kTerm || key->tag == KeyTag::kSegment) && key->position > found.last;
+    if (behind) continue;
+    RETURN_IF_ERROR(to.Put(Family::kState, it->key().ToStringView(), it->value().ToStringView()));
+  }
+  RETURN_IF_ERROR(FromRocks(it->status()));
+  if (found.why.empty()) return absl::OkStatus();
+  return to.Put(Family::kState, DamageKey(id), DescribeDamage(group, found));
+}
+
+}  // namespace
+
+// ---- The database that is made ----------------------------------------------------------------
+
+RebuiltDatabase::RebuiltDatabase(std::shared_ptr<rocksdb::FileSystem> fs, std::string dir,
+                                 uint64_t memtable_bytes)
+    : dir_(std::move(dir)),
+      memtable_bytes_(memtable_bytes),
+      env_(rocksdb::NewCompositeEnv(std::move(fs))) {}
+
+RebuiltDatabase::~RebuiltDatabase() { Close().IgnoreError(); }
+
+absl::Status RebuiltDatabase::Create() {
+  RETURN_IF_ERROR(Close());
+  batch_.Clear();
+  std::error_code error;
+  std::filesystem::remove_all(dir_, error);
+  if (!error) std::filesystem::create_directory(dir_, error);
+  if (error) return absl::UnavailableError(ToAbsl(fmt::format("{}: {}", dir_, error.message())));
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* opened = nullptr;
+  RETURN_IF_ERROR(FromRocks(rocksdb::DB::Open(
+      MakeDbOptions(env_.get(), memtable_bytes_, /*create=*/true, /*direct_io=*/false,
+                    /*limiter=*/nullptr, /*listeners=*/{}),
+      dir_, MakeFamilies(memtable_bytes_), &handles, &opened)));
+  db_.reset(opened);
+  columns_.db = opened;
+  std::copy(handles.begin(), handles.end(), columns_.handles.begin());
+  return absl::OkStatus();
+}
+
+absl::Status RebuiltDatabase::Put(Family family, std::string_view key, std::string_view value) {
+  RETURN_IF_ERROR(FromRocks(batch_.Put(columns_[family], rocksdb::Slice(key.data(), key.size()),
+                                       rocksdb::Slice(value.data(), value.size()))));
+  return batch_.GetDataSize() < kBatchBytes ? absl::OkStatus() : WriteBatch();
+}
+
+absl::Status RebuiltDatabase::WriteBatch() {
+  rocksdb::WriteOptions unlogged;
+  unlogged.disableWAL = true;
+  RETURN_IF_ERROR(FromRocks(db_->Write(unlogged, &batch_)));
+  batch_.Clear();
+  return absl::OkStatus();
+}
+
+absl::Status RebuiltDatabase::Finish() {
+  RETURN_IF_ERROR(WriteBatch());
+  for (rocksdb::ColumnFamilyHandle* family : columns_.handles) {
+    RETURN_IF_ERROR(FromRocks(db_->Flush(rocksdb::FlushOptions(), family)));
+  }
+  return Close();
+}
+
+absl::Status RebuiltDatabase::Close() {
+  if (db_ == nullptr) return absl::OkStatus();
+  for (rocksdb::ColumnFamilyHandle*& handle : columns_.handles) {
+    db_->DestroyColumnFamilyHandle(std::exchange(handle, nullptr)).PermitUncheckedError();
+  }
+  const absl::Status closed = FromRocks(db_->Close());
+  db_.reset();
+  return closed;
+}
+
+// ---- The store's part -------------------------------------------------------------------------
+
+absl::Status RocksLogStore::Impl::CheckDamageNote() const {
+  const std::string note = dir->DamageNote();
+  absl::MutexLock facts(&facts_mutex);
+  if (note.empty() || !PeersHoldIt(identity)) return absl::OkStatus();
+  return absl::DataLossError(ToAbsl(note));
+}
+
+absl::Status RocksLogStore::Impl::CopyWhatReads(RebuiltDatabase& to) const {
+  ASSIGN_OR_RETURN(const std::vector<LoadedGroup> groups, LoadGroupRows(columns, nullptr));
+  for (const LoadedGroup& group : groups) {
+    ASSIGN_OR_RETURN(const Readable found, CopyEntries(columns, group, to));
+    RETURN_IF_ERROR(CopyState(columns, group, found, to));
+  }
+  const std::unique_ptr<rocksdb::Iterator> it(
+      columns.db->NewIterator(rocksdb::ReadOptions(), columns[Family::kMeta]));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    RETURN_IF_ERROR(to.Put(Family::kMeta, it->key().ToStringView(), it->value().ToStringView()));
+  }
+  return FromRocks(it->status());
+}
+
+absl::Status RocksLogStore::Impl::BeginAnew(RebuiltDatabase& to, const absl::Status& why) {
+  ASSIGN_OR_RETURN(const NodeIdentity node, dir->LoadIdentity());
+  if (!PeersHoldIt(node)) return why;
+  RETURN_IF_ERROR(
+      dir->StoreVerdict(RecoveryVerdict::kLost,
+                        fmt::format("the database could not be read and was begun anew: {}; what "
+                                    "was there is in {}/db",
+                                    ToStd(why.message()), dir->File("damaged"))));
+  const auto marked = SideMark::Load(*base_fs, dir->File("MARK"), boot_id);
+  RETURN_IF_ERROR(
+      to.Put(Family::kMeta, MetaKey(KeyTag::kTurn), EncodeNumber(marked ? marked->turn : 0)));
+  RETURN_IF_ERROR(
+      to.Put(Family::kMeta, MetaKey(KeyTag::kIdentity), EncodeNumber(node.incarnation)));
+  return to.Put(Family::kMeta, MetaKey(KeyTag::kFormed), node.formed);
+}
+
+bool RocksLogStore::Impl::HasReadableRows() const {
+  if (db == nullptr || !identity_is_read) return false;
+  absl::MutexLock facts(&facts_mutex);
+  return PeersHoldIt(identity);
+}
+
+absl::Status RocksLogStore::Impl::Rebuild(const absl::Status& why) {
+  RETURN_IF_ERROR(CheckRoom(*dir));
+  RebuiltDatabase to(base_fs, dir->File(DataDir::kRebuiltDb), options.memtable_bytes);
+  RETURN_IF_ERROR(to.Create());
+  absl::Status copied = HasReadableRows() ? CopyWhatReads(to) : why;
+  if (absl::IsDataLoss(copied)) {
+    RETURN_IF_ERROR(to.Create());
+    copied = BeginAnew(to, copied);
+  }
+  RETURN_IF_ERROR(copied);
+  RETURN_IF_ERROR(to.Finish());
+  // The marked length of a manifest says nothing about the one that comes now.
+  mark.reset();
+  if (const auto marked = SideMark::Load(*base_fs, dir->File("MARK"), boot_id)) {
+    ASSIGN_OR_RETURN(mark, SideMark::Open(*base_fs, dir->File("MARK"), boot_id));
+    RETURN_IF_ERROR(mark->Write(marked->turn, {}));
+    RETURN_IF_ERROR(mark->Sync());
+  }
+  CloseDatabase();
+  return dir->PutInPlace();
+}
+
+void RocksLogStore::Impl::TellRebuilt(const absl::Status& why) {
+  absl::MutexLock facts(&facts_mutex);
+  decision.detail = fmt::format(
+      "its database was damaged ({}) and has been rebuilt from what can be read; the "
+      "old one is kept in {}/db and may be deleted once all logs are whole; {}",
+      ToStd(why.message()), dir->File("damaged"), decision.detail);
+}
+
+// ---- Damage that is noticed -------------------------------------------------------------------
+
+void RocksLogStore::Impl::NoteDamage(std::string_view detail) const {
+  absl::MutexLock lock(&damage_mutex);
+  if (!damage.empty()) return;
+  damage = detail;
+  // If it cannot be noted now, it will be met again.
+  dir->NoteDamage(damage).IgnoreError();
+}
+
+absl::Status RocksLogStore::Impl::Noted(absl::Status status) const {
+  if (absl::IsDataLoss(status)) NoteDamage(ToStd(status.message()));
+  return status;
+}
+
+std::string RocksLogStore::Damage() const {
+  absl::MutexLock lock(&impl_->damage_mutex);
+  return impl_->damage;
+}
+
+}  // namespace cairn::storage
