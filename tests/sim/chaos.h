@@ -53,9 +53,14 @@ class Chaos {
   // The node reached a crash point.
   void OnDoomed(SimNode& node);
 
+  // A node began to lead a log.
+  void OnLeader(NodeId leader, GroupId log);
+
   // Between clients and a node.
   [[nodiscard]] bool ClientsReach(NodeId node) const { return node != unreachable_; }
   [[nodiscard]] bool Loses();
+  // How much longer a packet of a client takes now: longer than a lease's margin, at times.
+  [[nodiscard]] SimTime Late();
   [[nodiscard]] const ChaosCounts& counts() const { return counts_; }
 
  private:
@@ -69,44 +74,76 @@ class Chaos {
   void ScheduleNext();
   void Act();
 
+  // The network (chaos_network.cc).
   void CutSomething();
   void CutNode(NodeId node, bool outgoing, bool incoming);
   void JoinNode(NodeId node);
   void CutHalves();
+  void Split(const std::vector<NodeId>& side);
   void CutBridge();
   void Clog();
   void HealNetwork();
   void CutClients();
   void DamageSomething();
+
+  // Nodes (chaos_nodes.cc).
   void CrashSomebody();
   void CrashLeader();
+  void FlapSomebody();
+  void Flap(NodeId id, int times);
   void PowerCutAll();
   void PauseSomebody();
   void StallDisk();
   void FillDisk();
   void MoveClock();
-  void MoveLeadership();
-  void Trim();
-  void TrimAll(LogWatch& watch, SimNode& leader);
-  void LeaveBehind();
-  void ChangeMembers();
-
   void Crash(SimNode& node, storage::CrashFault fault);
-  // With a harmed disk perhaps, and back after a while.
-  void CrashAndRestart(SimNode& node);
+  // With a harmed disk perhaps.
+  void CrashAndRestart(SimNode& node, SimTime delay);
+  void CrashAndRestart(SimNode& node) { CrashAndRestart(node, ShortOrLong()); }
   [[nodiscard]] storage::CrashFault AnyFault();
   // Worse than a crash, where the others can mend it. Requires: the node is down.
   void MaybeDamageDisk(SimNode& node);
-  // Between nearly at once and seconds, each order of magnitude as likely.
-  [[nodiscard]] SimTime ShortOrLong();
   void Restart(NodeId id, SimTime delay);
+
+  // Commands (chaos_commands.cc).
+  void MoveLeadership();
+  void Trim();
+  void TrimAll(LogWatch& watch, SimNode& leader);
+  void ChangeSomeMembers();
+  void ChangeMembers(GroupId log);
+  void DisturbChange(NodeId leader, const std::vector<NodeId>& voters);
+
+  // Recipes (chaos_recipes.cc).
+  void LeaveBehind();
+  void HuntLeaders();
+  void Strike(NodeId leader);
+  // Whether Silence may be called.
+  [[nodiscard]] bool MaySilence() const;
+  // Crashes the node or cuts it off, and brings it back soon.
+  void Silence(NodeId id);
+  void ChangeOver();
+  void WakeUp(GroupId log, const std::vector<NodeId>& sleepers);
+
+  // Unless the world is healed by then.
+  void Later(SimTime delay, std::function<void()> action);
+  // Between nothing and `most`, each of five orders of magnitude as likely.
+  [[nodiscard]] SimTime UpTo(SimTime most);
+  // As UpTo, for seconds.
+  [[nodiscard]] SimTime ShortOrLong();
   [[nodiscard]] bool IsSound(const SimNode& node) const;
   [[nodiscard]] bool AllAreSound() const;
+  // It lacks what it had said to hold.
+  [[nodiscard]] bool IsLost(const SimNode& node) const;
+  [[nodiscard]] bool SomebodyIsHurt();
   // The node that leads `log`, if any does.
   [[nodiscard]] SimNode* LeaderOf(GroupId log) const;
+  [[nodiscard]] SimNode& NodeOf(NodeId id) const { return *(*context_.nodes)[id.value() - 1]; }
   [[nodiscard]] SimNode& AnyNode() const;
+  // Of some log; any node if that has none.
+  [[nodiscard]] SimNode& AnyLeader() const;
   [[nodiscard]] const SimLog& AnyLog() const;
   [[nodiscard]] LogWatch& AnyWatch() const;
+  [[nodiscard]] LogWatch& WatchOf(GroupId log) const;
   [[nodiscard]] Random& random() const { return *context_.random; }
   void Note(std::string line) { context_.note(std::move(line)); }
 
@@ -115,6 +152,9 @@ class Chaos {
   int weights_ = 0;
   bool over_ = false;
   NodeId unreachable_;
+  NodeId hurt_;  // The last one to lose something; 0 once it was seen whole.
+  GroupId hunted_;
+  SimTime hunt_ends_ = 0;
   ChaosCounts counts_;
 };
 

@@ -20,6 +20,7 @@ Faults Faults::FromSeed(uint64_t seed, int nodes) {
   f.partitions = chance(0.5);
   f.clogs = chance(0.3);
   f.client_cuts = chance(0.3);
+  if (chance(0.3)) f.late = random.Fraction() * 0.05;
   f.crashes = chance(0.7);
   f.crash_points = chance(0.5);
   f.recovery_crashes = chance(0.7);
@@ -27,8 +28,10 @@ Faults Faults::FromSeed(uint64_t seed, int nodes) {
   f.power_cuts = chance(0.4);
   if (chance(0.3)) f.sync_max_us = 5'000;
   if (chance(0.3)) f.slow_sync = 0.01;
-  f.stalled_disks = chance(0.2);
+  f.stalled_disks = chance(0.3);
   f.disk_full = chance(0.15);
+  f.leader_hunts = chance(0.4);
+  f.change_overs = chance(0.4);
   if (chance(0.5)) f.drift = random.Fraction() * 0.04;
   f.wall_jumps = chance(0.3);
   f.transfers = chance(0.5);
@@ -36,8 +39,10 @@ Faults Faults::FromSeed(uint64_t seed, int nodes) {
   f.membership = chance(0.3);
   if (chance(0.9)) f.segment_bytes = 1 << random.Between(8, 12);
   if (chance(0.5)) f.cache_bytes = random.Below(8192);
-  if (chance(0.3)) f.entry_bytes = 64 + random.Below(1024);
+  if (chance(0.4)) f.entry_bytes = 64 + random.Below(random.Chance(0.5) ? 1024 : 128);
   if (chance(0.3)) f.append_message_bytes = 1 + random.Below(4096);
+  // A quiet log lets conditions meet, a busy one fills entries and queues.
+  if (chance(0.3)) f.think_us = random.Between(500, 60'000);
   // What is damaged must be held by a majority that stays, so that it can be repaired: no voters
   // go meanwhile, and nobody loses unsynced writes to power besides.
   f.damage = !f.membership && chance(0.25);
@@ -70,6 +75,8 @@ std::string Faults::ToString() const {
       {"lost_turns", lost_turns},
       {"bit_flips", bit_flips},
       {"wall_jumps", wall_jumps},
+      {"leader_hunts", leader_hunts},
+      {"change_overs", change_overs},
       {"transfers", transfers},
       {"trims", trims},
       {"membership", membership},
@@ -80,11 +87,14 @@ std::string Faults::ToString() const {
   rate("drop", drop);
   rate("duplicate", duplicate);
   rate("reorder", reorder);
+  rate("late", late);
   rate("slow_sync", slow_sync);
   rate("drift", drift);
-  return out + fmt::format(" delay={}..{}us sync={}..{}us segment={} cache={} entry={} message={}",
-                           delay_min_us, delay_max_us, sync_min_us, sync_max_us, segment_bytes,
-                           cache_bytes, entry_bytes, append_message_bytes);
+  return out +
+         fmt::format(
+             " delay={}..{}us sync={}..{}us segment={} cache={} entry={} message={} think={}us",
+             delay_min_us, delay_max_us, sync_min_us, sync_max_us, segment_bytes, cache_bytes,
+             entry_bytes, append_message_bytes, think_us);
 }
 
 }  // namespace cairn::sim

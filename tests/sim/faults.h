@@ -23,6 +23,7 @@ struct Faults {
   bool partitions = false;   // One-way and two-way, some links, whole nodes, halves, bridges.
   bool clogs = false;        // Many links stop, and come back one by one.
   bool client_cuts = false;  // Clients do not reach a node that its peers reach.
+  double late = 0;           // Chance that a client's packet takes up to 700 ms longer.
   bool damage = false;       // Some entries of a node arrive damaged, at one other or at all.
   // Processes and disks.
   bool crashes = false;           // kill -9.
@@ -33,10 +34,13 @@ struct Faults {
   SimTime sync_min_us = 80;
   SimTime sync_max_us = 400;
   double slow_sync = 0;        // Chance that a sync takes 100 times as long.
-  bool stalled_disks = false;  // For seconds, now and then.
+  bool stalled_disks = false;  // For seconds, now and then, until the power goes perhaps.
   bool disk_full = false;
   bool lost_turns = false;  // Synced ones, of a killed process, one node at a time.
   bool bit_flips = false;   // In the stored log of a killed process, one node at a time.
+  // Several in a row (chaos_recipes.cc).
+  bool leader_hunts = false;  // Whoever leads falls silent soon after.
+  bool change_overs = false;  // Who slept wakes up, who was awake loses its power or falls silent.
   // Clocks.
   double drift = 0;  // Rates lie within 1 ± drift, and change within it.
   bool wall_jumps = false;
@@ -52,7 +56,8 @@ struct Faults {
   int nodes = 3;   // Processes; with `membership` not all of them vote at first.
   int voters = 3;  // The first ones, at the beginning.
   int logs = 1;
-  bool fenced = false;  // The last log takes appends under an epoch only.
+  SimTime think_us = 6'000;  // Most that a client waits between two calls.
+  bool fenced = false;       // The last log takes appends under an epoch only.
 
   // `nodes` is what the cluster begins with.
   static Faults FromSeed(uint64_t seed, int nodes);

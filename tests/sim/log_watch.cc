@@ -13,9 +13,10 @@
 
 namespace cairn::sim {
 
-LogWatch::LogWatch(GroupId log, bool fenced, Report violation, Report note)
+LogWatch::LogWatch(GroupId log, bool fenced, Report violation, Report note, OnLeader on_leader)
     : violation_(std::move(violation)),
       note_(std::move(note)),
+      on_leader_(std::move(on_leader)),
       collected_chain_(storage::ChainSeed(log)) {
   history_.log_id = log;
   history_.fenced = fenced;
@@ -48,7 +49,13 @@ void LogWatch::CheckTailed(int client, Seq seq, uint64_t chain) {
   }
 }
 
-void LogWatch::AfterTurn(const SimNode& node, const server::Group& group) {
+void LogWatch::CheckTrimmed(int client, Seq first_seq) {
+  if (first_seq <= first_seq_) return;
+  violation_(fmt::format("log {}: client {} was told that it begins at seq {}, it begins at {}",
+                         log(), client, first_seq, first_seq_));
+}
+
+void LogWatch::AfterTurn(SimNode& node, const server::Group& group) {
   const server::GroupView view = group.View();
   uint64_t& refills = refills_[node.id()];
   if (view.refills > refills) ++counts_.refills;
@@ -61,16 +68,43 @@ void LogWatch::AfterTurn(const SimNode& node, const server::Group& group) {
     violation_(fmt::format("log {}: node {} has chain {:016x} at seq {}, another had {:016x}",
                            log(), node.id(), view.chain, view.last_seq, chain->second));
   }
+  first_seq_ = std::max(first_seq_, view.first_seq);
+  CheckPosition(node, group.core());
+  if (const std::string wrong = leases_.AfterTurn(node, group); !wrong.empty()) {
+    violation_(fmt::format("log {}: {}", log(), wrong));
+  }
   if (view.role != consensus::Role::kLeader) return;
   const auto [leader, first] = leaders_.emplace(view.term, node.id());
   if (first) {
     if (leaders_.size() > 1) ++counts_.leader_changes;
     note_(fmt::format("node {} leads log {} in term {}", node.id(), log(), view.term));
+    CheckNewLeader(node, group.core());
+    on_leader_(node.id());
   }
   if (leader->second != node.id()) {
     violation_(fmt::format("log {}: nodes {} and {} both led term {}", log(), leader->second,
                            node.id(), view.term));
   }
+}
+
+void LogWatch::CheckPosition(const SimNode& node, const consensus::RaftCore& core) {
+  const std::optional<Term> term = core.terms().At(core.applied());
+  if (!term) return;
+  const auto [known, fresh] = terms_.emplace(core.applied(), *term);
+  if (fresh || known->second == *term) return;
+  violation_(fmt::format("log {}: node {} has applied entry {} of term {}, another that of {}",
+                         log(), node.id(), core.applied(), *term, known->second));
+}
+
+// Only the newest: a deposed one's term may be seen late, and it need not hold what came after.
+void LogWatch::CheckNewLeader(const SimNode& node, const consensus::RaftCore& core) {
+  if (leaders_.rbegin()->first != core.term() || terms_.empty()) return;
+  const auto& [index, term] = *terms_.rbegin();
+  if (index <= core.terms().Before().index || core.terms().At(index) == term) return;
+  violation_(
+      fmt::format("log {}: node {} leads term {} without entry {} of term {}, which was "
+                  "committed before",
+                  log(), node.id(), core.term(), index, term));
 }
 
 void LogWatch::Collect(const SimNode& node) {
@@ -106,6 +140,7 @@ void LogWatch::CollectEntry(const storage::StoredEntry& entry) {
   if (static_cast<consensus::EntryKind>(entry.kind) != consensus::EntryKind::kData) return;
   const auto view = storage::EntryView::Parse(entry.payload.view());
   CHECK(view.ok());
+  const size_t first_record = history_.committed->records.size();
   view->ForEachRecord([&](uint32_t offset, std::string_view serialized) {
     collected_chain_ = storage::ChainNext(collected_chain_, serialized);
     cairn::v1::Record record;
@@ -113,9 +148,25 @@ void LogWatch::CollectEntry(const storage::StoredEntry& entry) {
     history_.committed->records.push_back(
         history::ToCommitted(view->header().first_seq + offset, collected_chain_, record));
   });
+  CheckExpiries(first_record);
   if (collected_chain_ != view->header().chain) {
     violation_(fmt::format("log {}: entry {} says chain {:016x}, its records give {:016x}", log(),
                            entry.index, view->header().chain, collected_chain_));
+  }
+}
+
+void LogWatch::CheckExpiries(size_t first_record) {
+  using Kind = history::CommittedRecord::Kind;
+  const auto& records = history_.committed->records;
+  bool begins = true;
+  for (size_t i = first_record; i < records.size(); ++i) {
+    begins = begins && records[i].kind == Kind::kExpired;
+    if (begins || records[i].kind != Kind::kExpired) continue;
+    if (i + 1 < records.size() && records[i + 1].kind == Kind::kAcquired) continue;
+    violation_(
+        fmt::format("log {}: record {} ends a lease by time in the middle of an entry, and "
+                    "no grant follows",
+                    log(), records[i].seq));
   }
 }
 

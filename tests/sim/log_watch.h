@@ -7,7 +7,9 @@
 //
 // After every turn of a node:
 //   election safety        one leader a term (thesis 3.6.3);
-//   state-machine safety   one chain a seq, whoever applied it.
+//   state-machine safety   one chain a seq and one term an index, whoever applied it;
+//   leader completeness    the newest leader holds what was committed before it (thesis 3.6.3);
+//   leases                 their time is neither cut short nor reset (lease_watch.h).
 // When all has healed:
 //   linearizable           some order of all operations explains every answer, given the log that
 //                          stands in the end (which makes it durable, exactly once and fenced);
@@ -25,6 +27,7 @@
 #include "base/ids.h"
 #include "server/group.h"
 #include "tests/history/history_types.h"
+#include "tests/sim/lease_watch.h"
 #include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_node.h"
 
@@ -49,9 +52,11 @@ struct LogCounts {
 class LogWatch {
  public:
   using Report = std::function<void(std::string)>;
+  using OnLeader = std::function<void(NodeId)>;
 
-  // `note` takes lines of the story.
-  LogWatch(GroupId log, bool fenced, Report violation, Report note);
+  // `note` takes lines of the story. `on_leader` is called when a node is first seen to lead a
+  // term, in the middle of AfterTurn.
+  LogWatch(GroupId log, bool fenced, Report violation, Report note, OnLeader on_leader);
 
   // ---- What clients tell --------------------------------------------------------------
   // Returns the operation's handle. It is unknown until at() says otherwise.
@@ -63,11 +68,13 @@ class LogWatch {
   // An answer showed that the log reaches `seq`.
   void Acknowledged(Seq seq) { acknowledged_ = std::max(acknowledged_, seq); }
   [[nodiscard]] Seq acknowledged() const { return acknowledged_; }
+  // A client was told that what is before `first_seq` is trimmed.
+  void CheckTrimmed(int client, Seq first_seq);
   // A tail handed out a record at `seq`, with the chain after it unless that is 0.
   void CheckTailed(int client, Seq seq, uint64_t chain);
 
   // ---- What replicas show ---------------------------------------------------------------
-  void AfterTurn(const SimNode& node, const server::Group& group);
+  void AfterTurn(SimNode& node, const server::Group& group);
   // Reads what `node` has applied and nobody read before. Requires: it is up.
   void Collect(const SimNode& node);
   // The last record that was read so.
@@ -87,11 +94,17 @@ class LogWatch {
 
  private:
   void CollectEntry(const storage::StoredEntry& entry);
+  // A lease ends by time only by the leader's own doing, which begins an entry, or for the grant
+  // that stands behind it: a refused acquisition leaves nothing.
+  void CheckExpiries(size_t first_record);
+  void CheckPosition(const SimNode& node, const consensus::RaftCore& core);
+  void CheckNewLeader(const SimNode& node, const consensus::RaftCore& core);
   bool SkipTrimmed(const SimNode& node);
   void CheckEntitlements();
 
   const Report violation_;
   const Report note_;
+  const OnLeader on_leader_;
   history::History history_;
   std::vector<Entitlement> entitlements_;
   Seq acknowledged_;
@@ -99,6 +112,9 @@ class LogWatch {
 
   // What is known to be committed or to have led, from any node at any time.
   std::map<Seq, uint64_t> chains_;
+  std::map<Index, Term> terms_;
+  Seq first_seq_;  // Of the replica that trimmed most.
+  LeaseWatch leases_;
   std::map<Term, NodeId> leaders_;
   std::map<NodeId, uint64_t> refills_;  // As each node counts them.
   std::set<std::pair<NodeId, Term>> suspects_;

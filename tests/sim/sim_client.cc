@@ -19,6 +19,7 @@ constexpr uint64_t kLeaseTtlMs = 500;
 // The holder trusts its lease for the TTL less this part of it (design section 6).
 constexpr double kDriftMargin = 0.1;
 constexpr int kMaxTries = 50;
+constexpr double kForgets = 0.05;
 
 server::AppendOp OneRecord(const std::string& payload) {
   cairn::v1::Record record;
@@ -54,6 +55,8 @@ void SimClient::Next() {
   operation.begin_us = context_.events->now();
   handle_ = context_.watch->Begin(std::move(operation));
   tries_ = 0;
+  // What it knows of the leader may be old: it asks whoever it met once.
+  if (context_.random->Chance(kForgets)) target_ = AnyNode();
   Try();
 }
 
@@ -246,7 +249,7 @@ void SimClient::Finish(Outcome outcome) {
   operation.outcome = outcome;
   operation.end_us = context_.events->now();
   handle_.reset();
-  context_.events->After(context_.random->Between(0, 6'000), [this] { Next(); });
+  context_.events->After(context_.random->Between(0, context_.think_us), [this] { Next(); });
 }
 
 }  // namespace cairn::sim

@@ -36,6 +36,7 @@ class SimClient : private server::ReplySink {
                        server::ReplyTo reply_to)>
         send;
     std::function<SimTime()> delay;
+    SimTime think_us;
     int nodes;
   };
   SimClient(int number, Way way, double clock_rate, Context context);

@@ -153,9 +153,20 @@ void SimNode::RunTurn() {
   while (!doomed_ && worker_->RunOnce()) {
   }
   if (doomed_) return context_.doomed(*this);
+  if (!AllAreOpen()) return;
   ResolveVerdict();
   NoteRecovery();
   context_.after_turn(*this);
+}
+
+// A log whose stored state does not decode or contradicts itself is not opened.
+bool SimNode::AllAreOpen() {
+  for (const SimLog& log : *context_.logs) {
+    if (worker_->Find(log.id) != nullptr) continue;
+    context_.violation(fmt::format("node {} cannot open log {}", id_, log.id));
+    return false;
+  }
+  return true;
 }
 
 void SimNode::NoteRecovery() {

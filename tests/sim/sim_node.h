@@ -103,6 +103,7 @@ class SimNode : public server::WorkerPorts {
   void ScheduleTick();
   void BeginSync();
   void EndSync(size_t batches);
+  [[nodiscard]] bool AllAreOpen();
   void ResolveVerdict();
   void NoteRecovery();
   // Whether the node goes here; from then on it is doomed.

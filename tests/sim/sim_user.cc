@@ -2,17 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <deque>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
-#include "base/check.h"
-#include "base/strings.h"
 #include "cairn/error.h"
-#include "cairn/lease_keeper.h"
-#include "cairn/producer.h"
 #include "cairn/tailer.h"
 #include "client/src/core.h"
 #include "tests/support/client_outcome.h"
@@ -92,81 +87,6 @@ void SimUser::Settle(size_t handle, const absl::Status& status) {
 
 namespace {
 
-// ---- Producer ---------------------------------------------------------------------------
-
-class ProducerUser final : public SimUser {
- public:
-  ProducerUser(int number, Context context)
-      : SimUser(number, std::move(context)),
-        eager_(random().Chance(0.4)),
-        most_unanswered_(1 + random().Below(40)) {}
-  ~ProducerUser() override { producer_.reset(); }
-
-  [[nodiscard]] bool idle() const override { return stopping() && handles_.empty(); }
-
- private:
-  void Step() override {
-    // Not from its own callback: a failed producer is replaced here.
-    if (producer_ != nullptr && !producer_->status().ok()) {
-      producer_.reset();
-      CHECK(handles_.empty());
-    }
-    if (stopping()) return;
-    if (producer_ == nullptr) Open();
-    const uint64_t burst = random().Below(eager_ && random().Chance(0.1) ? 40 : 5);
-    for (uint64_t i = 0; i < burst && handles_.size() < most_unanswered_; ++i) Send();
-  }
-
-  [[nodiscard]] SimTime pause_us() override { return random().Between(0, 40'000); }
-
-  void Open() {
-    ProducerOptions options;
-    // An eager one fills the window of sequences, a record each.
-    options.max_in_flight = eager_ ? 16 : static_cast<int>(random().Between(1, 16));
-    options.max_in_flight_partial = eager_ ? 16 : static_cast<int>(random().Between(1, 16));
-    options.max_request_records = eager_ ? 1 : 1 + random().Below(8);
-    options.delivery_timeout = absl::Seconds(10);
-    options.on_delivery = [this](const Delivery& delivery) { OnDelivery(delivery); };
-    producer_ = *Producer::Start(log(), std::move(options));
-    next_ticket_ = 1;
-  }
-
-  void Send() {
-    history::Operation operation = NewOperation(Call::kAppend);
-    operation.payloads = {NewPayload()};
-    const std::string payload = operation.payloads.front();
-    if (!producer_->TrySend(payload).ok()) return;  // It has failed; the next step sees it.
-    handles_.push_back(watch().Begin(std::move(operation)));
-  }
-
-  void OnDelivery(const Delivery& delivery) {
-    if (delivery.first_ticket != next_ticket_) {
-      Violation(
-          fmt::format("ticket {} was answered, expected {}", delivery.first_ticket, next_ticket_));
-    }
-    next_ticket_ = delivery.last_ticket + 1;
-    for (uint64_t i = 0; i <= delivery.last_ticket - delivery.first_ticket; ++i) {
-      CHECK(!handles_.empty());
-      const size_t handle = handles_.front();
-      handles_.pop_front();
-      if (delivery.status.ok()) {
-        history::Operation& operation = watch().at(handle);
-        operation.first_seq = operation.last_seq = delivery.result.first_seq + i;
-        if (operation.last_seq == delivery.result.last_seq) {
-          operation.chain = delivery.result.chain;
-        }
-      }
-      Settle(handle, delivery.status);
-    }
-  }
-
-  const bool eager_;
-  const size_t most_unanswered_;
-  std::unique_ptr<Producer> producer_;
-  uint64_t next_ticket_ = 1;
-  std::deque<size_t> handles_;  // Of unanswered records, in the order of tickets.
-};
-
 // ---- Writer -----------------------------------------------------------------------------
 
 class WriterUser final : public SimUser {
@@ -211,122 +131,6 @@ class WriterUser final : public SimUser {
   Seq last_known_;
 };
 
-// ---- Keeper -----------------------------------------------------------------------------
-
-class KeeperUser final : public SimUser {
- public:
-  KeeperUser(int number, Context context) : SimUser(number, std::move(context)) {}
-  ~KeeperUser() override { keeper_.reset(); }
-
-  [[nodiscard]] bool idle() const override {
-    return stopping() && !acquiring_ && !releasing_ && appending_ == 0;
-  }
-
- private:
-  void Step() override {
-    // Not from its own callback.
-    if (over_) {
-      keeper_.reset();
-      over_ = false;
-    }
-    if (keeper_ == nullptr) {
-      if (!stopping() && random().Chance(0.3)) Acquire();
-      return;
-    }
-    if (acquiring_ || releasing_) return;
-    Look();
-    if (stopping()) return;
-    if (random().Chance(0.02)) return Release();
-    if (appending_ < 3) Append();
-  }
-
-  [[nodiscard]] SimTime pause_us() override { return random().Between(1000, 50'000); }
-
-  // What a holder does that serves reads: it looks before it hands out.
-  void Look() {
-    const absl::Duration left = keeper_->SafeFor();
-    if (!keeper_->IsSafe()) return;
-    const SimTime until = now() + clock().Real(absl::ToInt64Microseconds(left)) - 1;
-    watch().Entitle({number(), keeper_->epoch(), now(), until});
-  }
-
-  void Acquire() {
-    LeaseOptions options;
-    // Unique to each try, so that the library can tell its own grant from an earlier one's.
-    options.holder = fmt::format("keeper-{}-{}", number(), ++tries_);
-    options.ttl = absl::Milliseconds(random().Between(200, 1500));
-    options.call.timeout = absl::Seconds(2);
-    history::Operation operation = NewOperation(Call::kAcquire);
-    operation.holder = options.holder;
-    acquire_ = watch().Begin(std::move(operation));
-    options.on_granted = [this](const absl::Status& status) { OnGranted(status); };
-    options.on_lost = [this](const absl::Status&) {
-      watch().EndEntitlement(number(), now());
-      over_ = true;
-    };
-    acquiring_ = true;
-    keeper_ = *LeaseKeeper::Start(log(), std::move(options));
-  }
-
-  void OnGranted(const absl::Status& status) {
-    acquiring_ = false;
-    if (status.ok()) {
-      // Not the last seq: a grant that was found by asking later does not say where it stood.
-      watch().at(acquire_).granted = keeper_->epoch();
-      Settle(acquire_, status);
-      return;
-    }
-    over_ = true;
-    Settle(acquire_, status);
-    // The library tries again by itself, so a refusal says nothing of the tries before it.
-    watch().at(acquire_).outcome = Outcome::kUnknown;
-  }
-
-  void Release() {
-    history::Operation operation = NewOperation(Call::kRelease);
-    operation.epoch = keeper_->epoch();
-    const size_t handle = watch().Begin(std::move(operation));
-    releasing_ = true;
-    watch().EndEntitlement(number(), now());
-    keeper_->ReleaseAsync([this, handle](const absl::Status& status) {
-      releasing_ = false;
-      // OK also when the epoch had ended by itself.
-      if (status.ok()) return;
-      Settle(handle, status);
-    });
-  }
-
-  void Append() {
-    history::Operation operation = NewOperation(Call::kAppend);
-    operation.payloads = {NewPayload()};
-    operation.epoch = keeper_->epoch();
-    AppendOptions options;
-    options.call.timeout = absl::Seconds(1);
-    options.if_lease_epoch = keeper_->epoch();
-    const std::string payload = operation.payloads.front();
-    const size_t handle = watch().Begin(std::move(operation));
-    ++appending_;
-    log().AppendAsync(payload, options, [this, handle](const absl::StatusOr<AppendResult>& got) {
-      --appending_;
-      if (got.ok()) {
-        history::Operation& done = watch().at(handle);
-        done.first_seq = got->first_seq;
-        done.last_seq = got->last_seq;
-        done.chain = got->chain;
-      }
-      Settle(handle, got.status());
-    });
-  }
-
-  uint64_t tries_ = 0;
-  size_t acquire_ = 0;
-  bool acquiring_ = false;
-  bool releasing_ = false;
-  bool over_ = false;
-  int appending_ = 0;
-  std::unique_ptr<LeaseKeeper> keeper_;
-};
-
 // ---- Tailer -----------------------------------------------------------------------------
 
 class TailerUser final : public SimUser {
@@ -363,7 +167,9 @@ class TailerUser final : public SimUser {
     options.on_error = [this](const absl::Status& status) {
       ended_ = true;
       // What it was to begin with is gone.
-      if (GetReason(status) == Reason::kTrimmed) next_ = Seq();
+      if (GetReason(status) != Reason::kTrimmed) return;
+      watch().CheckTrimmed(number(), GetErrorInfo(status)->first_seq);
+      next_ = Seq();
     };
     must_reach_ = watch().acknowledged();
     tailer_ = *Tailer::Open(log(), std::move(options));
@@ -395,14 +201,8 @@ class TailerUser final : public SimUser {
 
 }  // namespace
 
-std::unique_ptr<SimUser> MakeProducerUser(int number, SimUser::Context context) {
-  return std::make_unique<ProducerUser>(number, std::move(context));
-}
 std::unique_ptr<SimUser> MakeWriterUser(int number, SimUser::Context context) {
   return std::make_unique<WriterUser>(number, std::move(context));
-}
-std::unique_ptr<SimUser> MakeKeeperUser(int number, SimUser::Context context) {
-  return std::make_unique<KeeperUser>(number, std::move(context));
 }
 std::unique_ptr<SimUser> MakeTailerUser(int number, SimUser::Context context) {
   return std::make_unique<TailerUser>(number, std::move(context));

@@ -1,9 +1,11 @@
 // SimUser: a process of a simulated world that uses a log through the real client library:
 // its routes, retries, batches and timers over a simulated network (sim_stub.h) and clock.
 //
-//   producer   many records in flight, exactly once (cairn/producer.h)
+//   producer   many records in flight, exactly once, at times as the log's only writer
+//              (sim_producer.h)
 //   writer     single appends, with and without a condition (cairn/log.h)
-//   keeper     holds the lease, appends under its epoch, gives it up (cairn/lease_keeper.h)
+//   keeper     holds the lease, appends under its epoch, singly and by a producer, gives it up
+//              (cairn/lease_keeper.h)
 //   tailer     follows the log: dense, in order, one chain, and caught up when it says so
 //              (cairn/tailer.h)
 //
@@ -55,12 +57,7 @@ class SimUser {
   // Stopped, and nothing is under way.
   [[nodiscard]] virtual bool idle() const = 0;
 
- protected:
-  SimUser(int number, Context context);
-  // One step of what this user does, on the client's thread; again after at most `pause()`.
-  virtual void Step() = 0;
-  [[nodiscard]] virtual SimTime pause_us() = 0;
-
+  // ---- For what a user is made of -------------------------------------------------------
   [[nodiscard]] history::Operation NewOperation(history::Call call) const;
   // The outcome and the end of an operation, by how the library's call ended.
   void Settle(size_t handle, const absl::Status& status);
@@ -68,9 +65,15 @@ class SimUser {
   [[nodiscard]] Random& random() { return *context_.random; }
   [[nodiscard]] LogWatch& watch() { return *context_.watch; }
   [[nodiscard]] Log log() const;
-  [[nodiscard]] bool stopping() const { return stopping_; }
   [[nodiscard]] std::string NewPayload();
   void Violation(const std::string& line);
+
+ protected:
+  SimUser(int number, Context context);
+  // One step of what this user does, on the client's thread; again after at most `pause()`.
+  virtual void Step() = 0;
+  [[nodiscard]] virtual SimTime pause_us() = 0;
+  [[nodiscard]] bool stopping() const { return stopping_; }
 
  private:
   void Again();

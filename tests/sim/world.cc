@@ -1,6 +1,7 @@
 #include "tests/sim/world.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
@@ -52,7 +53,8 @@ void World::AddLogs() {
     logs_.push_back({.id = id, .name = fmt::format("log-{}", id), .fenced = fenced});
     watches_.push_back(std::make_unique<LogWatch>(
         id, fenced, [this](std::string line) { Violation(std::move(line)); },
-        [this](std::string line) { Note(std::move(line)); }));
+        [this](std::string line) { Note(std::move(line)); },
+        [this, id](NodeId leader) { chaos_->OnLeader(leader, id); }));
   }
 }
 
@@ -72,6 +74,9 @@ void World::AddNodes() {
     SimClock& clock = nodes_.back()->clock();
     clock.set_rate(1 + (random_.Fraction() * 2 - 1) * faults_.drift);
     clock.set_origin(random_.Between(0, 1'000'000'000));
+    if (faults_.wall_jumps && random_.Chance(0.3)) {
+      clock.JumpWall(random_.Between(-100, 100) * kMicrosPerSecond);
+    }
     nodes_.back()->Start();
   }
 }
@@ -120,6 +125,7 @@ void World::AddClients(size_t log, int* number) {
                   SendRequest(to, id, std::move(body), deadline_us, reply_to);
                 },
             .delay = [this] { return network_->Delay(); },
+            .think_us = faults_.think_us,
             .nodes = faults_.nodes}));
     clients_.back()->Start();
   }
@@ -137,7 +143,7 @@ void World::AddUsers(size_t log, int* number) {
                              .service = service_.get(),
                              .watch = watches_[log].get(),
                              .log = &logs_[log],
-                             .delay = [this] { return network_->Delay(); },
+                             .delay = [this] { return network_->Delay() + chaos_->Late(); },
                              .reaches = [this](NodeId node) { return chaos_->ClientsReach(node); },
                              .loses = [this] { return chaos_->Loses(); },
                              .violation = [this](std::string line) { Violation(std::move(line)); },
@@ -261,8 +267,28 @@ bool World::HasConverged(GroupId log) const {
   });
 }
 
+// What a cluster that does not converge looks like.
+void World::NoteStates() {
+  for (const SimLog& log : logs_) {
+    for (const auto& node : nodes_) {
+      const server::Group* group = node->group(log.id);
+      if (group == nullptr) continue;
+      const server::GroupView view = group->View();
+      Note(fmt::format(
+          "log {}, node {}: {}, term {}, leader {}, standing {}, {}..{}, commit {}, applied {}, "
+          "voters {}{}{}",
+          log.id, node->id(), view.role == consensus::Role::kLeader ? "leads" : "does not lead",
+          view.term, view.leader, static_cast<int>(view.standing),
+          group->core().terms().Before().index + 1, view.last, view.commit, view.applied,
+          fmt::join(view.voters, " "), view.halted ? ", halted" : "",
+          view.suspect ? ", suspect" : ""));
+    }
+  }
+}
+
 void World::CheckEnd() {
   if (!Converged()) {
+    NoteStates();
     Violation(fmt::format("not converged {} s after everything was healed",
                           kConvergeUs / kMicrosPerSecond));
     return;

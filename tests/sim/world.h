@@ -70,6 +70,7 @@ class World {
   [[nodiscard]] bool ClockIsOff(NodeId id, const std::vector<NodeId>& voters) const;
   [[nodiscard]] bool Converged() const;
   [[nodiscard]] bool HasConverged(GroupId log) const;
+  void NoteStates();
   void CheckEnd();
   void Count();
 

@@ -1,0 +1,96 @@
+// Chaos by commands: what an operator asks of a cluster under load.
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "tests/sim/chaos.h"
+
+namespace cairn::sim {
+
+void Chaos::MoveLeadership() {
+  server::TransferLeadershipOp op;
+  const SimLog& log = AnyLog();
+  if (random().Chance(0.5)) op.to = AnyNode().id();
+  SimNode* leader = LeaderOf(log.id);
+  context_.send(leader != nullptr ? leader->id() : AnyNode().id(), log.id, op);
+}
+
+void Chaos::Trim() {
+  LogWatch& watch = AnyWatch();
+  SimNode* leader = LeaderOf(watch.log());
+  if (leader == nullptr) return;
+  if (random().Chance(0.5)) return TrimAll(watch, *leader);
+  // What nobody has read is not trimmed, so that the history can be checked.
+  watch.Collect(*leader);
+  server::TrimOp op;
+  op.first_seq = Seq(random().Below(watch.collected_seq().value() + 1) + 1);
+  context_.send(leader->id(), watch.log(), op);
+}
+
+void Chaos::TrimAll(LogWatch& watch, SimNode& leader) {
+  watch.Collect(leader);
+  server::TrimOp op;
+  op.first_seq = watch.collected_seq() + 1;
+  context_.send(leader.id(), watch.log(), op);
+  // So that the next term begins about where the log now does.
+  if (MaySilence() && random().Chance(0.1)) {
+    Later(UpTo(20'000), [this, id = leader.id()] { Silence(id); });
+  }
+}
+
+void Chaos::ChangeSomeMembers() { ChangeMembers(AnyLog().id); }
+
+// Learners come, learners get a vote, voters go (back to listening or at all), the leader too; one
+// at a time, or several in one joint change.
+void Chaos::ChangeMembers(GroupId log) {
+  SimNode* leader = LeaderOf(log);
+  if (leader == nullptr) return;
+  const consensus::Membership& now = leader->group(log)->core().membership();
+  server::ChangeMembersOp op{now.voters, now.learners};
+  const auto move = [](std::vector<NodeId>& from, std::vector<NodeId>& to, NodeId id) {
+    std::erase(from, id);
+    to.push_back(id);
+  };
+  for (const auto& node : *context_.nodes) {
+    const NodeId id = node->id();
+    if (!random().Chance(0.4)) continue;
+    if (!now.Contains(id)) {
+      op.learners.push_back(id);
+    } else if (now.IsLearner(id)) {
+      if (random().Chance(0.8)) {
+        move(op.learners, op.voters, id);
+      } else {
+        std::erase(op.learners, id);
+      }
+    } else if (op.voters.size() > 1 && random().Chance(0.5)) {
+      if (random().Chance(0.5)) {
+        move(op.voters, op.learners, id);
+      } else {
+        std::erase(op.voters, id);
+      }
+    }
+  }
+  Note(fmt::format("log {}: members shall be voters {} learners {}", log, fmt::join(op.voters, " "),
+                   fmt::join(op.learners, " ")));
+  context_.send(leader->id(), log, op);
+  DisturbChange(leader->id(), op.voters);
+}
+
+// While both sets of voters have a say: the old ones without the new ones, or no leader.
+void Chaos::DisturbChange(NodeId leader, const std::vector<NodeId>& voters) {
+  const double dice = random().Fraction();
+  if (dice < 0.3 && context_.faults->partitions) {
+    Later(UpTo(30'000), [this, voters] {
+      Split(voters);
+      Later(random().Between(300'000, 2'000'000), [this] { HealNetwork(); });
+    });
+  } else if (dice < 0.5 && MaySilence()) {
+    Later(UpTo(30'000), [this, leader] { Silence(leader); });
+  }
+}
+
+}  // namespace cairn::sim

@@ -1,0 +1,138 @@
+// Chaos by recipe: several faults in an order that has broken systems of this kind, at moments that
+// draws alone would seldom hit.
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "tests/sim/chaos.h"
+
+namespace cairn::sim {
+
+// A node misses what is then trimmed, so that it needs a snapshot when it is back: one that was
+// down, or one that still believes to lead.
+void Chaos::LeaveBehind() {
+  LogWatch& watch = AnyWatch();
+  SimNode* leader = LeaderOf(watch.log());
+  SimNode& left = leader != nullptr && random().Chance(0.4) ? *leader : AnyNode();
+  const SimTime away = random().Between(500'000, 2'000'000);
+  if (context_.faults->crashes && left.up() && random().Chance(0.4)) {
+    Crash(left, AnyFault());
+    Restart(left.id(), away);
+  } else {
+    CutNode(left.id(), true, true);
+    context_.events->After(away, [this, id = left.id()] { JoinNode(id); });
+  }
+  Later(away - random().Between(0, 100'000), [this, &watch] {
+    SimNode* now_leads = LeaderOf(watch.log());
+    if (now_leads != nullptr) TrimAll(watch, *now_leads);
+  });
+}
+
+// ---- Leaders that do not last -------------------------------------------------------------
+
+// Whoever leads the log falls silent soon, one after the other. So terms leave entries on few
+// disks, and who takes them up goes before they are settled (figure 8 of the Raft paper).
+void Chaos::HuntLeaders() {
+  hunted_ = AnyLog().id;
+  hunt_ends_ = context_.events->now() + random().Between(500'000, 4'000'000);
+  Note(fmt::format("leaders of log {} are hunted until {}", hunted_, hunt_ends_));
+  if (SimNode* leader = LeaderOf(hunted_)) Strike(leader->id());
+}
+
+// The beginning of a term is when most is unsettled.
+void Chaos::OnLeader(NodeId leader, GroupId log) {
+  if (over_) return;
+  const Faults& faults = *context_.faults;
+  if (log == hunted_ && context_.events->now() < hunt_ends_) Strike(leader);
+  if (faults.membership && random().Chance(0.2)) {
+    Later(UpTo(5'000), [this, log] { ChangeMembers(log); });
+  }
+  if (faults.trims && random().Chance(0.2)) {
+    Later(UpTo(100'000), [this, log] {
+      SimNode* now_leads = LeaderOf(log);
+      if (now_leads != nullptr) TrimAll(WatchOf(log), *now_leads);
+    });
+  }
+}
+
+// Half of them are mute from the first moment, or heard by one other.
+void Chaos::Strike(NodeId leader) {
+  if (random().Chance(0.5)) {
+    const NodeId hears = random().Chance(0.5) ? AnyNode().id() : NodeId();
+    for (const auto& node : *context_.nodes) {
+      if (node->id() != hears) context_.network->Cut(leader, node->id());
+    }
+    Note(fmt::format("node {} is heard by {}", leader,
+                     hears ? fmt::format("node {}", hears) : std::string("nobody")));
+  }
+  Later(UpTo(300'000), [this, leader] { Silence(leader); });
+}
+
+bool Chaos::MaySilence() const { return context_.faults->crashes || context_.faults->partitions; }
+
+void Chaos::Silence(NodeId id) {
+  const bool cut =
+      !context_.faults->crashes || (context_.faults->partitions && random().Chance(0.4));
+  if (cut) {
+    CutNode(id, true, true);
+    context_.events->After(random().Between(50'000, 800'000), [this, id] { JoinNode(id); });
+    return;
+  }
+  JoinNode(id);
+  if (!NodeOf(id).up()) return;
+  Crash(NodeOf(id), AnyFault());
+  Restart(id, random().Between(0, 600'000));
+  // Those who have just voted, too.
+  if (random().Chance(0.3)) FlapSomebody();
+}
+
+// ---- One crashed machine ------------------------------------------------------------------
+
+// A minority sleeps through writes; then it wakes up, one of those that hold them loses its power
+// and perhaps more, and the others fall silent. Those who are left are a majority, and must not
+// write another history.
+void Chaos::ChangeOver() {
+  const GroupId log = AnyLog().id;
+  SimNode* leader = LeaderOf(log);
+  if (leader == nullptr) return;
+  std::vector<NodeId> sleepers;
+  for (const NodeId voter : leader->group(log)->core().membership().voters) {
+    if (voter != leader->id()) sleepers.push_back(voter);
+  }
+  std::rotate(sleepers.begin(), sleepers.begin() + random().Below(sleepers.size() + 1),
+              sleepers.end());
+  sleepers.resize((sleepers.size() + 1) / 2);
+  for (const NodeId sleeper : sleepers) CutNode(sleeper, true, true);
+  Later(random().Between(100'000, 1'000'000), [this, log, sleepers] { WakeUp(log, sleepers); });
+}
+
+void Chaos::WakeUp(GroupId log, const std::vector<NodeId>& sleepers) {
+  SimNode* leader = LeaderOf(log);
+  std::vector<NodeId> others;
+  for (const auto& node : *context_.nodes) {
+    const auto sleeper = std::find(sleepers.begin(), sleepers.end(), node->id());
+    if (sleeper == sleepers.end() && node.get() != leader && node->up())
+      others.push_back(node->id());
+  }
+  if (leader != nullptr && !others.empty()) {
+    const NodeId loser =
+        random().Chance(0.7) ? others[random().Below(others.size())] : leader->id();
+    std::erase(others, loser);
+    if (loser != leader->id()) others.push_back(leader->id());
+    CrashAndRestart(NodeOf(loser), UpTo(200'000));
+  }
+  // Late enough, now and then, to hear from the one that lost something.
+  Later(UpTo(100'000), [this, sleepers, others] {
+    for (const NodeId sleeper : sleepers) JoinNode(sleeper);
+    for (const NodeId silent : others) CutNode(silent, true, true);
+  });
+  context_.events->After(random().Between(700'000, 2'000'000), [this, sleepers, others] {
+    for (const NodeId id : sleepers) JoinNode(id);
+    for (const NodeId id : others) JoinNode(id);
+  });
+}
+
+}  // namespace cairn::sim
