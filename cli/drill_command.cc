@@ -22,6 +22,7 @@ struct DrillWords {
   std::string faults;
   std::string nodes;
   std::string dir;
+  std::string newborn_rounds;
   std::string network;
   bool keep = false;
   bool list = false;
@@ -39,6 +40,7 @@ std::vector<std::string> Arguments(const DrillWords& words, Format format) {
   add("--faults", words.faults);
   add("--nodes", words.nodes);
   add("--dir", words.dir);
+  add("--newborn-rounds", words.newborn_rounds);
   add("--network", words.network);
   if (words.keep) arguments.emplace_back("--keep");
   if (words.list) arguments.emplace_back("--list");
@@ -70,6 +72,8 @@ Runner DeclareDrill(CLI::App& app) {
   app.add_option("--nodes", words->nodes, "3 or 5 (3)");
   app.add_option("--dir", words->dir,
                  "New directory for data and logs (one below the temporary directory)");
+  app.add_option("--newborn-rounds", words->newborn_rounds,
+                 "Logs that one newborn-log fault makes (as many as fit into 20 s)");
   app.add_option("--network", words->network,
                  "auto, or loopback: without network namespaces (auto)");
   app.add_flag("--keep", words->keep, "Keep the directory although nothing is wrong");

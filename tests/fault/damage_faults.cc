@@ -1,5 +1,6 @@
 // Damage to files: bits that flip, files that end too early. Always a minority of the nodes, and
-// in most cases with the leader among them.
+// in most cases with the leader among them. Nobody brings anything back: the nodes repair
+// themselves.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -66,7 +67,7 @@ struct Target {
 // Lines by which a node tells of damage.
 std::string Report(const Lab& lab, size_t node, size_t since) {
   for (const char* words :
-       {"is damaged", "damaged from", "will be refilled", "cannot be opened",
+       {"was damaged", "is damaged", "damaged from", "begun anew", "cannot be opened",
         "were synced and are gone", "stopping", "side mark", "torn", "clean end"}) {
     const std::string line = lab.LineWith(node, since, words);
     if (!line.empty()) return line.substr(0, 160);
@@ -78,34 +79,19 @@ std::string Report(const Lab& lab, size_t node, size_t since) {
   return output.substr(output.rfind('\n', end) + 1, 200);
 }
 
-// The node does not start on what is left. The manual: bring the files back.
-absl::Status BringBack(Lab& lab, size_t node, const std::string& dir, size_t since) {
-  const std::string report = Report(lab, node, since);
-  lab.repairs.push_back(
-      fmt::format("{} did not start, its files were brought back: {}", Lab::Name(node), report));
-  fs::remove_all(dir);
-  fs::rename(dir + ".kept", dir);
-  lab.cluster().Start(node);
-  return lab.AwaitReady(node);
-}
+// A node may end when it meets the damage, and is started again, as a supervisor would: from then
+// on it has to repair itself.
+constexpr int kStarts = 3;
 
-// A damaged table may stay unseen until a compaction reads it, and then stops the node. So the
-// disk is repaired, as the manual says, before the drill goes on: tables never change, and the
-// bytes that one had are right as long as it is there.
-absl::Status RepairTable(Lab& lab, size_t node, const fs::path& table, const fs::path& kept,
-                         size_t since) {
-  lab.Hold();
-  if (lab.cluster().IsRunning(node)) {
-    lab.Kill(node);
-  } else {
-    const std::optional<int> status = lab.cluster().AwaitExit(node);
-    lab.repairs.push_back(fmt::format("{} ended with {}, its table was brought back: {}",
-                                      Lab::Name(node), status.value_or(0),
-                                      lab.LineWith(node, since, "stopping")));
+absl::Status AwaitRepaired(Lab& lab, size_t node) {
+  absl::Status ready;
+  for (int i = 0; i < kStarts; ++i) {
+    ready = lab.AwaitReady(node);
+    if (ready.ok() || lab.cluster().IsRunning(node)) return ready;
+    RETURN_IF_ERROR(lab.cluster().AwaitExit(node) ? absl::OkStatus() : ready);
+    lab.cluster().Start(node);
   }
-  if (fs::exists(table)) fs::copy_file(kept, table, fs::copy_options::overwrite_existing);
-  lab.cluster().Start(node);
-  return lab.AwaitReady(node);
+  return ready;
 }
 
 absl::StatusOr<std::string> DamageNode(Lab& lab, size_t node, const Target& target) {
@@ -117,22 +103,12 @@ absl::StatusOr<std::string> DamageNode(Lab& lab, size_t node, const Target& targ
     return NoEffect(
         fmt::format("{} has no file {}*{}", Lab::Name(node), target.begins, target.ends));
   }
-  fs::copy(dir, dir + ".kept", fs::copy_options::recursive);
   const fs::path& victim = files[lab.random().Below(files.size())];
   const std::string done =
       target.truncate ? Truncate(victim, lab.random()) : Flip(victim, lab.random());
   const size_t since = lab.OutputBytes(node);
   lab.cluster().Start(node);
-  const absl::Status ready = lab.AwaitReady(node);
-  if (!ready.ok()) {
-    if (lab.cluster().IsRunning(node)) return ready;
-    RETURN_IF_ERROR(lab.cluster().AwaitExit(node) ? absl::OkStatus() : ready);
-    RETURN_IF_ERROR(BringBack(lab, node, dir, since));
-  } else if (victim.extension() == ".sst") {
-    const fs::path kept = fs::path(dir + ".kept") / "db" / victim.filename();
-    RETURN_IF_ERROR(RepairTable(lab, node, victim, kept, since));
-  }
-  fs::remove_all(dir + ".kept");
+  RETURN_IF_ERROR(AwaitRepaired(lab, node));
   return fmt::format("{}: {}; it says: {}", Lab::Name(node), done, Report(lab, node, since));
 }
 

@@ -24,8 +24,8 @@ constexpr uint64_t kRecoveredRecords = 100;
 
 std::vector<Fault> AllFaults() {
   std::vector<Fault> all;
-  for (const auto family :
-       {ProcessFaults(), NetworkFaults(), DiskFaults(), DamageFaults(), ClockFaults()}) {
+  for (const auto family : {ProcessFaults(), NewbornFaults(), NetworkFaults(), DiskFaults(),
+                            DamageFaults(), LyingDiskFaults(), ClockFaults()}) {
     all.insert(all.end(), family.begin(), family.end());
   }
   return all;

@@ -46,6 +46,8 @@ void Declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--nodes", arguments.drill.lab.nodes, "3 or 5 (3)")->check(CLI::IsMember({3, 5}));
   app.add_option("--dir", arguments.drill.lab.dir,
                  "New directory for data and logs (one below the temporary directory)");
+  app.add_option("--newborn-rounds", arguments.drill.lab.newborn_rounds,
+                 "Logs that one newborn-log fault makes (as many as fit into 20 s)");
   app.add_option("--network", arguments.network,
                  "auto, or loopback: without network namespaces (auto)")
       ->check(CLI::IsMember({"auto", "loopback"}));

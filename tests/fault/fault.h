@@ -35,6 +35,8 @@ std::span<const Fault> ProcessFaults();
 std::span<const Fault> NetworkFaults();
 std::span<const Fault> DiskFaults();
 std::span<const Fault> DamageFaults();
+std::span<const Fault> LyingDiskFaults();
+std::span<const Fault> NewbornFaults();
 std::span<const Fault> ClockFaults();
 
 // All families, in the order of the verdict.

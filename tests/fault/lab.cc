@@ -214,13 +214,14 @@ absl::Status Lab::AwaitReady(size_t node, absl::Duration within) {
   return absl::OkStatus();
 }
 
-absl::Status Lab::AwaitWhole(absl::Duration within) {
+absl::Status Lab::AwaitWhole(absl::Duration within, std::string* waited_for) {
   const absl::Time give_up = absl::Now() + within;
   std::string why_not;
   while (!IsWhole(&why_not)) {
     if (absl::Now() > give_up) return absl::UnavailableError(ToAbsl(why_not));
     if (!Wait(absl::Milliseconds(50))) return absl::CancelledError("interrupted");
   }
+  if (waited_for != nullptr) *waited_for = why_not;
   return absl::OkStatus();
 }
 

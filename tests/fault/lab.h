@@ -35,6 +35,8 @@ struct LabOptions {
   uint64_t seed = 1;
   // How long a fault lasts on average.
   absl::Duration hold = absl::Seconds(4);
+  // How often the newborn-log fault makes a log at a time; 0: as often as its time allows.
+  uint64_t newborn_rounds = 0;
   // For every node, on top of the lab's own.
   std::vector<std::string> flags;
 };
@@ -89,7 +91,8 @@ class Lab {
   // The node is cairnd again from its next start on.
   void OnRealDisk(size_t node);
   absl::Status AwaitReady(size_t node, absl::Duration within = absl::Seconds(60));
-  absl::Status AwaitWhole(absl::Duration within);
+  // `waited_for`, if given, is told what was missing to the last.
+  absl::Status AwaitWhole(absl::Duration within, std::string* waited_for = nullptr);
 
   // A process that holds leases, for faults that stop it; -1: there is none.
   pid_t holder = -1;

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
@@ -41,6 +42,31 @@ absl::StatusOr<std::string> KillMajority(Lab& lab) {
   return KillNodes(lab, lab.Draw(lab.size() / 2 + 1, lab.random().Chance(0.5)));
 }
 absl::StatusOr<std::string> KillAll(Lab& lab) { return KillNodes(lab, lab.Draw(lab.size(), true)); }
+
+// Every node, again and again, in any order: often it is struck while it is still coming back, and
+// often others are not back yet.
+absl::StatusOr<std::string> RestartStorm(Lab& lab) {
+  constexpr int kKillsOfEach = 6;
+  std::vector<size_t> order;
+  for (int i = 0; i < kKillsOfEach; ++i) {
+    for (size_t node = 0; node < lab.size(); ++node) order.push_back(node);
+  }
+  for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[lab.random().Below(i)]);
+  size_t coming_back = 0;
+  for (const size_t node : order) {
+    if (!lab.cluster().IsReady(node)) ++coming_back;
+    lab.cluster().Signal(node, SIGKILL);
+    const std::optional<int> status = lab.cluster().AwaitExit(node);
+    lab.cluster().Start(node);
+    if (status != kKilled) {
+      return NoEffect(
+          fmt::format("{} had ended with {} by itself", lab.Name(node), status.value_or(-1)));
+    }
+    if (!lab.Wait(absl::Milliseconds(lab.random().Between(0, 600)))) break;
+  }
+  return fmt::format("{} kills, {} each, {} of a node that was still coming back", order.size(),
+                     kKillsOfEach, coming_back);
+}
 
 // ---- SIGSTOP ---------------------------------------------------------------------------
 
@@ -141,6 +167,7 @@ constexpr Fault kFaults[] = {
     {"kill-leader", kNothing, KillLeader},
     {"kill-majority", kNothing, KillMajority},
     {"kill-all", kNothing, KillAll},
+    {"restart-storm", kNothing, RestartStorm},
     {"stop-leader", kNothing, StopLeader},
     {"stop-follower", kNothing, StopFollower},
     {"stop-majority", kNothing, StopMajority},

@@ -19,6 +19,8 @@ constexpr absl::Duration kEra = absl::Seconds(100);
 constexpr int kEraRecordsPerSecond = 60;
 constexpr const char* kEraLog = "era";
 constexpr absl::Duration kRecovery = absl::Seconds(120);
+// A recovery that takes longer is explained.
+constexpr double kSlowRecoverySeconds = 5;
 // Readers and followers catch up behind a fault before samples count again.
 constexpr absl::Duration kSettle = absl::Seconds(3);
 
@@ -129,10 +131,16 @@ absl::Status Soak::Disturb() {
   sampler_->SetCalm(false);
   const absl::StatusOr<std::string> evidence = fault.run(*lab_);
   if (interrupt_->Requested()) return absl::CancelledError("interrupted");
-  const absl::Status recovered = lab_->AwaitWhole(kRecovery);
+  const double healed_s = sampler_->Seconds();
+  std::string waited_for;
+  const absl::Status recovered = lab_->AwaitWhole(kRecovery, &waited_for);
   event.end_s = sampler_->Seconds();
   event.failed = !evidence.ok();
   event.evidence = evidence.ok() ? *evidence : std::string(evidence.status().message());
+  if (event.end_s - healed_s > kSlowRecoverySeconds) {
+    event.evidence +=
+        fmt::format("; recovered after {:.0f} s: {}", event.end_s - healed_s, waited_for);
+  }
   fmt::print(stderr, "{:6.0f} s  {:20} {}\n", event.begin_s, event.name, event.evidence);
   report_.events.push_back(std::move(event));
   lab_->Wait(kSettle);

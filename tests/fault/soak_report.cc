@@ -134,7 +134,7 @@ std::string SoakReport::GnuplotScript() const {
         fmt::format("set multiplot layout {},1 title 'grey: a fault and the recovery'\n", panels);
     for (const Panel& panel : kPanels) {
       const bool is_log = panel.log_axis[0] != '\0';
-      script += is_log ? "set yrange [*:*]\n" : "set lmargin 9\nset rmargin 12\n";
+      script += is_log ? "set yrange [*:*]\n" : "set yrange [0:*]\n";
       script += PanelScript(panel, curves.columns);
     }
     script += "unset multiplot\nunset output\n";
