@@ -11,13 +11,10 @@ namespace {
 // Memory may follow the memtable's and the allocator's moods; a leak goes on and passes any of
 // these in time. Latencies are those of a machine that may be shared.
 constexpr FlatRule kRules[] = {
-    {"_rss_mib", "MiB", 0.10, 8},
-    {"_fds", "", 0.05, 4},
-    {"_threads", "", 0.05, 2},
-    {"_disk_mib", "MiB", 0.10, 16},
-    {"records_per_s", "/s", 0.10, 0, true},
-    {"_p50_ms", "ms", 0.50, 1},
-    {"_p99_ms", "ms", 1.00, 10},
+    {"_rss_mib", "MiB", 0.10, 8},   {"_heap_mib", "MiB", 0.05, 3},
+    {"_fds", "", 0.05, 4},          {"_threads", "", 0.05, 2},
+    {"_disk_mib", "MiB", 0.10, 16}, {"records_per_s", "/s", 0.10, 0, true},
+    {"_p50_ms", "ms", 0.50, 1},     {"_p99_ms", "ms", 1.00, 10},
 };
 
 double Median(std::vector<double>& values) {

@@ -43,6 +43,7 @@ TEST(CurvesTest, Shapes) {
       {"single outliers", "n1_rss_mib", [](int t) { return t % 10 == 0 ? 900 : 200; }, true},
       {"falls", "n1_rss_mib", [](int t) { return 400 - t; }, true},
       {"a leak of 0.5 MiB a second", "n1_rss_mib", [](int t) { return 200 + 0.5 * t; }, false},
+      {"0.1 MiB a second never freed", "n1_heap_mib", [](int t) { return 40 + 0.1 * t; }, false},
       {"a descriptor every ten seconds", "n1_fds", [](int t) { return 60 + t / 10; }, false},
       {"a thread every ten seconds", "n1_threads", [](int t) { return 30 + t / 10; }, false},
       {"the rate sinks", "records_per_s", [](int t) { return 900 - t; }, false},

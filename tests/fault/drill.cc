@@ -17,6 +17,8 @@ namespace {
 // Before a fault: so long does the cluster run undisturbed.
 constexpr absl::Duration kCalm = absl::Seconds(1);
 constexpr absl::Duration kRecovery = absl::Seconds(120);
+// A recovery that takes longer is explained.
+constexpr absl::Duration kSlowRecovery = absl::Seconds(5);
 // So many appends after a fault show that they go on.
 constexpr uint64_t kRecoveredRecords = 100;
 
@@ -120,27 +122,33 @@ absl::Status Drill::Inject(size_t fault) {
   FaultRow& row = verdict_.faults[fault];
   absl::StatusOr<std::string> evidence = chosen_[fault].run(*lab_);
   if (interrupt_->Requested()) return absl::CancelledError("interrupted");
-  const absl::Status recovered = Recover(traffic_->acknowledged());
+  std::string story;
+  const absl::Status recovered = Recover(traffic_->acknowledged(), story);
   const int64_t gap_ms = absl::ToInt64Milliseconds(traffic_->TakeLongestGap());
   verdict_.longest_gap_ms = std::max(verdict_.longest_gap_ms, gap_ms);
   ++row.times;
   row.acknowledged += traffic_->acknowledged() - before;
   row.longest_gap_ms = std::max(row.longest_gap_ms, gap_ms);
   if (evidence.ok()) {
-    row.evidence = *evidence;
+    row.evidence = *evidence + story;
   } else {
     row.errors.emplace_back(evidence.status().message());
   }
   if (!recovered.ok()) row.errors.push_back("no recovery: " + std::string(recovered.message()));
   Say(fmt::format("{:22} gap {:6} ms, {} acknowledged; {}", row.name, gap_ms,
                   traffic_->acknowledged(),
-                  evidence.ok() ? *evidence : std::string(evidence.status().message())));
+                  evidence.ok() ? row.evidence : std::string(evidence.status().message())));
   // A cluster that does not come back is the finding; more faults would only blur it.
   return recovered;
 }
 
-absl::Status Drill::Recover(uint64_t acknowledged_before) {
-  RETURN_IF_ERROR(lab_->AwaitWhole(kRecovery));
+absl::Status Drill::Recover(uint64_t acknowledged_before, std::string& story) {
+  const absl::Time begin = absl::Now();
+  std::string waited_for;
+  RETURN_IF_ERROR(lab_->AwaitWhole(kRecovery, &waited_for));
+  if (const absl::Duration took = absl::Now() - begin; took > kSlowRecovery) {
+    story = fmt::format("; recovered after {:.0f} s: {}", absl::ToDoubleSeconds(took), waited_for);
+  }
   const absl::Time give_up = absl::Now() + kRecovery;
   while (traffic_->acknowledged() < acknowledged_before + kRecoveredRecords) {
     RETURN_IF_ERROR(traffic_->status());

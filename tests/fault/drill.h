@@ -46,7 +46,8 @@ class Drill {
   [[nodiscard]] std::string WhyImpossible(const Fault& fault) const;
   absl::Status Rounds(absl::Time end);
   absl::Status Inject(size_t fault);
-  absl::Status Recover(uint64_t acknowledged_before);
+  // `story` is told what a long recovery waited for.
+  absl::Status Recover(uint64_t acknowledged_before, std::string& story);
   absl::Status Judge();
   void Say(const std::string& line) const;
 

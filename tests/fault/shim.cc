@@ -1,8 +1,8 @@
 // The shim: a library that is loaded into cairnd before all others (LD_PRELOAD) and bends its
 // clocks and its syncs as the page says that CAIRN_FAULT_SHIM names (shim_control.h).
 //
-// Without the variable, or a file that can be mapped, everything passes unchanged. It takes no
-// lock and no memory: its functions are called from everywhere, the heap included.
+// Without the variable, or a file that can be mapped, everything passes unchanged. Its clock takes
+// no lock and no memory: that is called from everywhere, the heap included.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -59,10 +59,19 @@ void Add(timespec* time, int64_t us) {
   time->tv_nsec = (nanos + kNanos) % kNanos;
 }
 
+// Now and then, on the thread that syncs.
+void TellHeap(ShimControl& page) {
+  static std::atomic<int64_t> told_s{0};
+  timespec now{};
+  if (RealTime(CLOCK_MONOTONIC, &now) != 0 || told_s.exchange(now.tv_sec) == now.tv_sec) return;
+  page.heap_bytes = HeapBytes();
+}
+
 // Whether the sync shall fail; waits as long as it shall take.
 bool Bend() {
   ShimControl* const page = control;
   if (page == nullptr) return false;
+  TellHeap(*page);
   if (const int64_t delay_us = page->sync_delay_us; delay_us > 0) {
     ++page->syncs_delayed;
     const timespec wait = {delay_us / 1'000'000, delay_us % 1'000'000 * 1000};

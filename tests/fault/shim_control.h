@@ -7,11 +7,15 @@
 // take longer or fail. The page is a file that both map, so a fault begins and ends without a
 // restart, in the very process that leads.
 //
+// It also tells how much memory the process has allocated (scripts/soak).
+//
 // CLOCK_BOOTTIME never goes back: when a rate ends, what it gained or lost stays.
 //
 // Threads: fields are atomics; ShimPage belongs to one thread. Lifetime: the file lives in the
 //   directory of the drill and survives restarts of the node.
 #pragma once
+
+#include <malloc.h>
 
 #include <atomic>
 #include <cstdint>
@@ -35,8 +39,18 @@ struct ShimControl {
   std::atomic<uint64_t> clocks_bent;
   std::atomic<uint64_t> syncs_delayed;
   std::atomic<uint64_t> syncs_failed;
+
+  // What the process has allocated and not freed, as of the last sync but at most once a second.
+  // Resident memory also has what the allocator keeps, which may be as much again.
+  std::atomic<uint64_t> heap_bytes;
 };
 static_assert(std::atomic<int64_t>::is_always_lock_free);
+
+// What this process has allocated and not freed.
+inline uint64_t HeapBytes() {
+  const struct mallinfo2 heap = mallinfo2();
+  return heap.uordblks + heap.hblkhd;
+}
 
 // The variable that names the file.
 inline constexpr const char* kShimVariable = "CAIRN_FAULT_SHIM";

@@ -100,7 +100,7 @@ absl::Status Soak::Start() {
   const std::vector<std::string> endpoints = lab_->cluster().Endpoints();
   ASSIGN_OR_RETURN(load_, RetainedLoad::Start(endpoints, kLoadLog, kRetentionBytes));
   ASSIGN_OR_RETURN(churn_, LogChurn::Start(endpoints));
-  sampler_ = std::make_unique<SoakSampler>(&lab_->cluster(), load_.get());
+  sampler_ = std::make_unique<SoakSampler>(lab_.get(), load_.get());
   return absl::OkStatus();
 }
 

@@ -20,6 +20,7 @@ struct Panel {
 };
 constexpr Panel kPanels[] = {
     {"resident memory (MiB)", "_rss_mib"},
+    {"memory allocated (MiB)", "_heap_mib"},
     {"file descriptors", "_fds"},
     {"threads", "_threads"},
     {"disk use (MiB)", "_disk_mib"},

@@ -17,6 +17,7 @@ namespace {
 
 constexpr absl::Duration kPeriod = absl::Seconds(1);
 constexpr double kKiBPerMiB = 1024;
+constexpr double kBytesPerMiB = 1 << 20;
 constexpr uint64_t kStatBlock = 512;
 
 // What a process takes; NaN where it is gone.
@@ -57,7 +58,15 @@ double DiskMiB(const std::string& dir) {
     if (lstat(entry->path().c_str(), &file) != 0) continue;
     bytes += static_cast<uint64_t>(file.st_blocks) * kStatBlock;
   }
-  return static_cast<double>(bytes) / (1 << 20);
+  return static_cast<double>(bytes) / kBytesPerMiB;
+}
+
+void AddTaken(const Taken& taken, uint64_t heap_bytes, std::vector<double>& values) {
+  values.push_back(taken.rss_mib);
+  values.push_back(std::isnan(taken.rss_mib) ? taken.rss_mib
+                                             : static_cast<double>(heap_bytes) / kBytesPerMiB);
+  values.push_back(taken.fds);
+  values.push_back(taken.threads);
 }
 
 void AddLatencies(const cli::Histogram& latencies, std::vector<double>& values) {
@@ -72,13 +81,14 @@ void AddLatencies(const cli::Histogram& latencies, std::vector<double>& values) 
 std::vector<std::string> Columns(size_t nodes) {
   std::vector<std::string> columns;
   for (size_t node = 1; node <= nodes; ++node) {
-    for (const char* what : {"rss_mib", "fds", "threads", "disk_mib"}) {
+    for (const char* what : {"rss_mib", "heap_mib", "fds", "threads", "disk_mib"}) {
       columns.push_back(fmt::format("n{}_{}", node, what));
     }
   }
   for (const char* column :
-       {"client_rss_mib", "client_fds", "client_threads", "records_per_s", "produced_p50_ms",
-        "produced_p99_ms", "produced_max_ms", "single_p50_ms", "single_p99_ms", "single_max_ms"}) {
+       {"client_rss_mib", "client_heap_mib", "client_fds", "client_threads", "records_per_s",
+        "produced_p50_ms", "produced_p99_ms", "produced_max_ms", "single_p50_ms", "single_p99_ms",
+        "single_max_ms"}) {
     columns.emplace_back(column);
   }
   return columns;
@@ -86,9 +96,8 @@ std::vector<std::string> Columns(size_t nodes) {
 
 }  // namespace
 
-SoakSampler::SoakSampler(const integration::ProcessCluster* cluster, RetainedLoad* load)
-    : cluster_(cluster), load_(load) {
-  curves_.columns = Columns(cluster->size());
+SoakSampler::SoakSampler(Lab* lab, RetainedLoad* load) : lab_(lab), load_(load) {
+  curves_.columns = Columns(lab->size());
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -115,13 +124,11 @@ Sample SoakSampler::Take(absl::Duration interval) {
   sample.calm = calm_;
   sample.t_s = Seconds();
   std::vector<double>& values = sample.values;
-  for (size_t node = 0; node < cluster_->size(); ++node) {
-    const Taken taken = Of(cluster_->pid(node));
-    for (const double value : {taken.rss_mib, taken.fds, taken.threads}) values.push_back(value);
-    values.push_back(DiskMiB(cluster_->DataDir(node)));
+  for (size_t node = 0; node < lab_->size(); ++node) {
+    AddTaken(Of(lab_->cluster().pid(node)), lab_->shim(node)->heap_bytes, values);
+    values.push_back(DiskMiB(lab_->cluster().DataDir(node)));
   }
-  const Taken client = Of(getpid());
-  for (const double value : {client.rss_mib, client.fds, client.threads}) values.push_back(value);
+  AddTaken(Of(getpid()), HeapBytes(), values);
   const cli::Histogram produced = load_->TakeProduced();
   const cli::Histogram single = load_->TakeSingle();
   values.push_back(static_cast<double>(produced.count() + single.count()) /

@@ -1,11 +1,12 @@
 // SoakSampler: looks once a second at what every node takes of its machine and at how long
 // clients wait.
 //
-// Columns: nI_rss_mib, nI_fds, nI_threads, nI_disk_mib of each node; client_rss_mib, client_fds,
-// client_threads of this process, since the client library must not leak either; records_per_s;
-// p50, p99 and max of producers' records and of single appends.
+// Columns: nI_rss_mib, nI_heap_mib (allocated and not freed, as the shim says: a leak shows there
+// first), nI_fds, nI_threads, nI_disk_mib of each node; the same but for the disk of this process
+// (client_…), since the client library must not leak either; records_per_s; p50, p99 and max of
+// producers' records and of single appends.
 //
-// Threads: one of its own that samples; calls from one other. Lifetime: cluster and load outlive
+// Threads: one of its own that samples; calls from one other. Lifetime: lab and load outlive
 //   it. Bounds: some 300 bytes a second.
 #pragma once
 
@@ -18,15 +19,15 @@
 #include "absl/time/time.h"
 #include "cli/histogram.h"
 #include "tests/fault/curves.h"
+#include "tests/fault/lab.h"
 #include "tests/fault/retained_load.h"
-#include "tests/integration/process_cluster.h"
 
 namespace cairn::fault {
 
 class SoakSampler {
  public:
   // Begins.
-  SoakSampler(const integration::ProcessCluster* cluster, RetainedLoad* load);
+  SoakSampler(Lab* lab, RetainedLoad* load);
   ~SoakSampler();
   SoakSampler(const SoakSampler&) = delete;
   SoakSampler& operator=(const SoakSampler&) = delete;
@@ -42,7 +43,7 @@ class SoakSampler {
   void Run();
   [[nodiscard]] Sample Take(absl::Duration interval);
 
-  const integration::ProcessCluster* const cluster_;
+  Lab* const lab_;
   RetainedLoad* const load_;
   const absl::Time begin_ = absl::Now();
   std::atomic<bool> calm_{true};
