@@ -115,6 +115,7 @@ class Chaos {
 
   // Recipes (chaos_recipes.cc).
   void LeaveBehind();
+  void TrimAndRejoin(GroupId log, NodeId left, int patience);
   void HuntLeaders();
   void Strike(NodeId leader);
   // Whether Silence may be called.
@@ -130,6 +131,8 @@ class Chaos {
   [[nodiscard]] SimTime UpTo(SimTime most);
   // As UpTo, for seconds.
   [[nodiscard]] SimTime ShortOrLong();
+  // Every log has a leader that reaches a majority of the nodes, and `spare` more.
+  [[nodiscard]] bool Works(size_t spare = 0) const;
   [[nodiscard]] bool IsSound(const SimNode& node) const;
   [[nodiscard]] bool AllAreSound() const;
   // It lacks what it had said to hold.

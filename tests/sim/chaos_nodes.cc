@@ -71,7 +71,7 @@ void Chaos::MaybeDamageDisk(SimNode& node) {
   }
 }
 
-SimTime Chaos::ShortOrLong() { return UpTo(3'000'000); }
+SimTime Chaos::ShortOrLong() { return UpTo(1'500'000); }
 
 void Chaos::OnDoomed(SimNode& node) {
   Crash(node, AnyFault());

@@ -14,21 +14,31 @@ namespace cairn::sim {
 // A node misses what is then trimmed, so that it needs a snapshot when it is back: one that was
 // down, or one that still believes to lead.
 void Chaos::LeaveBehind() {
-  LogWatch& watch = AnyWatch();
-  SimNode* leader = LeaderOf(watch.log());
+  if (!Works(1)) return;
+  const GroupId log = AnyLog().id;
+  SimNode* leader = LeaderOf(log);
   SimNode& left = leader != nullptr && random().Chance(0.4) ? *leader : AnyNode();
-  const SimTime away = random().Between(500'000, 2'000'000);
-  if (context_.faults->crashes && left.up() && random().Chance(0.4)) {
+  if (!left.up()) return;
+  if (context_.faults->crashes && random().Chance(0.4)) {
     Crash(left, AnyFault());
-    Restart(left.id(), away);
   } else {
     CutNode(left.id(), true, true);
-    context_.events->After(away, [this, id = left.id()] { JoinNode(id); });
   }
-  Later(away - random().Between(0, 100'000), [this, &watch] {
-    SimNode* now_leads = LeaderOf(watch.log());
-    if (now_leads != nullptr) TrimAll(watch, *now_leads);
-  });
+  constexpr int kPatience = 4;
+  Later(random().Between(200'000, 1'000'000),
+        [this, log, id = left.id()] { TrimAndRejoin(log, id, kPatience); });
+}
+
+void Chaos::TrimAndRejoin(GroupId log, NodeId left, int patience) {
+  SimNode* leader = LeaderOf(log);
+  const bool others_lead = leader != nullptr && leader->id() != left;
+  if (!others_lead && patience > 0) {
+    return Later(200'000, [=, this] { TrimAndRejoin(log, left, patience - 1); });
+  }
+  if (others_lead) TrimAll(WatchOf(log), *leader);
+  const SimTime delay = random().Between(0, 100'000);
+  Later(delay, [this, left] { JoinNode(left); });
+  if (!NodeOf(left).up()) Restart(left, delay);
 }
 
 // ---- Leaders that do not last -------------------------------------------------------------

@@ -10,8 +10,8 @@ Faults Faults::FromSeed(uint64_t seed, int nodes) {
   Random random(seed ^ 0x5eedfa17u);
   Faults f;
   f.nodes = f.voters = nodes;
-  // One seed in twenty is a quiet day.
-  const bool quiet = random.Chance(0.05);
+  // One seed in thirty is a quiet day.
+  const bool quiet = random.Chance(0.03);
   const auto chance = [&](double probability) { return random.Chance(quiet ? 0 : probability); };
   if (chance(0.5)) f.drop = random.Fraction() * 0.1;
   if (chance(0.4)) f.duplicate = random.Fraction() * 0.1;

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kTickUs = 20 * kMicrosPerMilli;
 // Of one step of one write, while crash points are on.
-constexpr double kCrashPointChance = 0.002;
+constexpr double kCrashPointChance = 0.001;
 
 const char* NameOf(CrashPoint point) {
   switch (point) {
