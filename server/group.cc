@@ -17,6 +17,8 @@ namespace {
 // A forward jump of the wall clock stops retention by age for this long (design 5.7).
 constexpr int64_t kAgeRetentionPauseUs = 3600 * kMicrosPerSecond;
 constexpr int64_t kClockJumpUs = 10 * kMicrosPerSecond;
+// Election timeouts between two tries to have somebody else lead.
+constexpr uint32_t kTimeoutsPerTry = 10;
 
 consensus::Standing ToStanding(storage::RecoveryVerdict verdict) {
   switch (verdict) {
@@ -363,8 +365,20 @@ void Group::Impl::OnTick(TurnTime now, Effects& effects) {
     housekeeping = true;
   }
   hub.OnTick(now, !core.HasQuorumContact(), effects);
-  if (draining && is_leader() && !core.transferring()) core.TransferLeadership(NodeId());
+  GiveLeadershipAway();
   FollowClock(now, effects);
+}
+
+// At every moment while the node stops; now and then while somebody else could serve a peer that
+// this leader cannot, since each try refuses proposals until it succeeds or times out.
+void Group::Impl::GiveLeadershipAway() {
+  if (!is_leader()) ticks_unable_to_feed = 0;
+  bool due = draining;
+  if (ticks_unable_to_feed > 0) {
+    due = due || (ticks_unable_to_feed - 1) % (kTimeoutsPerTry * config.raft.election_ticks) == 0;
+    ++ticks_unable_to_feed;
+  }
+  if (due && is_leader() && !core.transferring()) core.TransferLeadership(NodeId());
 }
 
 void Group::Impl::OnLinkChange(const LinkChange& change) {

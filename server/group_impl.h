@@ -70,6 +70,7 @@ struct Group::Impl {
   void Handle(Event event, TurnTime now, bool storage_full, Effects& effects);
   void Finish(TurnTime now, bool gather, Effects& effects);
   void OnTick(TurnTime now, Effects& effects);
+  void GiveLeadershipAway();
   void OnLinkChange(const LinkChange& change);
   void Shutdown(const Rejection& why, Effects& effects);
   [[nodiscard]] GroupView View() const;
@@ -212,6 +213,8 @@ struct Group::Impl {
   // Expiries, silent producers, retention or settings are due.
   bool housekeeping = false;
   bool halted = false;
+  // For how many ticks a peer has needed entries that this leader cannot read; 0: none does.
+  uint32_t ticks_unable_to_feed = 0;
   // The entry that was refused last, and how often running.
   consensus::Position refused;
   uint32_t refusals_running = 0;

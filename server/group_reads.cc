@@ -54,7 +54,8 @@ void Group::Impl::OnLoaded(storage::ReadResult result, Effects& effects) {
   } else if (result.ticket & kChainTicketBit) {
     OnChainLoaded(std::move(result), effects);
   } else {
-    feed.OnLoaded(std::move(result), core, effects.alarms);
+    const bool can_feed = feed.OnLoaded(std::move(result), core, effects.alarms);
+    if (!can_feed && ticks_unable_to_feed == 0) ticks_unable_to_feed = 1;
   }
 }
 

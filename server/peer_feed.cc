@@ -52,7 +52,7 @@ bool PeerFeed::Fill(NodeId to, consensus::AppendRequest& append, const TailHub& 
   return true;
 }
 
-void PeerFeed::OnLoaded(storage::ReadResult result, consensus::RaftCore& core,
+bool PeerFeed::OnLoaded(storage::ReadResult result, consensus::RaftCore& core,
                         std::vector<std::string>& alarms) {
   const NodeId to(result.ticket);
   Load& load = loads_[to];
@@ -69,10 +69,11 @@ void PeerFeed::OnLoaded(storage::ReadResult result, consensus::RaftCore& core,
     // The peer cannot be served from here; it stays paused until another node leads.
     alarms.push_back(fmt::format("log {}: cannot replicate to node {}: {}", group_, to,
                                  std::string(result.status.message())));
-    return;
+    return false;
   }
   // kOutOfRange: trimmed meanwhile; the core sends its snapshot instead.
   core.OnAppendReady(to);
+  return true;
 }
 
 }  // namespace cairn::server

@@ -29,7 +29,8 @@ class PeerFeed {
 
   // The result of one of Fill's reads. Lets the core go on with that peer. Damage is
   // reported through `alarms`.
-  void OnLoaded(storage::ReadResult result, consensus::RaftCore& core,
+  // False: what the peer lacks cannot be read here, so somebody else has to lead.
+  bool OnLoaded(storage::ReadResult result, consensus::RaftCore& core,
                 std::vector<std::string>& alarms);
 
  private:

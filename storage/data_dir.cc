@@ -30,6 +30,9 @@ namespace {
 
 constexpr const char* kFormatLine = "cairn data directory, format ";
 constexpr const char* kIdentityLine = "cairn node identity, format 1";
+// First lines of DAMAGED.
+constexpr const char* kKeepLine = "damaged";
+constexpr const char* kRebuildLine = "rebuild";
 constexpr const char* kCompleteDb = "db.ready";
 
 absl::Status SystemError(const std::string& path, const char* call) {
@@ -253,10 +256,21 @@ absl::Status DataDir::StoreIdentity(const NodeIdentity& identity) {
 
 // ---- A database that has to be rebuilt ------------------------------------------------------
 
-std::string DataDir::DamageNote() const { return ReadSmallFile(File("DAMAGED")); }
+DataDir::Damage DataDir::NotedDamage() const {
+  std::istringstream in(ReadSmallFile(File("DAMAGED")));
+  std::string order;
+  Damage damage;
+  std::getline(in, order);
+  std::getline(in, damage.detail);
+  damage.rebuild = order == kRebuildLine;
+  return damage;
+}
 
-absl::Status DataDir::NoteDamage(const std::string& detail) {
-  return WriteSmallFile(path_, File("DAMAGED"), detail + "\n");
+absl::Status DataDir::NoteDamage(const Damage& damage) {
+  std::string line = damage.detail;
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  return WriteSmallFile(path_, File("DAMAGED"),
+                        fmt::format("{}\n{}\n", damage.rebuild ? kRebuildLine : kKeepLine, line));
 }
 
 absl::Status DataDir::ClearDamageNote() { return Unlink("DAMAGED"); }

@@ -48,9 +48,14 @@ class DataDir {
   [[nodiscard]] absl::StatusOr<NodeIdentity> LoadIdentity() const;
   absl::Status StoreIdentity(const NodeIdentity& identity);
 
-  // What of the database cannot be read; empty: nothing that is known. Notes are durable.
-  [[nodiscard]] std::string DamageNote() const;
-  absl::Status NoteDamage(const std::string& detail);
+  // What of the database cannot be read, and whether it may be rebuilt by the next start: not
+  // before others can do without this node's replicas. Durable.
+  struct Damage {
+    std::string detail;  // Empty: nothing is known to be damaged.
+    bool rebuild = false;
+  };
+  [[nodiscard]] Damage NotedDamage() const;
+  absl::Status NoteDamage(const Damage& damage);
   absl::Status ClearDamageNote();
 
   // A rebuilt database is made in File(kRebuiltDb) and takes its place in two steps: PutInPlace

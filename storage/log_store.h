@@ -182,9 +182,11 @@ class LogStore {
   // kSound from now on. Until then it outlives restarts. Durable before it returns.
   virtual absl::Status ResolveVerdict() = 0;
 
-  // What was found that cannot be read, and is repaired by opening the store again; empty:
-  // nothing. Cheap; any thread.
+  // What was found that cannot be read; empty: nothing. Cheap; any thread.
   [[nodiscard]] virtual std::string Damage() const = 0;
+  // The next opening of the store may drop what cannot be read, and what stands behind it in its
+  // log (StoredGroup::damage). Durable before it returns. Requires: Damage() is not empty.
+  virtual absl::Status RebuildAtNextOpen() = 0;
 
   // False while free space is under the watermark: data appends must be refused
   // (STORAGE_FULL). Cheap; any thread.

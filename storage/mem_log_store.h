@@ -57,6 +57,7 @@ class MemLogStore : public LogStore {
   [[nodiscard]] std::string VerdictDetail() const override;
   absl::Status ResolveVerdict() override;
   [[nodiscard]] std::string Damage() const override { return ""; }
+  absl::Status RebuildAtNextOpen() override { return absl::OkStatus(); }
   [[nodiscard]] bool HasSpace() const override;
   [[nodiscard]] StoreStats Stats() const override;
 

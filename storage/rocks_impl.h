@@ -42,7 +42,7 @@ struct RocksLogStore::Impl {
   absl::Status OpenFiles();
   // Scans the log, writes what is feared to VERDICT, cuts. Leaves the finding in `evidence`.
   absl::Status PrepareLog(RecoveryEvidence& evidence);
-  // kDataLoss if an earlier process has found damage that can be repaired.
+  // kDataLoss if an earlier process has asked for a rebuild.
   [[nodiscard]] absl::Status CheckDamageNote() const;
   [[nodiscard]] absl::Status CheckManifest(const SideMarkFound& marked) const;
   absl::Status OpenDatabase();
@@ -60,9 +60,10 @@ struct RocksLogStore::Impl {
   // ---- Rebuilding (rocks_rebuild.cc) --------------------------------------------------
   // After Open() failed with kDataLoss `why`, on whatever it had opened by then.
   absl::Status Rebuild(const absl::Status& why);
-  [[nodiscard]] bool HasReadableRows() const;
+  // Errors: `why`, with what stands against a rebuild.
+  [[nodiscard]] absl::StatusOr<NodeIdentity> WhoCanBeFilled(const absl::Status& why) const;
   absl::Status CopyWhatReads(RebuiltDatabase& to) const;
-  absl::Status BeginAnew(RebuiltDatabase& to, const absl::Status& why);
+  absl::Status BeginAnew(const NodeIdentity& node, RebuiltDatabase& to, const absl::Status& why);
   void TellRebuilt(const absl::Status& why);
   // Whether a directory that Open() refused can be rebuilt at all.
   [[nodiscard]] bool HasStore() const { return dir != nullptr && !dir->is_new(); }

@@ -11,7 +11,7 @@
 //   VERDICT   present while the directory is not to be trusted (recovery.h)
 //   BALLAST   space set aside for votes and leases on a full disk (space_guard.h)
 //   IDENTITY  which node this is, if the database cannot tell any more
-//   DAMAGED   what of the database cannot be read: it is rebuilt at the next start
+//   DAMAGED   what of the database cannot be read, and whether the next start rebuilds it
 //   db/       RocksDB      wal-pool/  zeroed files      damaged/  copies of what was cut, and
 //                                                       the database that was rebuilt
 //
@@ -92,6 +92,7 @@ class RocksLogStore : public LogStore {
   [[nodiscard]] std::string VerdictDetail() const override;
   absl::Status ResolveVerdict() override;
   [[nodiscard]] std::string Damage() const override;
+  absl::Status RebuildAtNextOpen() override;
   [[nodiscard]] bool HasSpace() const override;
   [[nodiscard]] StoreStats Stats() const override;
 

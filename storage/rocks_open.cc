@@ -133,11 +133,8 @@ absl::Status RocksLogStore::Impl::CannotOpen(const rocksdb::Status& status) cons
 }
 
 absl::Status RocksLogStore::Impl::Damaged(std::string_view cause) const {
-  return absl::DataLossError(ToAbsl(fmt::format(
-      "data directory {} is damaged and was left as it is: {}. Repair its disk or bring its "
-      "files back; members cannot be replaced yet, so without it the cluster goes on with one node "
-      "less",
-      dir->path(), cause)));
+  return absl::DataLossError(
+      ToAbsl(fmt::format("data directory {} is damaged: {}", dir->path(), cause)));
 }
 
 absl::Status RocksLogStore::Impl::CheckManifest(const SideMarkFound& marked) const {

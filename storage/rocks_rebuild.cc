@@ -1,7 +1,8 @@
 // A database that cannot be read whole is rebuilt, at a start, from what can be read of it.
 //
 //   a read or a compaction meets damage ──► DAMAGED          (the process goes on)
-//   the next start finds DAMAGED, or cannot open the database
+//   all other nodes are whole           ──► "rebuild" in DAMAGED, and the node starts again
+//   that start, or one that cannot open the database
 //     │
 //     ├─ state and meta rows read ──► CopyWhatReads: every log as far as its entries go without a
 //     │                               gap. A log that ends too early gets a damage row
@@ -17,6 +18,9 @@
 // sent it everything that it may ever have acknowledged (docs/decisions/005, 016). Terms and votes
 // are copied; if they cannot be, the verdict is kLost, which is the case of decision 005 in which
 // all of the node's memory is gone.
+//
+// A start that can open the database rebuilds nothing by itself: the replicas that it would cut
+// may be needed by others that are in doubt (server/runtime/repair_turn.h).
 //
 // Nothing is rebuilt where no other node holds the data: then it stays as it is.
 
@@ -222,10 +226,15 @@ absl::Status RebuiltDatabase::Close() {
 // ---- The store's part -------------------------------------------------------------------------
 
 absl::Status RocksLogStore::Impl::CheckDamageNote() const {
-  const std::string note = dir->DamageNote();
-  absl::MutexLock facts(&facts_mutex);
-  if (note.empty() || !PeersHoldIt(identity)) return absl::OkStatus();
-  return absl::DataLossError(ToAbsl(note));
+  const DataDir::Damage noted = dir->NotedDamage();
+  if (noted.detail.empty()) return absl::OkStatus();
+  {
+    absl::MutexLock facts(&facts_mutex);
+    if (noted.rebuild && PeersHoldIt(identity)) return absl::DataLossError(ToAbsl(noted.detail));
+  }
+  absl::MutexLock lock(&damage_mutex);
+  damage = noted.detail;
+  return absl::OkStatus();
 }
 
 absl::Status RocksLogStore::Impl::CopyWhatReads(RebuiltDatabase& to) const {
@@ -242,9 +251,8 @@ absl::Status RocksLogStore::Impl::CopyWhatReads(RebuiltDatabase& to) const {
   return FromRocks(it->status());
 }
 
-absl::Status RocksLogStore::Impl::BeginAnew(RebuiltDatabase& to, const absl::Status& why) {
-  ASSIGN_OR_RETURN(const NodeIdentity node, dir->LoadIdentity());
-  if (!PeersHoldIt(node)) return why;
+absl::Status RocksLogStore::Impl::BeginAnew(const NodeIdentity& node, RebuiltDatabase& to,
+                                            const absl::Status& why) {
   RETURN_IF_ERROR(
       dir->StoreVerdict(RecoveryVerdict::kLost,
                         fmt::format("the database could not be read and was begun anew: {}; what "
@@ -258,27 +266,33 @@ absl::Status RocksLogStore::Impl::BeginAnew(RebuiltDatabase& to, const absl::Sta
   return to.Put(Family::kMeta, MetaKey(KeyTag::kFormed), node.formed);
 }
 
-bool RocksLogStore::Impl::HasReadableRows() const {
-  if (db == nullptr || !identity_is_read) return false;
-  absl::MutexLock facts(&facts_mutex);
-  return PeersHoldIt(identity);
+absl::StatusOr<NodeIdentity> RocksLogStore::Impl::WhoCanBeFilled(const absl::Status& why) const {
+  absl::StatusOr<NodeIdentity> node = dir->LoadIdentity();
+  if (node.ok() && PeersHoldIt(*node)) return node;
+  return absl::DataLossError(ToAbsl(
+      fmt::format("{}. It was left as it is, since {}: repair its disk or bring its files back",
+                  ToStd(why.message()),
+                  node.ok() ? "no other node has what it holds" : ToStd(node.status().message()))));
 }
 
 absl::Status RocksLogStore::Impl::Rebuild(const absl::Status& why) {
+  ASSIGN_OR_RETURN(const NodeIdentity node, WhoCanBeFilled(why));
   RETURN_IF_ERROR(CheckRoom(*dir));
   RebuiltDatabase to(base_fs, dir->File(DataDir::kRebuiltDb), options.memtable_bytes);
   RETURN_IF_ERROR(to.Create());
-  absl::Status copied = HasReadableRows() ? CopyWhatReads(to) : why;
+  absl::Status copied = identity_is_read ? CopyWhatReads(to) : why;
   if (absl::IsDataLoss(copied)) {
     RETURN_IF_ERROR(to.Create());
-    copied = BeginAnew(to, copied);
+    copied = BeginAnew(node, to, copied);
   }
   RETURN_IF_ERROR(copied);
   RETURN_IF_ERROR(to.Finish());
-  // The marked length of a manifest says nothing about the one that comes now.
+  // The marked length of a manifest says nothing about the one that comes now, though it may have
+  // the same number. In both slots, or the longer one would count.
   mark.reset();
   if (const auto marked = SideMark::Load(*base_fs, dir->File("MARK"), boot_id)) {
     ASSIGN_OR_RETURN(mark, SideMark::Open(*base_fs, dir->File("MARK"), boot_id));
+    RETURN_IF_ERROR(mark->Write(marked->turn, {}));
     RETURN_IF_ERROR(mark->Write(marked->turn, {}));
     RETURN_IF_ERROR(mark->Sync());
   }
@@ -289,8 +303,8 @@ absl::Status RocksLogStore::Impl::Rebuild(const absl::Status& why) {
 void RocksLogStore::Impl::TellRebuilt(const absl::Status& why) {
   absl::MutexLock facts(&facts_mutex);
   decision.detail = fmt::format(
-      "its database was damaged ({}) and has been rebuilt from what can be read; the "
-      "old one is kept in {}/db and may be deleted once all logs are whole; {}",
+      "the database was rebuilt from what can be read: {}. The old one is kept in {}/db and may be "
+      "deleted once all logs are whole; {}",
       ToStd(why.message()), dir->File("damaged"), decision.detail);
 }
 
@@ -301,7 +315,7 @@ void RocksLogStore::Impl::NoteDamage(std::string_view detail) const {
   if (!damage.empty()) return;
   damage = detail;
   // If it cannot be noted now, it will be met again.
-  dir->NoteDamage(damage).IgnoreError();
+  dir->NoteDamage({damage, false}).IgnoreError();
 }
 
 absl::Status RocksLogStore::Impl::Noted(absl::Status status) const {
@@ -312,6 +326,12 @@ absl::Status RocksLogStore::Impl::Noted(absl::Status status) const {
 std::string RocksLogStore::Damage() const {
   absl::MutexLock lock(&impl_->damage_mutex);
   return impl_->damage;
+}
+
+absl::Status RocksLogStore::RebuildAtNextOpen() {
+  absl::MutexLock lock(&impl_->damage_mutex);
+  CHECK(!impl_->damage.empty());
+  return impl_->dir->NoteDamage({impl_->damage, true});
 }
 
 }  // namespace cairn::storage

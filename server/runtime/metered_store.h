@@ -51,6 +51,7 @@ class MeteredStore : public storage::LogStore {
   [[nodiscard]] std::string VerdictDetail() const override { return store_->VerdictDetail(); }
   absl::Status ResolveVerdict() override { return store_->ResolveVerdict(); }
   [[nodiscard]] std::string Damage() const override { return store_->Damage(); }
+  absl::Status RebuildAtNextOpen() override { return store_->RebuildAtNextOpen(); }
   [[nodiscard]] bool HasSpace() const override { return store_->HasSpace(); }
   [[nodiscard]] storage::StoreStats Stats() const override { return store_->Stats(); }
 

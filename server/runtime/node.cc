@@ -24,6 +24,7 @@
 #include "server/runtime/group_host.h"
 #include "server/runtime/memory_keeper.h"
 #include "server/runtime/metered_store.h"
+#include "server/runtime/repair_turn.h"
 #include "storage/rocks_log_store.h"
 
 namespace cairn::server {
@@ -88,7 +89,8 @@ struct Node::Impl {
   int64_t FormingRound();
   void RestMemory();
   void LookForDamage();
-  [[nodiscard]] bool CanBeSpared() const;
+  [[nodiscard]] bool IsWhole() const;
+  bool TryToBeSpared();
   void Wake();
   void Fail(const absl::Status& status);
   [[nodiscard]] GroupHost* host() const { return host_ready.load(std::memory_order_acquire); }
@@ -104,6 +106,7 @@ struct Node::Impl {
   Metrics metrics;
   std::unique_ptr<storage::LogStore> store;
   FormationClient formation_client;
+  RepairTurn repair_turn{&formation_client};
   std::unique_ptr<Formation> formation;
   std::unique_ptr<GroupHost> host_owner;
   std::atomic<GroupHost*> host_ready{nullptr};
@@ -233,20 +236,26 @@ void Node::Impl::LookForDamage() {
   if (damage.empty() || wants_restart) return;
   if (!std::exchange(told_of_damage, true)) {
     metrics.alarms_total.Increment();
-    spdlog::error("the database is damaged: {}. It is rebuilt when the node starts again{}", damage,
+    spdlog::error("the database is damaged: {}. {}", damage,
                   HasPeers(store->Identity().formed)
-                      ? ", which it does by itself once all peers are up and all its logs whole"
-                      : "; no other node has the data, so it goes on with what can be read");
+                      ? "This node starts again to have it rebuilt, once all nodes are whole"
+                      : "No other node has the data: it goes on with what can be read");
   }
-  wants_restart = CanBeSpared();
+  wants_restart = TryToBeSpared();
 }
 
-bool Node::Impl::CanBeSpared() const {
-  if (clock.Mono() - started_at < kMinUptimeUs || draining) return false;
-  const uint64_t peers = host()->formed().members_size() - 1;
-  if (peers == 0 || host()->connected_peers() < peers) return false;
+bool Node::Impl::IsWhole() const {
+  return host() != nullptr &&
+         AllAreWhole(host()->Views(), host()->keeper().view()->catalog, host()->self());
+}
+
+bool Node::Impl::TryToBeSpared() {
+  if (clock.Mono() - started_at < kMinUptimeUs || draining || !IsWhole()) return false;
   if (FreeBytes(config.data_dir) < store->Stats().disk_bytes) return false;
-  return AllAreWhole(host()->Views(), host()->keeper().view()->catalog, host()->self());
+  if (!repair_turn.Decide(host()->formed(), host()->self())) return false;
+  const absl::Status asked = store->RebuildAtNextOpen();
+  if (!asked.ok()) Fail(asked);
+  return asked.ok();
 }
 
 bool Node::WantsRestart() const { return impl_->wants_restart; }
@@ -442,7 +451,10 @@ void Node::Receive(cairn::v1::ExchangeRequest& request) {
 
 cairn::v1::IntroduceResponse Node::Introduce(const cairn::v1::IntroduceRequest& request) {
   CHECK(impl_->formation != nullptr);
-  return impl_->formation->Introduce(request);
+  cairn::v1::IntroduceResponse response = impl_->formation->Introduce(request);
+  response.set_whole(impl_->IsWhole());
+  response.set_wants_repair(impl_->repair_turn.intends());
+  return response;
 }
 
 cairn::v1::FormResponse Node::Form(const cairn::v1::FormRequest& request) {

@@ -9,6 +9,9 @@
 
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "cairn/client.h"
+#include "cairn/log.h"
+#include "cli/raw_reader.h"
 #include "tests/fault/fault.h"
 
 namespace cairn::fault {
@@ -67,7 +70,7 @@ struct Target {
 // Lines by which a node tells of damage.
 std::string Report(const Lab& lab, size_t node, size_t since) {
   for (const char* words :
-       {"was damaged", "is damaged", "damaged from", "begun anew", "cannot be opened",
+       {"was rebuilt", "is damaged", "damaged from", "begun anew", "cannot be opened",
         "were synced and are gone", "stopping", "side mark", "torn", "clean end"}) {
     const std::string line = lab.LineWith(node, since, words);
     if (!line.empty()) return line.substr(0, 160);
@@ -133,12 +136,70 @@ absl::StatusOr<std::string> CutManifest(Lab& lab) {
   return Damage(lab, {"/db", "MANIFEST-", "", true});
 }
 
+// A bit in every block of the middle of a file.
+std::string FlipMany(const fs::path& path, Random& random) {
+  constexpr uint64_t kStride = 16 << 10;
+  const uint64_t bytes = fs::file_size(path);
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  int flipped = 0;
+  for (uint64_t at = bytes / 4; at < bytes - bytes / 4; at += kStride, ++flipped) {
+    file.seekg(static_cast<std::streamoff>(at));
+    const auto byte = static_cast<char>(file.get() ^ (1 << random.Below(8)));
+    file.seekp(static_cast<std::streamoff>(at));
+    file.put(byte);
+  }
+  return fmt::format("{}: {} bits flipped", path.filename().string(), flipped);
+}
+
+// Reads the load's log at this node alone, as far as it goes.
+absl::Status ReadAt(Lab& lab, size_t node) {
+  ASSIGN_OR_RETURN(Log log, lab.client().OpenLog(kLoadLog));
+  ASSIGN_OR_RETURN(const LogDescription now, log.Describe({}));
+  const cli::RawReadOptions read = {.endpoint = lab.cluster().Endpoint(node),
+                                    .log = log.name(),
+                                    .log_id = log.id(),
+                                    .start_seq = now.first_seq,
+                                    .end_seq = now.last_seq,
+                                    .timeout = absl::Minutes(1)};
+  return cli::ReadRaw(lab.client().options(), read,
+                      [](const cli::RawRecordBatch&) { return absl::OkStatus(); });
+}
+
+// Cold data: nobody notices before it is read, and the node runs then, perhaps as the leader. It
+// has to start itself again when the others can do without it, and to be filled by them.
+absl::StatusOr<std::string> FlipCold(Lab& lab) {
+  constexpr absl::Duration kRepairWithin = absl::Minutes(1);
+  const size_t node = lab.Draw(1, lab.random().Chance(0.5)).front();
+  lab.Kill(node);
+  const std::vector<fs::path> tables = FilesOf(lab.cluster().DataDir(node) + "/db", "", ".sst");
+  const size_t since = lab.OutputBytes(node);
+  if (tables.empty()) {
+    lab.cluster().Start(node);
+    return NoEffect(fmt::format("{} has no table", Lab::Name(node)));
+  }
+  const std::string done = FlipMany(tables.front(), lab.random());
+  lab.cluster().Start(node);
+  RETURN_IF_ERROR(AwaitRepaired(lab, node));
+  const absl::Status read = ReadAt(lab, node);
+  const absl::Time give_up = absl::Now() + kRepairWithin;
+  while (lab.LineWith(node, since, "was rebuilt").empty()) {
+    if (absl::Now() > give_up) {
+      return absl::DeadlineExceededError(ToAbsl(
+          fmt::format("{}: {}; reading it: {}; it was not rebuilt in time; it says: {}",
+                      Lab::Name(node), done, ToStd(read.message()), Report(lab, node, since))));
+    }
+    if (!lab.Wait(absl::Milliseconds(50))) return absl::CancelledError("interrupted");
+  }
+  RETURN_IF_ERROR(AwaitRepaired(lab, node));
+  return fmt::format("{}: {}; it says: {}", Lab::Name(node), done, Report(lab, node, since));
+}
+
 constexpr Fault kFaults[] = {
     {"flip-table", kNothing, FlipTable},       {"flip-log", kNothing, FlipLog},
     {"flip-manifest", kNothing, FlipManifest}, {"flip-current", kNothing, FlipCurrent},
     {"flip-options", kNothing, FlipOptions},   {"flip-mark", kNothing, FlipMark},
     {"cut-table", kNothing, CutTable},         {"cut-log", kNothing, CutLog},
-    {"cut-manifest", kNothing, CutManifest},
+    {"cut-manifest", kNothing, CutManifest},   {"flip-cold", kNothing, FlipCold},
 };
 
 }  // namespace

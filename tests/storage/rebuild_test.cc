@@ -153,13 +153,17 @@ class RebuildTest : public ::testing::Test {
     });
   }
 
-  // Reads all of it, in both directions, whatever comes of that.
-  static void MeetDamage(const RocksLogStore& store) {
+  // Reads all of it, in both directions, whatever comes of that, and has what is damaged rebuilt
+  // by the next start.
+  static void MeetDamage(RocksLogStore& store) {
     for (uint64_t group = 1; group <= kGroups; ++group) {
       for (uint64_t index = 1; index <= kEntries; index += 10) {
         (void)store.ReadEntries(GroupId(group), Index(index), Index(index + 9), ~uint64_t{0});
         (void)store.SeekSeq(GroupId(group), Seq(index));
       }
+    }
+    if (!store.Damage().empty()) {
+      ASSERT_OK(store.RebuildAtNextOpen());
     }
   }
 
@@ -282,7 +286,7 @@ TEST_F(RebuildTest, ADamagedBlockCutsOnlyTheLogThatItHolds) {
 TEST_F(RebuildTest, TheDoubtStandsUntilTheGroupHasWrittenItDownItself) {
   const fs::path table = Copy() / EntriesTable();
   FlipBit(table, fs::file_size(table) * 3);
-  std::ofstream(copy_->path() + "/DAMAGED") << "told by a test\n";
+  std::ofstream(copy_->path() + "/DAMAGED") << "rebuild\ntold by a test\n";
   const auto damaged = [](const RocksLogStore& store) {
     const std::vector<StoredGroup> groups = store.LoadGroups().value();
     const auto found = std::find_if(groups.begin(), groups.end(),
@@ -331,6 +335,11 @@ TEST_F(RebuildTest, ACompactionThatMeetsDamageStopsNothing) {
   store.reset();
   store = Reopen();
   ASSERT_NE(store, nullptr);
+  EXPECT_NE(store->Damage(), "") << "it was not asked to rebuild yet";
+  ASSERT_OK(store->RebuildAtNextOpen());
+  store.reset();
+  store = Reopen();
+  ASSERT_NE(store, nullptr);
   EXPECT_FALSE(fs::exists(copy_->path() + "/DAMAGED"));
   EXPECT_EQ(store->Verdict(), RecoveryVerdict::kSound);
   const std::vector<StoredGroup> groups = store->LoadGroups().value();
@@ -352,7 +361,7 @@ TEST_F(RebuildTest, NobodyElseHoldsItSoNothingIsTouched) {
 
   // What can be read goes on being served.
   Copy();
-  std::ofstream(copy_->path() + "/DAMAGED") << "told by a test\n";
+  std::ofstream(copy_->path() + "/DAMAGED") << "rebuild\ntold by a test\n";
   const auto opened = RocksLogStore::Open(Options(copy_->path(), /*has_peers=*/false));
   ASSERT_OK(StatusOf(opened));
   EXPECT_EQ(Examine(**opened).damaged_logs, 0u);
@@ -366,6 +375,26 @@ TEST_F(RebuildTest, WithoutItsNameItIsNotBegunAnew) {
   ASSERT_EQ(refused.status().code(), absl::StatusCode::kDataLoss) << refused.status();
   EXPECT_NE(refused.status().message().find("IDENTITY"), absl::string_view::npos)
       << refused.status();
+}
+
+// The new database's manifest has the number of the old one, which was longer, and marked so.
+TEST_F(RebuildTest, TheMarkedManifestWasTheOldOne) {
+  testing::TempDir young;
+  {
+    const std::unique_ptr<RocksLogStore> store = OpenAt(young.path());
+    ASSERT_NE(store, nullptr);
+    ASSERT_OK(store->SetFormed(kFormed));
+    ASSERT_OK(store->Upkeep());
+  }
+  fs::path manifest;
+  for (const auto& item : fs::directory_iterator(young.path() + "/db")) {
+    if (item.path().filename().string().starts_with("MANIFEST")) manifest = item.path();
+  }
+  fs::resize_file(manifest, fs::file_size(manifest) - 1);
+  const std::unique_ptr<RocksLogStore> store = OpenAt(young.path());
+  ASSERT_NE(store, nullptr);
+  EXPECT_EQ(store->Verdict(), RecoveryVerdict::kLost);
+  EXPECT_EQ(store->Identity().formed, kFormed);
 }
 
 // A crash between any two steps of the move leaves one of these.
@@ -383,7 +412,7 @@ TEST_F(RebuildTest, AMoveThatWasCutShortIsFinished) {
     // What stands in the place of the new one is sound, the old one is not.
     const fs::path made = dir / (c.complete ? "db.ready" : "db.new");
     fs::copy(dir / "db", made, fs::copy_options::recursive);
-    std::ofstream(dir / "DAMAGED") << "told by a test\n";
+    std::ofstream(dir / "DAMAGED") << "rebuild\ntold by a test\n";
     if (c.complete) fs::resize_file(dir / "db/CURRENT", 3);
     if (c.moved) {
       fs::create_directory(dir / "damaged");
