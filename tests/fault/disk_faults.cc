@@ -80,7 +80,7 @@ absl::StatusOr<std::string> FillDisk(Lab& lab, size_t node, SmallDisk& disk) {
 }
 
 absl::StatusOr<std::string> DiskFull(Lab& lab) {
-  const size_t node = lab.Draw(1, lab.random().Chance(0.7)).front();
+  const size_t node = lab.DrawHolder(0.7);
   lab.Kill(node);
   absl::StatusOr<std::string> evidence = absl::InternalError("no disk");
   {

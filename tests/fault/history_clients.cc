@@ -64,7 +64,8 @@ absl::StatusOr<history::CommittedLog> ReadCommitted(const Client& client, Log& l
   ASSIGN_OR_RETURN(const LogDescription now, log.Describe(describe));
   history::CommittedLog committed;
   uint64_t chain = storage::ChainSeed(log.id());
-  const cli::RawReadOptions read = {.endpoint = client.options().endpoints.front(),
+  // A node that has a replica.
+  const cli::RawReadOptions read = {.endpoint = now.leader_address,
                                     .log = log.name(),
                                     .log_id = log.id(),
                                     .start_seq = Seq(1),

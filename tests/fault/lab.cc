@@ -104,6 +104,19 @@ absl::StatusOr<size_t> Lab::Leader() {
   return absl::UnavailableError("nobody leads the load's log");
 }
 
+std::vector<size_t> Lab::HoldersOf(const std::string& log) {
+  std::vector<size_t> holders;
+  for (size_t node = 0; node < size(); ++node) {
+    const auto status = StatusOf(node);
+    if (!status.ok()) continue;
+    const auto& groups = status->groups;
+    const bool holds = std::any_of(groups.begin(), groups.end(),
+                                   [&](const GroupStatus& group) { return group.log == log; });
+    if (holds) holders.push_back(node);
+  }
+  return holders;
+}
+
 bool Lab::IsWhole(std::string* why_not) {
   const auto no = [&](std::string why) {
     if (why_not != nullptr) *why_not = std::move(why);
@@ -165,6 +178,15 @@ std::vector<size_t> Lab::Draw(size_t count, bool with_leader) {
   if (leader.ok()) nodes.insert(with_leader ? nodes.begin() : nodes.end(), *leader);
   nodes.resize(std::min(count, nodes.size()));
   return nodes;
+}
+
+size_t Lab::DrawHolder(double leader_chance) {
+  const bool leader_first = random_.Chance(leader_chance);
+  const std::vector<size_t> holders = HoldersOf(kLoadLog);
+  for (const size_t node : Draw(size(), leader_first)) {
+    if (std::find(holders.begin(), holders.end(), node) != holders.end()) return node;
+  }
+  return Draw(1, leader_first).front();  // Nobody answers: any node is as good.
 }
 
 bool Lab::Wait(absl::Duration time) const { return !interrupt_->Wait(time); }

@@ -8,6 +8,7 @@
 // Lifetime: the destructor ends all nodes.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -65,6 +66,10 @@ class Lab {
   absl::StatusOr<NodeStatus> StatusOf(size_t node);
   // Who says that it leads the load's log, in the newest term; waits a while for one.
   absl::StatusOr<size_t> Leader();
+  // The nodes that have a replica of the log, of those that answer.
+  std::vector<size_t> HoldersOf(const std::string& log);
+  // How many there ought to be.
+  [[nodiscard]] size_t replicas() const { return std::min<size_t>(size(), 3); }
   // Every node is ready, and every replica is sound and at most a little behind.
   [[nodiscard]] bool IsWhole(std::string* why_not = nullptr);
   // The value of a metric without labels; nullopt when the node does not tell.
@@ -78,6 +83,9 @@ class Lab {
   // ---- Doing ---------------------------------------------------------------------------
   // `count` nodes, the leader first when there is one and `with_leader`; else without it.
   std::vector<size_t> Draw(size_t count, bool with_leader);
+  // A node that has a replica of the load's log, and so always something to write; by that chance
+  // the leader.
+  size_t DrawHolder(double leader_chance);
   // Waits; false: the drill was interrupted.
   bool Wait(absl::Duration time) const;
   // Waits about as long as a fault lasts.

@@ -144,7 +144,7 @@ std::vector<std::pair<fs::path, std::string>> CopyOf(Lab& lab, size_t node, cons
 }
 
 absl::StatusOr<std::string> Stale(Lab& lab, const Target& target) {
-  const size_t node = lab.Draw(1, lab.random().Chance(0.7)).front();
+  const size_t node = lab.DrawHolder(0.7);
   const auto old = CopyOf(lab, node, target);
   const absl::Time copied = absl::Now();
   lab.Wait(absl::Milliseconds(lab.random().Between(300, 2000)));
@@ -209,7 +209,7 @@ std::optional<std::string> Misdirect(const std::string* from, const std::string&
 
 // `elsewhere`: the page comes from another file of the same kind.
 absl::StatusOr<std::string> MisdirectedIn(Lab& lab, const char* ends, bool elsewhere) {
-  const size_t node = lab.Draw(1, lab.random().Chance(0.7)).front();
+  const size_t node = lab.DrawHolder(0.7);
   lab.Kill(node);
   const std::vector<fs::path> files = FilesOf(lab.cluster().DataDir(node) + "/db", "", ends);
   constexpr int kTries = 100;  // Pages may be equal, files too short.

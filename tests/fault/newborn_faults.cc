@@ -110,11 +110,13 @@ absl::Status Look(Client& client, const Newborn& log, bool linearizable, std::st
 // Every node alone; then the logs go, so that a long drill does not gather them.
 absl::Status LookEverywhere(Lab& lab, const std::vector<Newborn>& logs) {
   RETURN_IF_ERROR(lab.AwaitWhole(absl::Minutes(1)));
-  for (size_t node = 0; node < lab.size(); ++node) {
-    ClientOptions options;
-    options.endpoints = {lab.cluster().Endpoint(node)};
-    ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Connect(std::move(options)));
-    for (const Newborn& log : logs) {
+  for (const Newborn& log : logs) {
+    const std::vector<size_t> holders = lab.HoldersOf(log.name);
+    if (holders.size() < lab.replicas()) return Missing(log, "on each node", "a replica is gone");
+    for (const size_t node : holders) {
+      ClientOptions options;
+      options.endpoints = {lab.cluster().Endpoint(node)};
+      ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Connect(std::move(options)));
       // A follower may not have heard yet that the record is committed.
       absl::Status found;
       const bool there = integration::Eventually(
@@ -134,8 +136,10 @@ absl::StatusOr<std::string> NewbornLog(Lab& lab) {
   std::vector<Newborn> logs;
   uint64_t acknowledged = 0;
   uint64_t killed = 0;
+  const uint64_t family = lab.random().Next();  // Logs of an earlier time may have been left.
   while (wanted > 0 ? logs.size() < wanted : absl::Now() < end) {
-    ASSIGN_OR_RETURN(Newborn log, Make(lab, fmt::format("newborn-{}", logs.size() + 1)));
+    ASSIGN_OR_RETURN(Newborn log,
+                     Make(lab, fmt::format("newborn-{:x}-{}", family, logs.size() + 1)));
     const std::vector<size_t> victims = Victims(lab, log.name);
     RETURN_IF_ERROR(KillAndStart(lab, victims));
     RETURN_IF_ERROR(Look(lab.client(), log, true, "after the kill"));

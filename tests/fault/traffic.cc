@@ -54,7 +54,7 @@ void Traffic::JudgeReplicas(Lab& lab, Verdict& verdict) const {
     for (const auto& [log, replicas] : *ends) {
       if (options_.others_write && !Owns(log)) continue;
       for (const auto& [node, end] : replicas) {
-        if (end == replicas.begin()->second && replicas.size() == lab.size()) continue;
+        if (end == replicas.begin()->second && replicas.size() >= lab.replicas()) continue;
         differs +=
             fmt::format(" log {} ends at {} ({:016x}) on {};", log, end.first, end.second, node);
       }
@@ -108,7 +108,12 @@ void Traffic::JudgeLoad(Lab& lab, Verdict& verdict) {
   }
   uint64_t lost = 0;
   uint64_t duplicated = 0;
-  for (size_t node = 0; node < lab.size(); ++node) {
+  const std::vector<size_t> holders = lab.HoldersOf(options_.log);
+  if (holders.size() < lab.replicas()) {
+    verdict.findings.push_back(
+        fmt::format("log {} has {} replicas of {}", options_.log, holders.size(), lab.replicas()));
+  }
+  for (const size_t node : holders) {
     const auto found = load_->Compare(lab.cluster().Endpoint(node));
     if (!found.ok()) {
       verdict.findings.push_back(
