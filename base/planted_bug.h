@@ -54,8 +54,8 @@
     "a membership is in force when it is committed, not when it is in the log")                \
   X(kJointCountsNewHalf, "joint-counts-new-half", kField,                                      \
     "in a joint membership only the new half is counted")                                      \
-  X(kChangeBeforeOwnCommit, "change-before-own-commit", kField,                                \
-    "a leader changes the membership before it has committed an entry of its term")            \
+  X(kJointLeftEarly, "joint-left-early", kField,                                               \
+    "a leader leaves the joint membership before that is committed")                           \
   X(kSnapshotOfOldMembers, "snapshot-of-old-members", kField,                                  \
     "a segment row keeps the membership of the first kept entry")                              \
   X(kTornTailIsSound, "torn-tail-is-sound", kField,                                            \

@@ -18,7 +18,7 @@ namespace cairn::consensus {
 absl::Status RaftCore::ProposeChange(const MembershipChange& change, Position* position) {
   if (role_ != Role::kLeader) return absl::UnavailableError("not the leader");
   if (transfer_to_) return absl::UnavailableError("a leadership transfer is under way");
-  if (!LeadsWithCommittedTerm() && !PLANTED(kChangeBeforeOwnCommit)) {
+  if (!LeadsWithCommittedTerm()) {
     // A configuration of an earlier leader may still be undecided (thesis 4.1; the mistake
     // in single-server changes that was found in 2015).
     return absl::FailedPreconditionError("this leader has not committed an entry of its term");
@@ -89,8 +89,8 @@ void RaftCore::FollowMembership() {
 }
 
 void RaftCore::MaybeLeaveJoint() {
-  if (!membership().joint() || memberships_.back().first > commit_) return;
-  if (!LeadsWithCommittedTerm()) return;
+  if (!membership().joint() || !LeadsWithCommittedTerm()) return;
+  if (memberships_.back().first > commit_ && !PLANTED(kJointLeftEarly)) return;
   Hit(Mark::kJointLeft);
   AppendOwn(EntryKind::kConfig, Bytes(EncodeMembership(LeaveJoint(membership()))));
 }

@@ -53,8 +53,8 @@ class Chaos {
   // The node reached a crash point.
   void OnDoomed(SimNode& node);
 
-  // A node began to lead a log.
-  void OnLeader(NodeId leader, GroupId log);
+  // Of the node that leads `log`.
+  void OnMoment(Moment moment, NodeId leader, GroupId log);
 
   // Between clients and a node.
   [[nodiscard]] bool ClientsReach(NodeId node) const { return node != unreachable_; }
@@ -111,12 +111,13 @@ class Chaos {
   void TrimAll(LogWatch& watch, SimNode& leader);
   void ChangeSomeMembers();
   void ChangeMembers(GroupId log);
-  void DisturbChange(NodeId leader, const std::vector<NodeId>& voters);
+  void DisturbChange(NodeId leader, GroupId log);
 
   // Recipes (chaos_recipes.cc).
   void LeaveBehind();
   void TrimAndRejoin(GroupId log, NodeId left, int patience);
   void HuntLeaders();
+  void OnLeader(GroupId log);
   void Strike(NodeId leader);
   // Whether Silence may be called.
   [[nodiscard]] bool MaySilence() const;

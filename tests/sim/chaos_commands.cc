@@ -44,52 +44,52 @@ void Chaos::TrimAll(LogWatch& watch, SimNode& leader) {
 
 void Chaos::ChangeSomeMembers() { ChangeMembers(AnyLog().id); }
 
-// Learners come, learners get a vote, voters go (back to listening or at all), the leader too; one
-// at a time, or several in one joint change.
+// Learners come, learners get a vote, voters go (back to listening or at all), the leader too: some
+// of them, or all members anew.
 void Chaos::ChangeMembers(GroupId log) {
   SimNode* leader = LeaderOf(log);
   if (leader == nullptr) return;
   const consensus::Membership& now = leader->group(log)->core().membership();
-  server::ChangeMembersOp op{now.voters, now.learners};
-  const auto move = [](std::vector<NodeId>& from, std::vector<NodeId>& to, NodeId id) {
-    std::erase(from, id);
-    to.push_back(id);
-  };
+  const bool anew = random().Chance(0.3);
+  server::ChangeMembersOp op;
   for (const auto& node : *context_.nodes) {
     const NodeId id = node->id();
-    if (!random().Chance(0.4)) continue;
-    if (!now.Contains(id)) {
-      op.learners.push_back(id);
-    } else if (now.IsLearner(id)) {
-      if (random().Chance(0.8)) {
-        move(op.learners, op.voters, id);
-      } else {
-        std::erase(op.learners, id);
-      }
-    } else if (op.voters.size() > 1 && random().Chance(0.5)) {
-      if (random().Chance(0.5)) {
-        move(op.voters, op.learners, id);
-      } else {
-        std::erase(op.voters, id);
-      }
+    const bool member = now.Contains(id);
+    const bool moves = random().Chance(0.4);
+    bool votes = now.IsVoter(id);
+    bool listens = now.IsLearner(id);
+    if (anew) {
+      votes = member && random().Chance(0.5);
+      listens = member && !votes;
+    } else if (moves && !member) {
+      listens = true;
+    } else if (moves && listens) {
+      votes = random().Chance(0.8);
+      listens = false;
+    } else if (moves && random().Chance(0.5)) {
+      votes = false;
+      listens = random().Chance(0.5);
     }
+    if (votes) op.voters.push_back(id);
+    if (listens) op.learners.push_back(id);
   }
+  if (op.voters.empty()) return;
   Note(fmt::format("log {}: members shall be voters {} learners {}", log, fmt::join(op.voters, " "),
                    fmt::join(op.learners, " ")));
   context_.send(leader->id(), log, op);
-  DisturbChange(leader->id(), op.voters);
 }
 
 // While both sets of voters have a say: the old ones without the new ones, or no leader.
-void Chaos::DisturbChange(NodeId leader, const std::vector<NodeId>& voters) {
+void Chaos::DisturbChange(NodeId leader, GroupId log) {
   const double dice = random().Fraction();
-  if (dice < 0.3 && context_.faults->partitions) {
-    Later(UpTo(30'000), [this, voters] {
+  if (dice < 0.4) {
+    const auto voters = NodeOf(leader).group(log)->core().membership().voters;
+    Later(UpTo(5'000), [this, voters] {
       Split(voters);
       Later(random().Between(300'000, 2'000'000), [this] { HealNetwork(); });
     });
-  } else if (dice < 0.5 && MaySilence()) {
-    Later(UpTo(30'000), [this, leader] { Silence(leader); });
+  } else if (dice < 0.6 && MaySilence()) {
+    Later(UpTo(5'000), [this, leader] { Silence(leader); });
   }
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/check.h"
 #include "tests/sim/chaos.h"
 
 namespace cairn::sim {
@@ -52,15 +53,28 @@ void Chaos::HuntLeaders() {
   if (SimNode* leader = LeaderOf(hunted_)) Strike(leader->id());
 }
 
-// The beginning of a term is when most is unsettled.
-void Chaos::OnLeader(NodeId leader, GroupId log) {
+void Chaos::OnMoment(Moment moment, NodeId leader, GroupId log) {
   if (over_) return;
-  const Faults& faults = *context_.faults;
-  if (log == hunted_ && context_.events->now() < hunt_ends_) Strike(leader);
-  if (faults.membership && random().Chance(0.2)) {
+  const bool hunted = log == hunted_ && context_.events->now() < hunt_ends_;
+  switch (moment) {
+    case Moment::kLeads:
+      if (hunted) Strike(leader);
+      return OnLeader(log);
+    case Moment::kCommits:
+      if (hunted) Later(UpTo(5'000), [this, leader] { Silence(leader); });
+      return;
+    case Moment::kJoint:
+      return DisturbChange(leader, log);
+  }
+  CHECK_UNREACHABLE();
+}
+
+// The beginning of a term is when most is unsettled.
+void Chaos::OnLeader(GroupId log) {
+  if (context_.faults->membership && random().Chance(0.2)) {
     Later(UpTo(5'000), [this, log] { ChangeMembers(log); });
   }
-  if (faults.trims && random().Chance(0.2)) {
+  if (context_.faults->trims && random().Chance(0.2)) {
     Later(UpTo(100'000), [this, log] {
       SimNode* now_leads = LeaderOf(log);
       if (now_leads != nullptr) TrimAll(WatchOf(log), *now_leads);

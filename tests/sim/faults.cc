@@ -40,7 +40,7 @@ Faults Faults::FromSeed(uint64_t seed, int nodes) {
   if (chance(0.9)) f.segment_bytes = 1 << random.Between(8, 12);
   if (chance(0.5)) f.cache_bytes = random.Below(8192);
   if (chance(0.4)) f.entry_bytes = 64 + random.Below(random.Chance(0.5) ? 1024 : 128);
-  if (chance(0.3)) f.append_message_bytes = 1 + random.Below(4096);
+  if (chance(0.4)) f.append_message_bytes = 1 + random.Below(random.Chance(0.5) ? 4096 : 64);
   // A quiet log lets conditions meet, a busy one fills entries and queues.
   if (chance(0.3)) f.think_us = random.Between(500, 60'000);
   // What is damaged must be held by a majority that stays, so that it can be repaired: no voters

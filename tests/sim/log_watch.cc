@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "base/strings.h"
@@ -13,10 +14,10 @@
 
 namespace cairn::sim {
 
-LogWatch::LogWatch(GroupId log, bool fenced, Report violation, Report note, OnLeader on_leader)
+LogWatch::LogWatch(GroupId log, bool fenced, Report violation, Report note, OnMoment on_moment)
     : violation_(std::move(violation)),
       note_(std::move(note)),
-      on_leader_(std::move(on_leader)),
+      on_moment_(std::move(on_moment)),
       collected_chain_(storage::ChainSeed(log)) {
   history_.log_id = log;
   history_.fenced = fenced;
@@ -79,12 +80,28 @@ void LogWatch::AfterTurn(SimNode& node, const server::Group& group) {
     if (leaders_.size() > 1) ++counts_.leader_changes;
     note_(fmt::format("node {} leads log {} in term {}", node.id(), log(), view.term));
     CheckNewLeader(node, group.core());
-    on_leader_(node.id());
   }
   if (leader->second != node.id()) {
     violation_(fmt::format("log {}: nodes {} and {} both led term {}", log(), leader->second,
                            node.id(), view.term));
   }
+  if (leaders_.rbegin()->first == view.term) FollowLeader(node, first, group.core());
+}
+
+void LogWatch::FollowLeader(const SimNode& node, bool first, const consensus::RaftCore& core) {
+  if (first) {
+    committed_before_ = core.commit();
+    committed_ = joint_ = false;
+    on_moment_(Moment::kLeads, node.id());
+  }
+  if (!committed_ && core.commit() > committed_before_) {
+    committed_ = true;
+    on_moment_(Moment::kCommits, node.id());
+  }
+  if (core.membership().joint() && !std::exchange(joint_, true)) {
+    on_moment_(Moment::kJoint, node.id());
+  }
+  joint_ = core.membership().joint();
 }
 
 void LogWatch::CheckPosition(const SimNode& node, const consensus::RaftCore& core) {

@@ -42,6 +42,13 @@ struct Entitlement {
   SimTime until = 0;
 };
 
+// Moments in the life of a leader at which its silence hurts most.
+enum class Moment : uint8_t {
+  kLeads,    // Its term begins.
+  kCommits,  // It has committed for the first time in its term.
+  kJoint,    // It has begun a change of voters.
+};
+
 // What became of a seed's log, beside violations.
 struct LogCounts {
   uint64_t leader_changes = 0;  // Terms that were led, the first one not counted.
@@ -52,11 +59,10 @@ struct LogCounts {
 class LogWatch {
  public:
   using Report = std::function<void(std::string)>;
-  using OnLeader = std::function<void(NodeId)>;
+  using OnMoment = std::function<void(Moment, NodeId)>;
 
-  // `note` takes lines of the story. `on_leader` is called when a node is first seen to lead a
-  // term, in the middle of AfterTurn.
-  LogWatch(GroupId log, bool fenced, Report violation, Report note, OnLeader on_leader);
+  // `note` takes lines of the story. `on_moment` is called in the middle of AfterTurn.
+  LogWatch(GroupId log, bool fenced, Report violation, Report note, OnMoment on_moment);
 
   // ---- What clients tell --------------------------------------------------------------
   // Returns the operation's handle. It is unknown until at() says otherwise.
@@ -98,13 +104,14 @@ class LogWatch {
   // that stands behind it: a refused acquisition leaves nothing.
   void CheckExpiries(size_t first_record);
   void CheckPosition(const SimNode& node, const consensus::RaftCore& core);
+  void FollowLeader(const SimNode& node, bool first, const consensus::RaftCore& core);
   void CheckNewLeader(const SimNode& node, const consensus::RaftCore& core);
   bool SkipTrimmed(const SimNode& node);
   void CheckEntitlements();
 
   const Report violation_;
   const Report note_;
-  const OnLeader on_leader_;
+  const OnMoment on_moment_;
   history::History history_;
   std::vector<Entitlement> entitlements_;
   Seq acknowledged_;
@@ -116,6 +123,10 @@ class LogWatch {
   Seq first_seq_;  // Of the replica that trimmed most.
   LeaseWatch leases_;
   std::map<Term, NodeId> leaders_;
+  // Of the newest leader.
+  Index committed_before_;  // When its term began.
+  bool committed_ = false;
+  bool joint_ = false;
   std::map<NodeId, uint64_t> refills_;  // As each node counts them.
   std::set<std::pair<NodeId, Term>> suspects_;
   // Index and chain up to which records were collected.

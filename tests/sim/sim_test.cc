@@ -23,7 +23,7 @@ std::string Explain(const Result& result, int nodes, int seconds = 5) {
 class Seeds : public testing::TestWithParam<uint64_t> {};
 
 TEST_P(Seeds, ThreeNodesKeepEveryPromise) {
-  for (uint64_t seed = GetParam(); seed < GetParam() + 25; ++seed) {
+  for (uint64_t seed = GetParam(); seed < GetParam() + 20; ++seed) {
     const Result result = RunSeed(seed, 3);
     EXPECT_TRUE(result.violations.empty()) << Explain(result, 3);
     EXPECT_GT(result.operations, 0u) << Explain(result, 3);
@@ -31,7 +31,7 @@ TEST_P(Seeds, ThreeNodesKeepEveryPromise) {
 }
 
 TEST_P(Seeds, FiveNodesKeepEveryPromise) {
-  for (uint64_t seed = GetParam(); seed < GetParam() + 10; ++seed) {
+  for (uint64_t seed = GetParam(); seed < GetParam() + 8; ++seed) {
     const Result result = RunSeed(seed, 5);
     EXPECT_TRUE(result.violations.empty()) << Explain(result, 5);
   }

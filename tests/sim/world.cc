@@ -54,7 +54,7 @@ void World::AddLogs() {
     watches_.push_back(std::make_unique<LogWatch>(
         id, fenced, [this](std::string line) { Violation(std::move(line)); },
         [this](std::string line) { Note(std::move(line)); },
-        [this, id](NodeId leader) { chaos_->OnLeader(leader, id); }));
+        [this, id](Moment moment, NodeId leader) { chaos_->OnMoment(moment, leader, id); }));
   }
 }
 
