@@ -38,7 +38,12 @@ class CatalogCall final : public GroupCall<server::CatalogDone, Request, Respons
     }
     auto resolved =
         this->environment().node->Resolve(this->request().log(), this->request().log_id());
-    if (auto* rejection = std::get_if<server::Rejection>(&resolved)) {
+    auto* rejection = std::get_if<server::Rejection>(&resolved);
+    // It is the catalog that changes, and its leader need not have a replica of the log: that is
+    // no reason to send the call elsewhere, from where it would be sent back.
+    const bool is_elsewhere =
+        rejection != nullptr && rejection->info.reason() == v1::REASON_NOT_LEADER;
+    if (rejection != nullptr && !is_elsewhere) {
       this->OnRejection(std::move(*rejection));
     } else {
       PostToCatalog();
