@@ -23,10 +23,11 @@ constexpr absl::Duration kSinglePause = absl::Milliseconds(50);
 constexpr absl::Duration kCallTimeout = absl::Seconds(3);
 // A fault and the recovery from it may take that long.
 constexpr absl::Duration kDeliveryTimeout = absl::Minutes(5);
-constexpr absl::Duration kColdPause = absl::Seconds(2);
+// Often, so that the block cache is full before samples count.
+constexpr absl::Duration kColdPause = absl::Milliseconds(500);
 constexpr absl::Duration kColdTimeout = absl::Seconds(10);
 constexpr uint64_t kColdRecords = 5000;
-constexpr absl::Duration kLookAround = absl::Milliseconds(200);
+constexpr absl::Duration kLookAround = absl::Milliseconds(100);
 constexpr uint64_t kSegmentBytes = 4 << 20;
 constexpr int kCatchUpSeconds = 60;
 constexpr size_t kMaxFindings = 10;
