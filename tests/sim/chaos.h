@@ -98,8 +98,11 @@ class Chaos {
   void MoveClock();
   void Crash(SimNode& node, storage::CrashFault fault);
   // With a harmed disk perhaps.
-  void CrashAndRestart(SimNode& node, SimTime delay);
-  void CrashAndRestart(SimNode& node) { CrashAndRestart(node, ShortOrLong()); }
+  void CrashAndHarm(SimNode& node);
+  void CrashAndRestart(SimNode& node) {
+    CrashAndHarm(node);
+    Restart(node.id(), ShortOrLong());
+  }
   [[nodiscard]] storage::CrashFault AnyFault();
   // Worse than a crash, where the others can mend it. Requires: the node is down.
   void MaybeDamageDisk(SimNode& node);

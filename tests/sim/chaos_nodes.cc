@@ -47,20 +47,19 @@ void Chaos::Flap(NodeId id, int times) {
   if (times > 1) Later(UpTo(50'000), [this, id, times] { Flap(id, times - 1); });
 }
 
-void Chaos::CrashAndRestart(SimNode& node, SimTime delay) {
+void Chaos::CrashAndHarm(SimNode& node) {
   const bool repairable = AllAreSound();
   Crash(node, AnyFault());
   if (repairable) MaybeDamageDisk(node);
-  Restart(node.id(), delay);
 }
 
 void Chaos::MaybeDamageDisk(SimNode& node) {
   if (context_.network->damages()) return;
-  if (context_.faults->bit_flips && random().Chance(0.4)) {
+  if (context_.faults->bit_flips && random().Chance(0.6)) {
     if (!node.FlipBit(AnyLog().id)) return;
     ++counts_.bit_flips;
     hurt_ = node.id();
-  } else if (context_.faults->lost_turns && random().Chance(0.5)) {
+  } else if (context_.faults->lost_turns && random().Chance(0.6)) {
     hurt_ = node.id();
     if (random().Chance(0.5)) {
       node.LoseTurns(1, storage::RecoveryVerdict::kAmbiguous);

@@ -21,7 +21,7 @@ void Chaos::LeaveBehind() {
   SimNode& left = leader != nullptr && random().Chance(0.4) ? *leader : AnyNode();
   if (!left.up()) return;
   if (context_.faults->crashes && random().Chance(0.4)) {
-    Crash(left, AnyFault());
+    CrashAndHarm(left);
   } else {
     CutNode(left.id(), true, true);
   }
@@ -105,9 +105,12 @@ void Chaos::Silence(NodeId id) {
     context_.events->After(random().Between(50'000, 800'000), [this, id] { JoinNode(id); });
     return;
   }
-  JoinNode(id);
+  // What it has sent last arrives, or is lost with it.
+  const bool arrives = random().Chance(0.5);
+  if (!arrives) CutNode(id, true, true);
+  Later(arrives ? 0 : random().Between(500, 20'000), [this, id] { JoinNode(id); });
   if (!NodeOf(id).up()) return;
-  Crash(NodeOf(id), AnyFault());
+  CrashAndHarm(NodeOf(id));
   Restart(id, random().Between(0, 600'000));
   // Those who have just voted, too.
   if (random().Chance(0.3)) FlapSomebody();
@@ -146,7 +149,8 @@ void Chaos::WakeUp(GroupId log, const std::vector<NodeId>& sleepers) {
         random().Chance(0.7) ? others[random().Below(others.size())] : leader->id();
     std::erase(others, loser);
     if (loser != leader->id()) others.push_back(leader->id());
-    CrashAndRestart(NodeOf(loser), UpTo(200'000));
+    CrashAndHarm(NodeOf(loser));
+    Restart(loser, UpTo(200'000));
   }
   // Late enough, now and then, to hear from the one that lost something.
   Later(UpTo(100'000), [this, sleepers, others] {

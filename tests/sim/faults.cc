@@ -31,7 +31,7 @@ Faults Faults::FromSeed(uint64_t seed, int nodes) {
   f.stalled_disks = chance(0.3);
   f.disk_full = chance(0.15);
   f.leader_hunts = chance(0.4);
-  f.change_overs = chance(0.4);
+  f.change_overs = chance(0.5);
   if (chance(0.5)) f.drift = random.Fraction() * 0.04;
   f.wall_jumps = chance(0.3);
   f.transfers = chance(0.5);
@@ -44,10 +44,10 @@ Faults Faults::FromSeed(uint64_t seed, int nodes) {
   // A quiet log lets conditions meet, a busy one fills entries and queues.
   if (chance(0.3)) f.think_us = random.Between(500, 60'000);
   // What is damaged must be held by a majority that stays, so that it can be repaired: no voters
-  // go meanwhile, and nobody loses unsynced writes to power besides.
+  // go meanwhile.
   f.damage = !f.membership && chance(0.25);
-  f.lost_turns = !f.membership && chance(0.25);
-  f.bit_flips = !f.power_cuts && !f.membership && chance(0.3);
+  f.lost_turns = !f.membership && chance(0.35);
+  f.bit_flips = !f.membership && chance(0.4);
   if (f.membership) f.nodes += 2;
   f.logs = random.Chance(0.4) ? 1 : 2;
   f.fenced = f.logs > 1 && random.Chance(0.5);

@@ -195,10 +195,26 @@ void LogWatch::CheckEnd(const SimNode& leader) {
                            collected_seq(), last));
     return;
   }
+  AddLateTries();
   const history::Verdict verdict =
       history::CheckLinearizable(history_, {.refusals_may_show_the_past = true});
   if (!verdict.ok()) violation_(fmt::format("log {}: {}", log(), verdict.Text()));
   CheckEntitlements();
+}
+
+// Each grant has a call of its own. Only one of them was told.
+void LogWatch::AddLateTries() {
+  std::map<std::string, size_t> grants;
+  for (const history::CommittedRecord& record : history_.committed->records) {
+    if (record.kind == history::CommittedRecord::Kind::kAcquired) ++grants[record.holder];
+  }
+  for (const size_t handle : repeated_) {
+    history::Operation late = history_.operations[handle];
+    late.outcome = history::Outcome::kUnknown;
+    late.last_seq.reset();
+    late.granted.reset();
+    for (size_t i = 1; i < grants[late.holder]; ++i) history_.operations.push_back(late);
+  }
 }
 
 void LogWatch::CheckReplica(const SimNode& replica) {

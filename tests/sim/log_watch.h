@@ -67,6 +67,9 @@ class LogWatch {
   // ---- What clients tell --------------------------------------------------------------
   // Returns the operation's handle. It is unknown until at() says otherwise.
   size_t Begin(history::Operation operation);
+  // The acquisition at `handle` is tried again by itself while nobody knows what came of a try: an
+  // earlier one may be granted late. Its holder's name is used by no other.
+  void RepeatsByItself(size_t handle) { repeated_.push_back(handle); }
   [[nodiscard]] history::Operation& at(size_t handle) { return history_.operations[handle]; }
   void Entitle(const Entitlement& entitlement);
   // The client gave its lease up, or heard that it is lost, at `now`.
@@ -107,12 +110,14 @@ class LogWatch {
   void FollowLeader(const SimNode& node, bool first, const consensus::RaftCore& core);
   void CheckNewLeader(const SimNode& node, const consensus::RaftCore& core);
   bool SkipTrimmed(const SimNode& node);
+  void AddLateTries();
   void CheckEntitlements();
 
   const Report violation_;
   const Report note_;
   const OnMoment on_moment_;
   history::History history_;
+  std::vector<size_t> repeated_;  // Places of acquisitions that the library tries again.
   std::vector<Entitlement> entitlements_;
   Seq acknowledged_;
   LogCounts counts_;

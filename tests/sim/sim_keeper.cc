@@ -77,6 +77,7 @@ class KeeperUser final : public SimUser {
     // As a standby does that has read so far.
     if (random().Chance(0.3)) operation.if_last_seq = options.if_last_seq = last_known_;
     acquire_ = watch().Begin(std::move(operation));
+    watch().RepeatsByItself(acquire_);
     options.on_granted = [this](const absl::Status& status) { OnGranted(status); };
     options.on_lost = [this](const absl::Status&) {
       watch().EndEntitlement(number(), now());
