@@ -48,6 +48,8 @@ class Progress {
   [[nodiscard]] uint64_t inflight_bytes() const { return inflight_bytes_; }
   [[nodiscard]] size_t inflight_messages() const { return inflight_.size(); }
   [[nodiscard]] bool deferred() const { return deferred_; }
+  // The driver has an append in hand. Never between two turns.
+  [[nodiscard]] bool filling() const { return filling_; }
   // Ticks since anything arrived from it.
   [[nodiscard]] uint32_t silent_ticks() const { return silent_ticks_; }
   // Newest read round that it has confirmed (read_index.h).

@@ -263,6 +263,8 @@ void Group::CheckInvariants() const {
   const Impl& impl = *impl_;
   impl.core.CheckInvariants();
   if (impl.halted) return;
+  // Every append that was handed out was sent or put off: else nothing would go there again.
+  for (const auto& [peer, progress] : impl.core.progress()) CHECK(!progress.filling());
   CHECK_EQ(impl.hub.last_index(), impl.core.last().index);
   CHECK_LE(impl.state.applied_index(), impl.core.commit());
   CHECK_EQ(impl.state.applied_index(), impl.core.applied());

@@ -6,6 +6,8 @@
 
 #include "base/planted_bug.h"
 #include "base/status_macros.h"
+#include "base/strings.h"
+#include "storage/damage.h"
 
 namespace cairn::server {
 namespace {
@@ -32,17 +34,22 @@ absl::Status LoadGroup(const storage::LogStore& store, storage::StoredGroup stor
     start->damaged = !PLANTED(kDamageCutOff);
   }
   Index next = stored.segments.back().before_index + 1;
+  Seq next_seq = stored.segments.back().first_seq;
   while (next <= stored.last_index) {
     auto range = store.ReadEntries(stored.group, next, stored.last_index, kReadBytes);
     if (!range.ok()) {
       if (range.status().code() != absl::StatusCode::kDataLoss) return range.status();
-      *damage = std::string(range.status().message());
+      *damage = storage::Describe({.first = next,
+                                   .segment_first_seq = stored.segments.back().first_seq,
+                                   .next_seq = next_seq,
+                                   .why = ToStd(range.status().message())});
       start->damaged = !PLANTED(kDamageCutOff);
       CutAfter(stored, next.Previous());
       break;
     }
     for (storage::StoredEntry& entry : range->entries) {
       next = entry.index + 1;
+      if (entry.record_count != 0) next_seq = entry.first_seq + entry.record_count;
       start->recent.push_back(std::move(entry));
     }
   }

@@ -37,6 +37,7 @@
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "storage/damage.h"
 #include "storage/key_codec.h"
 #include "storage/rocks_hooks.h"
 #include "storage/rocks_impl.h"
@@ -124,20 +125,16 @@ absl::StatusOr<Readable> CopyEntries(const Columns& from, const LoadedGroup& gro
   return found;
 }
 
-// Where and how much, in the words of whoever reads the log: segment and seqs.
 std::string DescribeDamage(const LoadedGroup& group, const Readable& found) {
   const auto after =
       std::find_if(group.segments.begin(), group.segments.end(),
                    [&](const auto& segment) { return segment.before_index > found.last; });
   CHECK(after != group.segments.begin());
-  const std::string until = after == group.segments.end()
-                                ? std::string("the end of the log")
-                                : fmt::format("the end of the log, {} segments on",
-                                              std::distance(after, group.segments.end()));
-  return fmt::format(
-      "entry {} in the segment that begins at seq {}: {}. From seq {} to {} it has to "
-      "come from peers",
-      found.last + 1, std::prev(after)->first_seq, found.why, found.next_seq, until);
+  return Describe({.first = found.last + 1,
+                   .segment_first_seq = std::prev(after)->first_seq,
+                   .next_seq = found.next_seq,
+                   .segments_behind = static_cast<size_t>(group.segments.end() - after),
+                   .why = found.why});
 }
 
 // The state rows of a log, as they are after `last`.

@@ -142,6 +142,8 @@ std::string Metrics::Text(const Snapshot& snapshot) const {
   gauge("cairn_ready", "1 when requests are taken.", snapshot.ready ? 1 : 0);
   gauge("cairn_storage_full", "1 while appends are refused for lack of space.",
         snapshot.has_space ? 0 : 1);
+  gauge("cairn_whole", "1 when every replica that ought to be here is, and is trusted.",
+        snapshot.whole ? 1 : 0);
   gauge("cairn_storage_damaged", "1 when the next start has to rebuild the database.",
         snapshot.damaged ? 1 : 0);
   gauge("cairn_disk_free_bytes", "Free on the data directory's file system.",

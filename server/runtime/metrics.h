@@ -79,6 +79,7 @@ class Metrics {
     bool ready = false;
     bool has_space = true;
     bool damaged = false;
+    bool whole = false;
     uint64_t disk_free_bytes = 0;
     uint64_t disk_used_bytes = 0;
     uint64_t store_turns = 0;

@@ -245,7 +245,8 @@ void Node::Impl::LookForDamage() {
 }
 
 bool Node::Impl::IsWhole() const {
-  return host() != nullptr &&
+  // Under a verdict that stands, a restart would put all of them in doubt again.
+  return host() != nullptr && store->Verdict() == storage::RecoveryVerdict::kSound &&
          AllAreWhole(host()->Views(), host()->keeper().view()->catalog, host()->self());
 }
 
@@ -402,6 +403,7 @@ Metrics::Snapshot Node::Impl::LookAtEverything() const {
     const storage::StoreStats stats = store->Stats();
     now.has_space = store->HasSpace();
     now.damaged = !store->Damage().empty();
+    now.whole = IsWhole();
     now.disk_used_bytes = stats.disk_bytes;
     now.store_turns = stats.turns;
     now.store_syncs = stats.syncs;

@@ -128,6 +128,11 @@ bool Lab::IsWhole(std::string* why_not) {
     if (cluster_->Get(node, "/readyz", &reason) != 200) {
       return no(fmt::format("{} is not ready: {}", Name(node), reason));
     }
+    // Also what it has not opened yet, and what a verdict on its disk says.
+    if (Metric(node, "cairn_whole") != 1.0)
+      return no(Name(node) + " lacks a replica, or doubts one");
+    // It is about to start again, and its logs are in doubt then.
+    if (Metric(node, "cairn_storage_damaged") != 0.0) return no(Name(node) + " is to be repaired");
     const auto status = StatusOf(node);
     if (!status.ok()) return no(Name(node) + ": " + std::string(status.status().message()));
     for (const GroupStatus& group : status->groups) {
