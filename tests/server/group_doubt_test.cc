@@ -93,7 +93,7 @@ TEST_F(GroupDoubtTest, ACutLogIsLostAlsoAfterTheNextStart) {
   ASSERT_TRUE(store_.FlipBit(kGroup, last - 1, random_));
 
   Start();
-  EXPECT_NE(damage_.find("in the segment that begins at seq 1"), std::string::npos) << damage_;
+  EXPECT_NE(damage_.find("in the segment that begins at seq 2"), std::string::npos) << damage_;
   EXPECT_NE(damage_.find("From seq 2 to the end of the log"), std::string::npos) << damage_;
   EXPECT_EQ(group_->View().standing, consensus::Standing::kLost);
   EXPECT_EQ(group_->View().last, last - 2);

@@ -69,7 +69,7 @@ const std::vector<Layer>& Layers() {
        {"grpc", "spdlog/", "prometheus/"},
        {}},
       {"server/",
-       {"base/", "consensus/", "storage/log_store.h", "storage/entry_codec.h",
+       {"base/", "consensus/", "storage/log_store.h", "storage/entry_codec.h", "storage/damage.h",
         "storage/read_request.h", "server/", "cairn/v1/"},
        With(Impure(), {"server/runtime/", "server/rpc/"}),
        ImpureWords()},
