@@ -66,8 +66,6 @@
     "a restart trusts a replica that was not yet made whole")                                  \
   X(kDamageCutOff, "damage-cut-off", kField,                                                   \
     "an entry that does not match its checksum ends the log, and nobody doubts the rest")      \
-  X(kOldAnswerAbsolves, "old-answer-absolves", kCode,                                          \
-    "what a process said before it restarted makes its successor count again")                 \
   X(kConditionOnApplied, "condition-on-applied", kDesign,                                      \
     "if_last_seq is judged against the applied state, not against what is proposed already")   \
   X(kRefusedBeforeCommit, "refused-before-commit", kDesign,                                    \

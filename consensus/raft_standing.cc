@@ -40,7 +40,6 @@
 
 #include "base/check.h"
 #include "base/mark.h"
-#include "base/planted_bug.h"
 #include "consensus/raft_core.h"
 
 namespace cairn::consensus {
@@ -56,7 +55,7 @@ bool RaftCore::HearStanding(Progress& progress, uint64_t doubt) {
 // is newer than the doubt.
 void RaftCore::MaybeCountAgain(Progress& progress, const AppendResponse& response) {
   if (!progress.unsound() || response.doubt != 0 || !response.accepted) return;
-  if (response.absolved != progress.doubt() && !PLANTED(kOldAnswerAbsolves)) return;
+  if (response.absolved != progress.doubt()) return;
   if (response.match >= progress.absolve_target()) progress.BecomeSound();
 }
 

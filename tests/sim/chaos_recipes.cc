@@ -144,18 +144,26 @@ void Chaos::WakeUp(GroupId log, const std::vector<NodeId>& sleepers) {
     if (sleeper == sleepers.end() && node.get() != leader && node->up())
       others.push_back(node->id());
   }
+  SimTime wakes = UpTo(100'000);
+  NodeId again;
   if (leader != nullptr && !others.empty()) {
     const NodeId loser =
         random().Chance(0.7) ? others[random().Below(others.size())] : leader->id();
     std::erase(others, loser);
     if (loser != leader->id()) others.push_back(leader->id());
+    const SimTime back = UpTo(200'000);
     CrashAndHarm(NodeOf(loser));
-    Restart(loser, UpTo(200'000));
+    Restart(loser, back);
+    // While it is being made whole it goes once more, and so do those who would.
+    if (random().Chance(0.5)) {
+      wakes += back;
+      again = loser;
+    }
   }
-  // Late enough, now and then, to hear from the one that lost something.
-  Later(UpTo(100'000), [this, sleepers, others] {
+  Later(wakes, [this, sleepers, others, again] {
     for (const NodeId sleeper : sleepers) JoinNode(sleeper);
     for (const NodeId silent : others) CutNode(silent, true, true);
+    if (again) Flap(again, 1);
   });
   context_.events->After(random().Between(700'000, 2'000'000), [this, sleepers, others] {
     for (const NodeId id : sleepers) JoinNode(id);

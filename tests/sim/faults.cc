@@ -37,7 +37,7 @@ Faults Faults::FromSeed(uint64_t seed, int nodes) {
   f.transfers = chance(0.5);
   f.trims = chance(0.95);
   f.membership = chance(0.3);
-  if (chance(0.9)) f.segment_bytes = 1 << random.Between(8, 12);
+  if (chance(0.9)) f.segment_bytes = 1 << random.Between(8, 14);
   if (chance(0.5)) f.cache_bytes = random.Below(8192);
   if (chance(0.4)) f.entry_bytes = 64 + random.Below(random.Chance(0.5) ? 1024 : 128);
   if (chance(0.4)) f.append_message_bytes = 1 + random.Below(random.Chance(0.5) ? 4096 : 64);
