@@ -42,8 +42,8 @@ struct RocksLogStore::Impl {
   absl::Status OpenFiles();
   // Scans the log, writes what is feared to VERDICT, cuts. Leaves the finding in `evidence`.
   absl::Status PrepareLog(RecoveryEvidence& evidence);
-  // kDataLoss if an earlier process has asked for a rebuild.
-  [[nodiscard]] absl::Status CheckDamageNote() const;
+  // kDataLoss, and rebuild_is_asked, if an earlier process has asked for a rebuild.
+  [[nodiscard]] absl::Status CheckDamageNote();
   [[nodiscard]] absl::Status CheckManifest(const SideMarkFound& marked) const;
   absl::Status OpenDatabase();
   absl::Status LoadMeta();
@@ -58,8 +58,9 @@ struct RocksLogStore::Impl {
   [[nodiscard]] absl::Status Damaged(std::string_view cause) const;
 
   // ---- Rebuilding (rocks_rebuild.cc) --------------------------------------------------
-  // After Open() failed with kDataLoss `why`, on whatever it had opened by then.
-  absl::Status Rebuild(const absl::Status& why);
+  // After Open() failed with kDataLoss `why`, on whatever it had opened by then. False: it is not
+  // the time to, and the next Open() takes the database as it is.
+  absl::StatusOr<bool> Rebuild(const absl::Status& why);
   // Errors: `why`, with what stands against a rebuild.
   [[nodiscard]] absl::StatusOr<NodeIdentity> WhoCanBeFilled(const absl::Status& why) const;
   absl::Status CopyWhatReads(RebuiltDatabase& to) const;
@@ -110,6 +111,7 @@ struct RocksLogStore::Impl {
   std::unique_ptr<rocksdb::DB> db;
   Columns columns;
   bool identity_is_read = false;  // From the database, by LoadMeta.
+  bool rebuild_is_asked = false;  // All was opened, and an earlier process left the order.
   std::string boot_id;
   std::unique_ptr<SideMark> mark;
   std::unique_ptr<SpaceGuard> space;

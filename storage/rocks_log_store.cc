@@ -24,11 +24,11 @@ absl::StatusOr<std::unique_ptr<RocksLogStore>> RocksLogStore::Open(RocksOptions 
   auto impl = std::make_unique<Impl>(options);
   const absl::Status opened = impl->Open();
   if (absl::IsDataLoss(opened) && impl->HasStore()) {
-    RETURN_IF_ERROR(impl->Rebuild(opened));
+    ASSIGN_OR_RETURN(const bool rebuilt, impl->Rebuild(opened));
     impl.reset();  // And with it the lock.
     impl = std::make_unique<Impl>(std::move(options));
     RETURN_IF_ERROR(impl->Open());
-    impl->TellRebuilt(opened);
+    if (rebuilt) impl->TellRebuilt(opened);
   } else {
     RETURN_IF_ERROR(opened);
   }

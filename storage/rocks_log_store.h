@@ -56,6 +56,10 @@ struct RocksOptions {
   // cannot be read is rebuilt from what can, and nothing of what could not be read counts until
   // they have sent it again (rocks_rebuild.cc). Empty: nobody does, and it is an error.
   std::function<bool(const std::string& formed)> peers_hold_it;
+  // Whether they can do without this node's replicas at this moment. Asked, from the thread that
+  // opens, when the copy of a damaged database that can be opened is about to take its place:
+  // the leave that RebuildAtNextOpen() stands for is as old as the copy took. Empty: they can.
+  std::function<bool(const NodeIdentity& self)> peers_can_spare_it;
   // Outlives the store.
   const Clock* clock = &SystemClock();
   // Identifies the run of the kernel; empty: /proc/sys/kernel/random/boot_id.

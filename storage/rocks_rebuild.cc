@@ -8,6 +8,8 @@
 //     │                               gap. A log that ends too early gets a damage row
 //     └─ they do not ──────────────► BeginAnew: nothing but the node's name; verdict kLost
 //     ▼
+//   (one that can be opened: all others are asked once more, and as it is if one of them is not)
+//     ▼
 //   the new database takes the old one's place, which is kept in damaged/db (DataDir::PutInPlace)
 //
 // Why a copy: RocksDB cannot be told to let go of a damaged block. A compaction that meets it
@@ -222,12 +224,13 @@ absl::Status RebuiltDatabase::Close() {
 
 // ---- The store's part -------------------------------------------------------------------------
 
-absl::Status RocksLogStore::Impl::CheckDamageNote() const {
+absl::Status RocksLogStore::Impl::CheckDamageNote() {
   const DataDir::Damage noted = dir->NotedDamage();
   if (noted.detail.empty()) return absl::OkStatus();
   {
     absl::MutexLock facts(&facts_mutex);
-    if (noted.rebuild && PeersHoldIt(identity)) return absl::DataLossError(ToAbsl(noted.detail));
+    rebuild_is_asked = noted.rebuild && PeersHoldIt(identity);
+    if (rebuild_is_asked) return absl::DataLossError(ToAbsl(noted.detail));
   }
   absl::MutexLock lock(&damage_mutex);
   damage = noted.detail;
@@ -272,18 +275,25 @@ absl::StatusOr<NodeIdentity> RocksLogStore::Impl::WhoCanBeFilled(const absl::Sta
                   node.ok() ? "no other node has what it holds" : ToStd(node.status().message()))));
 }
 
-absl::Status RocksLogStore::Impl::Rebuild(const absl::Status& why) {
+absl::StatusOr<bool> RocksLogStore::Impl::Rebuild(const absl::Status& why) {
   ASSIGN_OR_RETURN(const NodeIdentity node, WhoCanBeFilled(why));
   RETURN_IF_ERROR(CheckRoom(*dir));
   RebuiltDatabase to(base_fs, dir->File(DataDir::kRebuiltDb), options.memtable_bytes);
   RETURN_IF_ERROR(to.Create());
   absl::Status copied = identity_is_read ? CopyWhatReads(to) : why;
-  if (absl::IsDataLoss(copied)) {
+  const bool anew = absl::IsDataLoss(copied);
+  if (anew) {
     RETURN_IF_ERROR(to.Create());
     copied = BeginAnew(node, to, copied);
   }
   RETURN_IF_ERROR(copied);
   RETURN_IF_ERROR(to.Finish());
+  if (rebuild_is_asked && !anew && options.peers_can_spare_it &&
+      !options.peers_can_spare_it(node)) {
+    CloseDatabase();
+    RETURN_IF_ERROR(dir->NoteDamage({std::string(ToStd(why.message())), /*rebuild=*/false}));
+    return false;
+  }
   // The marked length of a manifest says nothing about the one that comes now, though it may have
   // the same number. In both slots, or the longer one would count.
   mark.reset();
@@ -294,7 +304,8 @@ absl::Status RocksLogStore::Impl::Rebuild(const absl::Status& why) {
     RETURN_IF_ERROR(mark->Sync());
   }
   CloseDatabase();
-  return dir->PutInPlace();
+  RETURN_IF_ERROR(dir->PutInPlace());
+  return true;
 }
 
 void RocksLogStore::Impl::TellRebuilt(const absl::Status& why) {

@@ -91,6 +91,8 @@ struct Node::Impl {
   void LookForDamage();
   [[nodiscard]] bool IsWhole() const;
   bool TryToBeSpared();
+  // The same while the store is being opened; blocks for up to a second for each member.
+  bool CanBeSpared(const storage::NodeIdentity& self);
   void Wake();
   void Fail(const absl::Status& status);
   [[nodiscard]] GroupHost* host() const { return host_ready.load(std::memory_order_acquire); }
@@ -139,6 +141,9 @@ absl::Status Node::Impl::OpenStore() {
   options.trash_keep_us = static_cast<int64_t>(config.trash_keep_ms) * 1000;
   options.clock = &clock;
   options.peers_hold_it = HasPeers;
+  options.peers_can_spare_it = [this](const storage::NodeIdentity& self) {
+    return CanBeSpared(self);
+  };
   options.boot_id = seams.boot_id;
   options.hooks = seams.store_hooks;
   ASSIGN_OR_RETURN(auto opened, storage::RocksLogStore::Open(std::move(options)));
@@ -257,6 +262,16 @@ bool Node::Impl::TryToBeSpared() {
   const absl::Status asked = store->RebuildAtNextOpen();
   if (!asked.ok()) Fail(asked);
   return asked.ok();
+}
+
+bool Node::Impl::CanBeSpared(const storage::NodeIdentity& self) {
+  cairn::v1::FormRequest cluster;
+  if (!cluster.ParseFromString(self.formed)) return false;
+  const absl::StatusOr<NodeId> id = FindSelf(cluster, config.name, self.incarnation);
+  // A turn of its own: what is decided here is over with the start.
+  const bool spared = id.ok() && RepairTurn(&formation_client).Decide(cluster, *id);
+  if (!spared) spdlog::warn("the damaged database is not rebuilt now: others need it as it is");
+  return spared;
 }
 
 bool Node::WantsRestart() const { return impl_->wants_restart; }

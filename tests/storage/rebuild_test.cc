@@ -350,6 +350,45 @@ TEST_F(RebuildTest, ACompactionThatMeetsDamageStopsNothing) {
   }
 }
 
+// The leave that an earlier process got may be old by the time that the copy is made.
+TEST_F(RebuildTest, OthersAreAskedOnceMoreBeforeItIsCut) {
+  const fs::path table = Copy() / EntriesTable();
+  FlipBit(table, fs::file_size(table) * 3);
+  const auto order = [&] {
+    std::ofstream(copy_->path() + "/DAMAGED") << "rebuild\ntold by a test\n";
+  };
+  int asked = 0;
+  bool spared = false;
+  RocksOptions options = Options(copy_->path());
+  options.peers_can_spare_it = [&](const NodeIdentity& self) {
+    EXPECT_EQ(self, identity_);
+    EXPECT_TRUE(fs::exists(copy_->path() + "/db.new")) << "the copy is made";
+    ++asked;
+    return spared;
+  };
+  const auto open = [&] {
+    auto opened = RocksLogStore::Open(options);
+    EXPECT_TRUE(opened.ok()) << opened.status();
+    return opened.ok() ? std::move(*opened) : nullptr;
+  };
+  order();
+  for (int start = 0; start < 2; ++start) {  // The order is withdrawn: nobody is asked again.
+    const std::unique_ptr<RocksLogStore> store = open();
+    ASSERT_NE(store, nullptr);
+    EXPECT_EQ(asked, 1);
+    EXPECT_EQ(store->Damage(), "told by a test");
+    EXPECT_EQ(store->VerdictDetail().find("rebuilt"), std::string::npos) << store->VerdictDetail();
+    EXPECT_FALSE(fs::exists(copy_->path() + "/damaged"));
+    EXPECT_FALSE(fs::exists(copy_->path() + "/db.new"));
+  }
+  order();
+  spared = true;
+  const std::unique_ptr<RocksLogStore> store = open();
+  ASSERT_NE(store, nullptr);
+  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(Examine(*store).damaged_logs, 1u);
+}
+
 TEST_F(RebuildTest, NobodyElseHoldsItSoNothingIsTouched) {
   const fs::path current = Copy() / "db/CURRENT";
   fs::resize_file(current, 3);
