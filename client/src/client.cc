@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <random>
 #include <sstream>
 #include <string>
@@ -115,10 +116,13 @@ Client::~Client() = default;
 
 absl::StatusOr<Log> Client::OpenLog(std::string_view name, const OpenLogOptions& options) {
   if (options.create_if_missing) {
-    ASSIGN_OR_RETURN(const CreatedLog made, admin().CreateLog(name, {.call = options.call,
-                                                                     .settings = options.settings,
-                                                                     .if_not_exists = true}));
-    return LogWithId(name, made.log_id);
+    const absl::StatusOr<CreatedLog> made = admin().CreateLog(
+        name, {.call = options.call, .settings = options.settings, .if_not_exists = true});
+    if (made.ok()) return LogWithId(name, made->log_id);
+    // A log of that name is what was asked for, whatever its settings are.
+    const std::optional<ErrorInfo> refusal = GetErrorInfo(made.status());
+    if (!refusal || refusal->reason != Reason::kLogExists) return made.status();
+    return LogWithId(name, refusal->log_id);
   }
   ASSIGN_OR_RETURN(const LogDescription found, admin().DescribeLog(name, options.call));
   return LogWithId(name, found.log_id);

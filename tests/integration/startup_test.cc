@@ -66,6 +66,23 @@ TEST_F(StartupTest, AFirstStartWaitsForTheMissingMemberAndSaysForWhom) {
   EXPECT_EQ(Append(cluster), 1u);
 }
 
+TEST_F(StartupTest, AClientOpensALogThatExistsWhateverItsSettingsAre) {
+  ProcessCluster cluster(Options(1));
+  cluster.StartAll();
+  ASSERT_TRUE(cluster.AwaitAllReady());
+  ClientOptions options;
+  options.endpoints = cluster.Endpoints();
+  const auto client = Client::Connect(std::move(options));
+  ASSERT_TRUE(client.ok()) << client.status();
+  OpenLogOptions small;
+  small.create_if_missing = true;
+  small.settings.retention_bytes = 1 << 20;
+  const auto made = (*client)->OpenLog("log", small);
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_EQ(Append(cluster), 1u) << "opened with other settings";
+  EXPECT_EQ((*client)->OpenLog("log")->id(), made->id());
+}
+
 TEST_F(StartupTest, AWipedNodeIsRefusedUnderItsOldName) {
   ProcessCluster cluster(Options(3));
   cluster.StartAll();

@@ -77,7 +77,8 @@ struct CallOptions {
 
 struct OpenLogOptions {
   CallOptions call;
-  // Create the log with `settings` if there is none of that name.
+  // Create the log with `settings` if there is none of that name. One that exists is opened,
+  // whatever its settings are.
   bool create_if_missing = false;
   LogSettings settings;
 };
