@@ -27,7 +27,7 @@ std::vector<Source> ProjectSources() {
   const std::filesystem::path root = CAIRN_SOURCE_DIR;
   std::vector<Source> sources;
   for (const char* folder :
-       {"base", "consensus", "storage", "server", "client", "cli", "bench", "tests"}) {
+       {"base", "consensus", "storage", "server", "client", "cli", "adapter", "bench", "tests"}) {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(root / folder)) {
       if (!entry.is_regular_file() || !IsSource(entry.path())) continue;
       std::ifstream file(entry.path());
