@@ -52,15 +52,16 @@ bool EngineMemory::IsOutvoted(const std::optional<Meeting>& published, Epoch oth
   if (!meeting_) return true;
   // It has said less than the log holds of it: it is not the memory that it says it is.
   if (claimed_ && *claimed_ < meeting_->place.offset) return true;
-  const bool other_data = published && published->place.history != history_ &&
-                          published->seq > meeting_->seq;
+  const bool other_data =
+      published && published->place.history != history_ && published->seq > meeting_->seq;
   return other_data || others.value() > meeting_->seq.value();
 }
 
 std::optional<Meeting> EngineMemory::Proof() const {
   if (!leads() || !meeting_) return std::nullopt;
   Meeting proof = *meeting_;
-  if (!stopped_.history.empty() && stopped_.appended == proof.place.offset) proof.place.offset = stopped_.read;
+  if (!stopped_.history.empty() && stopped_.appended == proof.place.offset)
+    proof.place.offset = stopped_.read;
   return proof;
 }
 

@@ -55,8 +55,9 @@ class EngineMemory {
   // Nothing that was fed is on its way.
   [[nodiscard]] bool all_acked() const { return acked_ == fed_; }
 
-  // Requires: leads().
+  // None unless leads().
   [[nodiscard]] const std::optional<Meeting>& meeting() const { return meeting_; }
+  // Requires: leads().
   [[nodiscard]] bool IsOutvoted(const std::optional<Meeting>& published, Epoch others) const;
   [[nodiscard]] std::optional<Meeting> Proof() const;
 

@@ -43,6 +43,10 @@ bool Role::Reigns() const {
          state_ == RoleState::kLeaving;
 }
 
+bool Role::Transfers() const {
+  return state_ == RoleState::kLeaving && leaving_ == Leaving::kTransferring;
+}
+
 void Role::Proceed() {
   switch (state_) {
     case RoleState::kFollower:
@@ -84,25 +88,25 @@ void Role::On(const LogSeenEvent& e) {
   if (heir_serves) awaited_epoch_.reset();
   // What the log says of our epoch is final, unless the answer to our own Transfer is to come.
   const bool ended = Reigns() && read_seq_.value() >= epoch_.value() && lease_.epoch != epoch_;
-  const bool transferring = state_ == RoleState::kLeaving && leaving_ == Leaving::kTransferring;
-  if (ended && !transferring) Fence(Ending::kLost);
+  if (ended && !Transfers()) Fence(Ending::kLost);
 }
 
 void Role::On(const EngineDownEvent&) {
+  engine_known_ = true;
   engine_ready_ = false;
   resyncing_ = false;
   promoting_ = false;
   memory_.Forget();
   if (!Reigns()) return;
   // What is on its way to the log is lost with the lease: nobody was told that it is done.
-  const bool transferring = state_ == RoleState::kLeaving && leaving_ == Leaving::kTransferring;
-  Fence(transferring ? Ending::kDropped : Ending::kReleased);
+  Fence(Transfers() ? Ending::kDropped : Ending::kReleased);
 }
 
 void Role::On(const EngineReadyEvent& e) {
   const bool restarted = engine_ready_ && e.run_id != run_id_;
   if (restarted) On(EngineDownEvent{});
   if (engine_ready_) return;  // Told twice.
+  engine_known_ = true;
   engine_ready_ = true;
   run_id_ = e.run_id;
   if (const auto* follows = std::get_if<FollowsLog>(&e.claim)) {
@@ -140,7 +144,8 @@ void Role::SettleFront() {
       state_ == RoleState::kLeaving) {
     return;
   }
-  if (awaited_epoch_ && now_us_ < leave_until_us_) return;
+  const bool holds = front_ == FrontMode::kHolding && !memory_.follows();
+  if ((awaited_epoch_ || (holds && !stopping_)) && now_us_ < leave_until_us_) return;
   awaited_epoch_.reset();
   if (memory_.follows()) {
     if (!stopping_) SetFront(FrontMode::kReplica);
@@ -162,11 +167,11 @@ std::optional<MonoMicros> Role::wake_at_us() const {
   const auto take = [&at](MonoMicros t) { at = at ? std::min(*at, t) : t; };
   if (state_ == RoleState::kStopped) return at;
   if (Reigns()) take(safe_until_us_);
-  if (state_ == RoleState::kTaking || attach_at_us_) take(patience_until_us_);
+  if (state_ == RoleState::kTaking || attaching_ || attach_at_us_) take(patience_until_us_);
   if (attach_at_us_) take(*attach_at_us_);
   if (state_ == RoleState::kLeaving) take(leave_until_us_);
   if (state_ == RoleState::kLeaving && leaving_ == Leaving::kRetrying) take(drain_at_us_);
-  if (awaited_epoch_) take(leave_until_us_);
+  if (awaited_epoch_ || front_ == FrontMode::kHolding) take(leave_until_us_);
   if (state_ == RoleState::kFollower && engine_ready_) {
     if (memory_.kind() == EngineMemory::Kind::kUnknown && !resyncing_) take(resync_at_us_);
     if (campaign_at_us_) take(*campaign_at_us_);

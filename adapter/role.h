@@ -47,7 +47,8 @@
 // - Tick at wake_at_us() or soon after; `now_us` never goes back and counts while suspended;
 // - LogSeen and EngineFed tell what *was* done; nothing past the Feed order's seq is fed;
 // - kMyPast is said only of an incarnation that is certainly dead (a lock that dies with it);
-// - a claim of LeadsItself is made of a memory that holds data, and after the front was closed.
+// - a claim of LeadsItself is made of a memory that holds data, and after the front was closed;
+// - LeaseLost is told when the lease was lost, not when an order of this machine ended it.
 //
 // Threads: one. Bounds: constant size.
 #pragma once
@@ -132,10 +133,13 @@ class Role {
   void Report(std::string_view what);
   // The lease is held and may be acted upon, but for the clock.
   [[nodiscard]] bool Reigns() const;
+  // The lease is on its way to an heir: done, not done, or its end must be heard first.
+  [[nodiscard]] bool Transfers() const;
 
   // role_campaign.cc: a follower, its engine, and how it comes to a lease.
   void ProceedAsFollower();
   void Resync();
+  void BoundFeed(std::optional<Seq> through);
   void ConsiderLease();
   void ClaimOwnLease();
   [[nodiscard]] bool MustResync() const;
@@ -198,6 +202,7 @@ class Role {
   Epoch others_epoch_;
 
   // The engine.
+  bool engine_known_ = false;  // Something was heard of it.
   bool engine_ready_ = false;
   std::string run_id_;
   EngineMemory memory_;
@@ -211,7 +216,9 @@ class Role {
   uint64_t attempt_ = 0;
   MonoMicros holdoff_until_us_ = 0;
   std::optional<MonoMicros> campaign_at_us_;
-  Epoch released_epoch_;
+  Epoch claimed_epoch_;   // Of the last TakeOver or AdoptLease.
+  Epoch released_epoch_;  // Given away or ended, even if what was read of the log lacks that.
+  bool feed_bounded_ = false;
 
   // Holding it.
   Epoch epoch_;
@@ -227,6 +234,7 @@ class Role {
 
   // Leaving it.
   Leaving leaving_ = Leaving::kDraining;
+  uint64_t drain_ = 0;
   std::string heir_;
   MonoMicros leave_until_us_ = 0;
   MonoMicros drain_at_us_ = 0;

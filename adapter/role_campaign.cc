@@ -15,6 +15,7 @@ void Role::ProceedAsFollower() {
     state_ = RoleState::kStopped;
     return;
   }
+  if (feed_bounded_ && memory_.follows()) BoundFeed(std::nullopt);
   if (!log_seen_) return;
   if (engine_ready_ && MustResync() && now_us_ >= resync_at_us_) Resync();
   ConsiderLease();
@@ -25,8 +26,8 @@ bool Role::MayAdopt() const { return options_.adopt && !published_ && memory_.le
 bool Role::MustResync() const {
   if (resyncing_ || memory_.follows()) return false;
   if (memory_.kind() == EngineMemory::Kind::kUnknown) return true;
-  // No data in the log: nothing that an engine's data could contradict, but a grant.
-  if (!published_ && !memory_.meeting()) return false;
+  // Data that the log never had: nothing but the operator may throw it away.
+  if (!memory_.meeting() && (options_.adopt || !published_)) return false;
   return memory_.IsOutvoted(published_, others_epoch_);
 }
 
@@ -34,12 +35,19 @@ void Role::Resync() {
   Order(ResyncOrder{memory_.Proof()});
   memory_.Forget();
   resyncing_ = true;
+  feed_bounded_ = false;
+}
+
+void Role::BoundFeed(std::optional<Seq> through) {
+  feed_bounded_ = through.has_value();
+  Order(FeedOrder{through});
 }
 
 // Does the memory hold everything that was read, so that it may be campaigned with?
 bool Role::IsCurrent() const {
+  if (read_seq_.value() < epoch_.value()) return false;  // Not even its own last grant.
   if (memory_.follows()) return caught_up_ && memory_.acked() == read_seq_ && memory_.all_acked();
-  return memory_.leads() && (memory_.meeting() || MayAdopt());
+  return memory_.meeting() || MayAdopt();
 }
 
 bool Role::MayReign() const {
@@ -74,14 +82,15 @@ void Role::ConsiderLease() {
 // The lease is this agent's, yet it does not reign: it was restarted, it was named the heir, or it
 // lost sight of the log for a while. Nobody else can win before it ends, so there is no jitter.
 void Role::ClaimOwnLease() {
-  if (lease_.epoch == released_epoch_ || now_us_ < holdoff_until_us_) return;
-  const bool useless = !engine_ready_ || version_fenced_ ||
-                       (!memory_.follows() && !(memory_.leads() && IsCurrent()));
+  if (!engine_known_ || lease_.epoch == released_epoch_ || now_us_ < holdoff_until_us_) return;
+  const bool useless =
+      !engine_ready_ || version_fenced_ || !(memory_.follows() || memory_.meeting() || MayAdopt());
   if (useless) {
     // Others need not wait for its end.
     released_epoch_ = lease_.epoch;
     return Order(ReleaseOrder{lease_.epoch});
   }
+  claimed_epoch_ = lease_.epoch;
   const bool inherited =
       lease_.owner == LeaseOwner::kMine && lease_.transferred && lease_.epoch > epoch_;
   if (inherited) {
@@ -119,16 +128,17 @@ void Role::On(const GrantedEvent& e) {
   step_ = Step::kCatchingUp;
   patience_until_us_ = now_us_ + options_.taking_patience_us;
   if (now_us_ >= safe_until_us_) return Fence(Ending::kDropped);
-  const bool can_reign = memory_.follows() || (memory_.leads() && IsCurrent());
+  const bool can_reign = memory_.follows() || memory_.meeting() || MayAdopt();
   if (!engine_ready_ || stopping_ || version_fenced_ || !can_reign) return Fence(Ending::kReleased);
   // What comes behind the grant are our own records: they must never be fed back.
-  if (memory_.follows()) Order(FeedOrder{Seq(epoch_.value())});
+  if (memory_.follows()) BoundFeed(Seq(epoch_.value()));
 }
 
 void Role::On(const RefusedEvent& e) {
   CHECK(state_ == RoleState::kCampaigning);
   CHECK_EQ(e.attempt, attempt_);
   state_ = RoleState::kFollower;
+  if (e.why == Refusal::kLeaseLost) released_epoch_ = claimed_epoch_;  // It has ended already.
   HoldOff(std::max(options_.retry_us, e.retry_after_us));
 }
 

@@ -77,7 +77,7 @@ std::string Describe(const RoleOrder& order) {
           },
           [](const PromoteOrder& o) { return fmt::format("promote at={}", o.expected); },
           [](const StopPublisherOrder&) { return std::string("stop-publisher"); },
-          [](const DrainOrder&) { return std::string("drain"); },
+          [](const DrainOrder& o) { return fmt::format("drain #{}", o.drain); },
           [](const ReportOrder& o) { return fmt::format("report: {}", o.what); },
           [](const ExitOrder&) { return std::string("exit"); },
           [](const auto& o) { return Text(o); },

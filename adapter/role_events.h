@@ -43,10 +43,10 @@ struct TickEvent {
 
 // Whose lease it is, by the holder's name.
 enum class LeaseOwner : uint8_t {
-  kNobody,   // Free: never granted, released or expired.
-  kOther,    // Another agent.
-  kMine,     // This incarnation of this agent.
-  kMyPast,   // An earlier incarnation of this agent, which is certainly dead.
+  kNobody,  // Free: never granted, released or expired.
+  kOther,   // Another agent.
+  kMine,    // This incarnation of this agent.
+  kMyPast,  // An earlier incarnation of this agent, which is certainly dead.
 };
 
 // The lease as of a position of the log.
@@ -99,7 +99,8 @@ struct LeadsItself {
 };
 using EngineClaim = std::variant<KnowsNothing, FollowsLog, LeadsItself>;
 
-// The engine answers. Told at its start, after each EngineDown, and whenever its run id changed.
+// The engine answers. Told at the agent's start (or EngineDown is), after each EngineDown, and
+// whenever its run id changed.
 struct EngineReadyEvent {
   std::string run_id;
   EngineClaim claim;
@@ -194,6 +195,7 @@ struct PublisherStoppedEvent {
 // The end of a Drain order: no write is under way, and everything up to the engine's offset is
 // committed; the log ends with last_seq.
 struct DrainedEvent {
+  uint64_t drain = 0;  // The order's.
   Seq last_seq;
 };
 
@@ -269,7 +271,7 @@ struct StopPublisherOrder {};
 
 // Make the engine follow. With a meeting: if the engine stands at exactly this place, it goes on
 // behind that seq. Otherwise, or without one, its memory is thrown away and built anew from
-// snapshot and log.
+// snapshot and log. Then it is fed all that comes.
 struct ResyncOrder {
   std::optional<Meeting> meeting;
 };
@@ -287,7 +289,9 @@ struct FrontOrder {
 };
 
 // See to it that nothing is under way, and tell; see DrainedEvent.
-struct DrainOrder {};
+struct DrainOrder {
+  uint64_t drain = 0;
+};
 
 // Tells the operator how the hand-over ended, or why the agent does nothing.
 struct ReportOrder {

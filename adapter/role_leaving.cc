@@ -20,7 +20,7 @@ void Role::Leave(std::string heir) {
 
 void Role::Drain() {
   leaving_ = Leaving::kDraining;
-  Order(DrainOrder{});
+  Order(DrainOrder{++drain_});
 }
 
 void Role::StayPrimary(std::string_view why) {
@@ -42,6 +42,7 @@ void Role::ProceedLeaving() {
 
 void Role::On(const DrainedEvent& e) {
   if (state_ != RoleState::kLeaving || leaving_ != Leaving::kDraining) return;
+  if (e.drain != drain_) return;  // Of an earlier try, before writes went on.
   if (heir_.empty()) return Fence(Ending::kReleased);
   leaving_ = Leaving::kTransferring;
   SetFront(FrontMode::kHolding);
@@ -49,10 +50,11 @@ void Role::On(const DrainedEvent& e) {
 }
 
 void Role::On(const TransferredEvent& e) {
-  if (state_ != RoleState::kLeaving || leaving_ != Leaving::kTransferring) return;
+  if (!Transfers()) return;
   if (publishing_) Order(StopPublisherOrder{});
   attaching_ = false;
   attach_at_us_.reset();
+  released_epoch_ = epoch_;
   state_ = RoleState::kFenced;
   awaited_epoch_ = e.heir_epoch;
   leave_until_us_ = now_us_ + options_.pause_patience_us;
@@ -62,7 +64,7 @@ void Role::On(const TransferredEvent& e) {
 
 // Certainly not done: the keeper is entitled again.
 void Role::On(const NotTransferredEvent& e) {
-  if (state_ != RoleState::kLeaving || leaving_ != Leaving::kTransferring) return;
+  if (!Transfers()) return;
   switch (e.why) {
     case Refusal::kLeaseLost:
       return Fence(Ending::kLost);
@@ -80,7 +82,7 @@ void Role::On(const NotTransferredEvent& e) {
 }
 
 void Role::On(const TransferUnknownEvent&) {
-  if (state_ == RoleState::kLeaving && leaving_ == Leaving::kTransferring) Fence(Ending::kLost);
+  if (Transfers()) Fence(Ending::kLost);
 }
 
 void Role::On(const HandOverEvent& e) {

@@ -72,12 +72,12 @@ void Role::AttachAgain() {
 }
 
 void Role::ProceedAttaching() {
-  if (!attach_at_us_) return;
+  if (!attaching_ && !attach_at_us_) return;
   if (now_us_ >= patience_until_us_) {
     Report("the publisher could not be attached: the lease goes back");
     return Fence(Ending::kReleased);
   }
-  if (now_us_ < *attach_at_us_) return;
+  if (attaching_ || now_us_ < *attach_at_us_) return;
   attach_kind_ == AttachKind::kAgain ? AttachAgain() : AttachFirst();
 }
 
@@ -105,9 +105,9 @@ void Role::On(const PublisherFailedEvent& e) {
   if (!Reigns() || !publishing_) return;
   switch (e.why) {
     case PublisherTrouble::kConnection:
-      if (state_ == RoleState::kTaking) return;  // Part of the Attach that is under way.
+      if (attaching_ || attach_at_us_) return;  // It is being attached.
+      if (Transfers()) return;                  // Everything is committed already.
       if (state_ == RoleState::kLeaving) {
-        if (leaving_ == Leaving::kTransferring) return;  // Everything is committed already.
         StayPrimary("not handed over: the publisher broke");
       }
       patience_until_us_ = now_us_ + options_.taking_patience_us;
@@ -130,7 +130,7 @@ void Role::On(const LeaseSafeEvent& e) {
 }
 
 void Role::On(const LeaseLostEvent& e) {
-  if (Reigns() && e.epoch == epoch_) Fence(Ending::kLost);
+  if (Reigns() && !Transfers() && e.epoch == epoch_) Fence(Ending::kLost);
 }
 
 // The end of a reign, whatever the reason. First of all nobody is answered any more.
@@ -141,12 +141,12 @@ void Role::Fence(Ending ending) {
   if (ending == Ending::kReleased) {
     released_epoch_ = epoch_;
     Order(ReleaseOrder{epoch_});
-    HoldOff(options_.holdoff_us);
+    // Who has to be made anew is late anyway.
+    if (memory_.kind() != EngineMemory::Kind::kUnknown) HoldOff(options_.holdoff_us);
   } else if (ending == Ending::kDropped) {
     Order(DropLeaseOrder{epoch_});
   }
   if (publishing_) Order(StopPublisherOrder{});
-  if (memory_.follows() && !promoting_) Order(FeedOrder{std::nullopt});
   attaching_ = false;
   attach_at_us_.reset();
   state_ = RoleState::kFenced;
