@@ -128,6 +128,7 @@ struct StoreStats {
   uint64_t disk_bytes = 0;     // Size of the directory's files.
   uint64_t wal_bytes = 0;      // Bytes appended to the WAL.
   uint64_t table_bytes = 0;    // Bytes written by flushes and compactions.
+  uint64_t cache_bytes = 0;    // Blocks of tables in memory; grows to a fixed limit.
 
   // Bytes that reach the disk for each payload byte; 0 before the first write.
   [[nodiscard]] double WriteAmplification() const {

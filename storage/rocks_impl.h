@@ -119,7 +119,7 @@ struct RocksLogStore::Impl {
   std::unique_ptr<Reclaimer> reclaimer;
 
   // Held over a whole write: there is one writer, but for SetFormed.
-  absl::Mutex write_mutex;
+  mutable absl::Mutex write_mutex;
   GroupTables tables ABSL_GUARDED_BY(write_mutex);
   rocksdb::WriteBatch batch ABSL_GUARDED_BY(write_mutex);
   uint64_t turn ABSL_GUARDED_BY(write_mutex) = 0;

@@ -224,6 +224,8 @@ StoreStats RocksLogStore::Stats() const {
   stats.disk_bytes = impl_->DiskBytes();
   stats.wal_bytes = impl_->wal_fs->appended_bytes();
   stats.table_bytes = impl_->table_bytes->bytes();
+  // All families share one cache.
+  impl_->db->GetIntProperty(rocksdb::DB::Properties::kBlockCacheUsage, &stats.cache_bytes);
   return stats;
 }
 

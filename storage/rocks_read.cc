@@ -82,7 +82,9 @@ absl::StatusOr<EntryRange> RocksLogStore::Impl::ReadEntries(GroupId group, Index
   }
   if (index > last || !range.entries.empty()) return range;
   RETURN_IF_ERROR(Annotate(cursor.status(), fmt::format("group {}: entry {}", group, index)));
-  // Gone between the look at the extent and the read (a trim, a replaced suffix), or lost.
+  // Gone between the look at the extent and the read (a trim, a replaced suffix), or lost. A write
+  // shows in the database before it does in the extents: let the one under way end.
+  { const absl::MutexLock written(&write_mutex); }
   ASSIGN_OR_RETURN(const Extent now, FindExtent(group));
   if (index <= now.before || index > now.last) return OutOfRange(group, index, now);
   return absl::DataLossError(

@@ -155,6 +155,8 @@ std::string Metrics::Text(const Snapshot& snapshot) const {
         snapshot.store_payload_bytes);
   gauge("cairn_store_wal_bytes", "Bytes appended to the write-ahead log since the start.",
         snapshot.store_wal_bytes);
+  gauge("cairn_store_cache_bytes", "Blocks of tables in memory, 32 MiB at most.",
+        snapshot.store_cache_bytes);
   return prometheus::TextSerializer().Serialize(families);
 }
 

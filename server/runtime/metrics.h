@@ -86,6 +86,7 @@ class Metrics {
     uint64_t store_syncs = 0;
     uint64_t store_payload_bytes = 0;
     uint64_t store_wal_bytes = 0;
+    uint64_t store_cache_bytes = 0;
   };
 
   // All metrics in the text format that Prometheus scrapes.

@@ -424,6 +424,7 @@ Metrics::Snapshot Node::Impl::LookAtEverything() const {
     now.store_syncs = stats.syncs;
     now.store_payload_bytes = stats.bytes_written;
     now.store_wal_bytes = stats.wal_bytes;
+    now.store_cache_bytes = stats.cache_bytes;
   }
   return now;
 }

@@ -61,10 +61,9 @@ double DiskMiB(const std::string& dir) {
   return static_cast<double>(bytes) / kBytesPerMiB;
 }
 
-void AddTaken(const Taken& taken, uint64_t heap_bytes, std::vector<double>& values) {
+void AddTaken(const Taken& taken, double heap_bytes, std::vector<double>& values) {
   values.push_back(taken.rss_mib);
-  values.push_back(std::isnan(taken.rss_mib) ? taken.rss_mib
-                                             : static_cast<double>(heap_bytes) / kBytesPerMiB);
+  values.push_back(std::isnan(taken.rss_mib) ? taken.rss_mib : heap_bytes / kBytesPerMiB);
   values.push_back(taken.fds);
   values.push_back(taken.threads);
 }
@@ -119,16 +118,23 @@ void SoakSampler::Run() {
   }
 }
 
+double SoakSampler::HeapOf(size_t node, bool ask) {
+  // One that is harmed may not answer, and its sample does not count.
+  if (!ask) return std::nan("");
+  const double cached = lab_->Metric(node, "cairn_store_cache_bytes").value_or(std::nan(""));
+  return static_cast<double>(lab_->shim(node)->heap_bytes) - cached;
+}
+
 Sample SoakSampler::Take(absl::Duration interval) {
   Sample sample;
   sample.calm = calm_;
   sample.t_s = Seconds();
   std::vector<double>& values = sample.values;
   for (size_t node = 0; node < lab_->size(); ++node) {
-    AddTaken(Of(lab_->cluster().pid(node)), lab_->shim(node)->heap_bytes, values);
+    AddTaken(Of(lab_->cluster().pid(node)), HeapOf(node, sample.calm), values);
     values.push_back(DiskMiB(lab_->cluster().DataDir(node)));
   }
-  AddTaken(Of(getpid()), HeapBytes(), values);
+  AddTaken(Of(getpid()), static_cast<double>(HeapBytes()), values);
   const cli::Histogram produced = load_->TakeProduced();
   const cli::Histogram single = load_->TakeSingle();
   values.push_back(static_cast<double>(produced.count() + single.count()) /

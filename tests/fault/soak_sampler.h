@@ -1,8 +1,8 @@
 // SoakSampler: looks once a second at what every node takes of its machine and at how long
 // clients wait.
 //
-// Columns: nI_rss_mib, nI_heap_mib (allocated and not freed, as the shim says: a leak shows there
-// first), nI_fds, nI_threads, nI_disk_mib of each node; the same but for the disk of this process
+// Columns: nI_rss_mib, nI_heap_mib (allocated and not freed, as the shim says, without the cache of
+// tables' blocks, which takes hours to fill: a leak shows there first), nI_fds, nI_threads, nI_disk_mib of each node; the same but for the disk of this process
 // (client_…), since the client library must not leak either; records_per_s; p50, p99 and max of
 // producers' records and of single appends.
 //
@@ -42,6 +42,8 @@ class SoakSampler {
  private:
   void Run();
   [[nodiscard]] Sample Take(absl::Duration interval);
+  // NaN when it cannot be told.
+  double HeapOf(size_t node, bool ask);
 
   Lab* const lab_;
   RetainedLoad* const load_;

@@ -1,8 +1,10 @@
 // What every LogStore promises, on the RocksDB store and on the one in memory.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
+#include <thread>
 
 #include "base/random.h"
 #include "storage/mem_log_store.h"
@@ -425,6 +427,37 @@ TEST_P(StoreContractTest, PerformsReadsFromEachStartingPoint) {
     for (const StoredEntry& entry : result.entries) indexes.push_back(entry.index.value());
     EXPECT_EQ(indexes, c.indexes);
   }
+}
+
+// A trim shows in the database a moment before readers are told of it: entries that are missing
+// then are not lost.
+TEST(RocksReadTest, AReadThatMeetsATrimIsNoDamage) {
+  constexpr uint64_t kTrims = 400;
+  RocksSubject subject;
+  LogStore& store = subject.store();
+  ASSERT_OK(store.Write(OneWrite(MakeGroup())));
+  std::vector<StoredEntry> entries;
+  for (uint64_t index = 1; index <= kTrims + 1; ++index) {
+    entries.push_back(MakeEntry(index, 1, "entry", index, 1));
+  }
+  ASSERT_OK(store.Write(OneWrite(WriteEntries(std::move(entries)))));
+  std::atomic<uint64_t> first_kept{1};
+  std::thread reader([&] {
+    while (first_kept <= kTrims) {
+      const auto read = store.ReadEntries(kGroup, Index(first_kept), Index(first_kept), kNoLimit);
+      EXPECT_TRUE(read.ok() || absl::IsOutOfRange(read.status())) << read.status();
+    }
+  });
+  for (uint64_t index = 1; index <= kTrims; ++index) {
+    GroupWrite trim;
+    trim.group = kGroup;
+    trim.segments = {MakeSegment(index, 1, index + 1)};
+    trim.trim_to = Index(index);
+    EXPECT_TRUE(store.Write(OneWrite(std::move(trim))).ok());
+    first_kept = index + 1;
+  }
+  reader.join();
+  EXPECT_EQ(store.Damage(), "");
 }
 
 INSTANTIATE_TEST_SUITE_P(
