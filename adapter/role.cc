@@ -148,7 +148,7 @@ void Role::SettleFront() {
   if ((awaited_epoch_ || (holds && !stopping_)) && now_us_ < leave_until_us_) return;
   awaited_epoch_.reset();
   if (memory_.follows()) {
-    if (!stopping_) SetFront(FrontMode::kReplica);
+    if (!stopping_ && !promoting_) SetFront(FrontMode::kReplica);
     return;
   }
   // In the midst of taking over, those who read a replica stay: they become the primary's clients.

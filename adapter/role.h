@@ -45,6 +45,8 @@
 // - each order that names an end gets exactly one event of it, an EngineDown standing for those of
 //   the engine (Promote, Resync, Drain). StopPublisher stands for the end of Attach and Drain too;
 // - Tick at wake_at_us() or soon after; `now_us` never goes back and counts while suspended;
+// - a connection to the engine that was opened anew is used only when its run id is the one that
+//   the machine was told; EngineFed belongs to the present following, not to an earlier one;
 // - LogSeen and EngineFed tell what *was* done; nothing past the Feed order's seq is fed;
 // - kMyPast is said only of an incarnation that is certainly dead (a lock that dies with it);
 // - a claim of LeadsItself is made of a memory that holds data, and after the front was closed;

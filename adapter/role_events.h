@@ -271,7 +271,7 @@ struct StopPublisherOrder {};
 
 // Make the engine follow. With a meeting: if the engine stands at exactly this place, it goes on
 // behind that seq. Otherwise, or without one, its memory is thrown away and built anew from
-// snapshot and log. Then it is fed all that comes.
+// snapshot and log. Then it is fed all that comes. Replaces a Resync that is still under way.
 struct ResyncOrder {
   std::optional<Meeting> meeting;
 };

@@ -1,0 +1,142 @@
+#include "adapter/redis/reply_gate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace cairn::adapter::redis {
+
+void ReplyGate::Push(const Hold& hold, MonoMicros deadline_us) {
+  ++size_;
+  if (!groups_.empty() && groups_.back().hold == hold) {
+    ++groups_.back().count;
+  } else {
+    groups_.push_back({hold, deadline_us, 1});
+  }
+}
+
+void ReplyGate::Known(BatchId batch, StreamOffset offset) {
+  for (Group& group : groups_) {
+    if (group.hold.batch != batch) continue;
+    group.hold.offset = std::max(group.hold.offset, offset);
+    group.hold.batch = {};
+  }
+}
+
+void ReplyGate::KnownThrough(BatchId through, StreamOffset covering) {
+  for (Group& group : groups_) {
+    if (!group.hold.through || group.hold.through > through) continue;
+    group.hold.offset = std::max(group.hold.offset, covering);
+    group.hold.through = {};
+  }
+}
+
+size_t ReplyGate::Release(StreamOffset committed) {
+  size_t released = 0;
+  while (!groups_.empty() && groups_.front().hold.IsOver(committed)) {
+    released += groups_.front().count;
+    groups_.pop_front();
+  }
+  size_ -= released;
+  return released;
+}
+
+size_t ReplyGate::Cut() {
+  groups_.clear();
+  return std::exchange(size_, 0);
+}
+
+void WaitIndex::File(ConnectionId connection, const ReplyGate& gate) {
+  Remove(connection);
+  if (gate.empty()) return;
+  const Hold& hold = gate.head();
+  const bool by_batch = hold.batch || hold.through;
+  const Filed filed{by_batch ? StreamOffset{} : hold.offset, gate.deadline_us()};
+  filed_[connection] = filed;
+  if (!by_batch) by_offset_.insert({filed.offset, connection});
+  by_deadline_.insert({filed.deadline_us, connection});
+}
+
+void WaitIndex::Remove(ConnectionId connection) {
+  const auto found = filed_.find(connection);
+  if (found == filed_.end()) return;
+  by_offset_.erase({found->second.offset, connection});
+  by_deadline_.erase({found->second.deadline_us, connection});
+  filed_.erase(found);
+}
+
+std::vector<WaitIndex::ConnectionId> WaitIndex::Commit(StreamOffset committed) {
+  std::vector<ConnectionId> woken;
+  while (!by_offset_.empty() && by_offset_.begin()->first <= committed) {
+    woken.push_back(by_offset_.begin()->second);
+    Remove(woken.back());
+  }
+  return woken;
+}
+
+std::vector<WaitIndex::ConnectionId> WaitIndex::Expire(MonoMicros now_us) {
+  std::vector<ConnectionId> late;
+  while (!by_deadline_.empty() && by_deadline_.begin()->first <= now_us) {
+    late.push_back(by_deadline_.begin()->second);
+    Remove(late.back());
+  }
+  return late;
+}
+
+std::optional<MonoMicros> WaitIndex::next_deadline_us() const {
+  if (by_deadline_.empty()) return std::nullopt;
+  return by_deadline_.begin()->first;
+}
+
+void LagBound::Reached(StreamOffset offset, MonoMicros now_us) {
+  if (offset <= reached_) return;
+  reached_ = offset;
+  if (offset <= committed_) return;
+  const int64_t step_us = options_.max_us / 100;
+  if (!samples_.empty() && now_us < samples_.back().since_us + step_us) {
+    samples_.back().offset = offset;
+  } else {
+    samples_.push_back({offset, now_us});
+  }
+}
+
+void LagBound::Committed(StreamOffset offset) {
+  committed_ = std::max(committed_, offset);
+  while (!samples_.empty() && samples_.front().offset <= committed_) samples_.pop_front();
+}
+
+uint64_t LagBound::lag_bytes() const { return reached_ > committed_ ? reached_ - committed_ : 0; }
+
+int64_t LagBound::lag_us(MonoMicros now_us) const {
+  return samples_.empty() ? 0 : now_us - samples_.front().since_us;
+}
+
+std::optional<std::string> LagBound::Refuse(MonoMicros now_us) const {
+  if (lag_bytes() > options_.max_bytes) {
+    return fmt::format("CAIRNLAG the log is {} bytes behind, more than {}: nothing was written",
+                       lag_bytes(), options_.max_bytes);
+  }
+  if (lag_us(now_us) > options_.max_us) {
+    return fmt::format("CAIRNLAG the log is {} ms behind, more than {}: nothing was written",
+                       lag_us(now_us) / kMicrosPerMilli, options_.max_us / kMicrosPerMilli);
+  }
+  return std::nullopt;
+}
+
+void SeqMap::Add(StreamOffset end, Seq seq) {
+  CHECK(ends_.empty() || (ends_.back().first <= end && ends_.back().second < seq));
+  ends_.emplace_back(end, seq);
+  if (ends_.size() > capacity_) ends_.pop_front();
+}
+
+std::optional<Seq> SeqMap::Find(StreamOffset offset) const {
+  const auto found =
+      std::lower_bound(ends_.begin(), ends_.end(), offset,
+                       [](const auto& end, StreamOffset wanted) { return end.first < wanted; });
+  if (found == ends_.end()) return std::nullopt;
+  return found->second;
+}
+
+}  // namespace cairn::adapter::redis
