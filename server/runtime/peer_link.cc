@@ -202,11 +202,17 @@ bool PeerLink::Greet(int socket) {
   return false;
 }
 
-// Until there is something to read, the time is over, or the link is to stop.
+// Until there is something to read, the time is over, or the link is to stop. Who failed to send
+// on the connection before may have left a wake-up, or leave one now: it means nothing here.
 bool PeerLink::AwaitAnswer(int socket) {
-  pollfd polled[] = {{.fd = wake_.get(), .events = POLLIN, .revents = 0},
-                     {.fd = socket, .events = POLLIN, .revents = 0}};
-  return poll(polled, std::size(polled), kAnswerTimeoutMs) > 0 && polled[1].revents != 0;
+  for (wake_.Clear(); !stopping(); wake_.Clear()) {
+    pollfd polled[] = {{.fd = wake_.get(), .events = POLLIN, .revents = 0},
+                       {.fd = socket, .events = POLLIN, .revents = 0}};
+    const int ready = poll(polled, std::size(polled), kAnswerTimeoutMs);
+    if (ready > 0 && polled[1].revents != 0) return true;
+    if (ready == 0) return false;
+  }
+  return false;
 }
 
 void PeerLink::Carry(Fd socket) {

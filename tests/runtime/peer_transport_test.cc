@@ -7,6 +7,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
@@ -50,6 +52,13 @@ class FakePeer {
     listening_.sockets.clear();
   }
   [[nodiscard]] int port() const { return listening_.port; }
+  // Ends the connection, as a process does that dies; the next one is taken at once.
+  void Cut() {
+    absl::MutexLock lock(&mutex_);
+    if (connection_ >= 0) shutdown(connection_, SHUT_RDWR);
+  }
+  // How long it thinks before it answers a hello. Before Listen.
+  void AnswerAfter(absl::Duration delay) { answer_after_ = delay; }
   // Stops reading, so that the sender's pipe fills up; and goes on.
   void Pause(bool paused) {
     absl::MutexLock lock(&mutex_);
@@ -65,6 +74,10 @@ class FakePeer {
     absl::MutexLock lock(&mutex_);
     const auto enough = [&] { return hellos_.size() >= hellos; };
     return mutex_.AwaitWithTimeout(absl::Condition(&enough), kPatience);
+  }
+  size_t hellos() {
+    absl::MutexLock lock(&mutex_);
+    return hellos_.size();
   }
   std::vector<OutMessage> received() {
     absl::MutexLock lock(&mutex_);
@@ -125,6 +138,10 @@ class FakePeer {
       absl::MutexLock lock(&mutex_);
       hellos_.push_back(hello);  // First, since the answer brings the link up.
     }
+    {
+      absl::MutexLock lock(&mutex_);
+      mutex_.AwaitWithTimeout(absl::Condition(&stopping_), answer_after_);
+    }
     cairn::v1::ExchangeResponse response;
     response.set_refusal(refusal_);
     std::string bytes;
@@ -144,6 +161,7 @@ class FakePeer {
   }
 
   const std::string refusal_;
+  absl::Duration answer_after_;
   Listening listening_;
   WakeFd wake_;
   absl::Mutex mutex_;
@@ -168,6 +186,13 @@ class Listener : public LinkListener {
     absl::MutexLock lock(&mutex_);
     const auto is_last = [&] { return !states_.empty() && states_.back() == state; };
     return mutex_.AwaitWithTimeout(absl::Condition(&is_last), kPatience);
+  }
+  bool WaitForUps(size_t ups) {
+    absl::MutexLock lock(&mutex_);
+    const auto enough = [&] {
+      return static_cast<size_t>(std::count(states_.begin(), states_.end(), State::kUp)) >= ups;
+    };
+    return mutex_.AwaitWithTimeout(absl::Condition(&enough), kPatience);
   }
   std::vector<State> states() {
     absl::MutexLock lock(&mutex_);
@@ -285,6 +310,27 @@ TEST_F(PeerTransportTest, ADeadProcessIsGoneAndComesBack) {
   transport_->Send({MakeHeartbeat(1, 99)});
   ASSERT_TRUE(peer->WaitFor(1));
   EXPECT_EQ(peer->received()[0].message, MakeHeartbeat(1, 99).message);
+}
+
+// Whoever was sending when the connection broke has woken the link's thread, which may not take
+// that for an order to stop while it waits for the answer of the next one.
+TEST_F(PeerTransportTest, AConnectionThatBreaksUnderLoadIsMadeAnewAtTheFirstTry) {
+  constexpr size_t kCuts = 30;
+  FakePeer peer;
+  peer.AnswerAfter(absl::Milliseconds(5));
+  peer.Listen();
+  Open(peer.port());
+  std::atomic<bool> done{false};
+  std::thread sender([&] {
+    while (!done) transport_->Send({MakeHeartbeat(1, 1)});
+  });
+  for (size_t connections = 1; connections <= kCuts; ++connections) {
+    EXPECT_TRUE(listener_.WaitForUps(connections));
+    EXPECT_EQ(peer.hellos(), connections);
+    peer.Cut();
+  }
+  done = true;
+  sender.join();
 }
 
 TEST_F(PeerTransportTest, ARefusalIsNotALink) {
