@@ -8,30 +8,13 @@
 
 #include "base/status_macros.h"
 #include "base/strings.h"
-#include "cairn/client.h"
-#include "cairn/log.h"
-#include "cli/raw_reader.h"
 #include "tests/fault/fault.h"
+#include "tests/fault/harmed_node.h"
 
 namespace cairn::fault {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Files whose names begin and end so, below the node's directory; the largest first.
-std::vector<fs::path> FilesOf(const std::string& dir, const std::string& begins,
-                              const std::string& ends) {
-  std::vector<fs::path> files;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(dir, error)) {
-    const std::string name = entry.path().filename();
-    if (name.starts_with(begins) && name.ends_with(ends)) files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end(), [](const fs::path& a, const fs::path& b) {
-    return fs::file_size(a) > fs::file_size(b);
-  });
-  return files;
-}
 
 // The last byte of a file that is not zero; 0 for none. Logs end in zeros, which hold nothing.
 uint64_t UsedBytes(const fs::path& path) {
@@ -66,36 +49,6 @@ struct Target {
   bool truncate = false;
 };
 
-// Lines by which a node tells of damage.
-std::string Report(const Lab& lab, size_t node, size_t since) {
-  for (const char* words :
-       {"was rebuilt", "is damaged", "damaged from", "begun anew", "cannot be opened",
-        "were synced and are gone", "stopping", "side mark", "torn", "clean end"}) {
-    const std::string line = lab.LineWith(node, since, words);
-    if (!line.empty()) return line.substr(0, 160);
-  }
-  // Whatever it wrote last.
-  const std::string output = lab.OutputSince(node, since);
-  const size_t end = output.find_last_not_of('\n');
-  if (end == std::string::npos) return "nothing";
-  return output.substr(output.rfind('\n', end) + 1, 200);
-}
-
-// A node may end when it meets the damage, and is started again, as a supervisor would: from then
-// on it has to repair itself.
-constexpr int kStarts = 3;
-
-absl::Status AwaitRepaired(Lab& lab, size_t node) {
-  absl::Status ready;
-  for (int i = 0; i < kStarts; ++i) {
-    ready = lab.AwaitReady(node);
-    if (ready.ok() || lab.cluster().IsRunning(node)) return ready;
-    RETURN_IF_ERROR(lab.cluster().AwaitExit(node) ? absl::OkStatus() : ready);
-    lab.cluster().Start(node);
-  }
-  return ready;
-}
-
 absl::StatusOr<std::string> DamageNode(Lab& lab, size_t node, const Target& target) {
   lab.Kill(node);
   const std::string dir = lab.cluster().DataDir(node);
@@ -109,8 +62,7 @@ absl::StatusOr<std::string> DamageNode(Lab& lab, size_t node, const Target& targ
   const std::string done =
       target.truncate ? Truncate(victim, lab.random()) : Flip(victim, lab.random());
   const size_t since = lab.OutputBytes(node);
-  lab.cluster().Start(node);
-  RETURN_IF_ERROR(AwaitRepaired(lab, node));
+  RETURN_IF_ERROR(StartHarmed(lab, node));
   return fmt::format("{}: {}; it says: {}", Lab::Name(node), done, Report(lab, node, since));
 }
 
@@ -144,20 +96,6 @@ std::string FlipMany(const fs::path& path, Random& random) {
     file.put(byte);
   }
   return fmt::format("{}: {} bits flipped", path.filename().string(), flipped);
-}
-
-// Reads the load's log at this node alone, as far as it goes.
-absl::Status ReadAt(Lab& lab, size_t node) {
-  ASSIGN_OR_RETURN(Log log, lab.client().OpenLog(kLoadLog));
-  ASSIGN_OR_RETURN(const LogDescription now, log.Describe({}));
-  const cli::RawReadOptions read = {.endpoint = lab.cluster().Endpoint(node),
-                                    .log = log.name(),
-                                    .log_id = log.id(),
-                                    .start_seq = now.first_seq,
-                                    .end_seq = now.last_seq,
-                                    .timeout = absl::Minutes(1)};
-  return cli::ReadRaw(lab.client().options(), read,
-                      [](const cli::RawRecordBatch&) { return absl::OkStatus(); });
 }
 
 // Cold data: nobody notices before it is read, and the node runs then, perhaps as the leader. It

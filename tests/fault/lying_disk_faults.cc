@@ -2,8 +2,8 @@
 // some of its pages, is back), and writes that went elsewhere (pages that changed places, a page
 // of another file). Everything reads well at the level of the disk.
 //
-// Always one node, mostly the leader. It may notice at its start, or refuse to start, or end when
-// it comes across the lie; what it must not do is to vote, lead or acknowledge from it as if
+// Always one node, mostly the leader. It may notice at its start, or when it comes across the lie,
+// and repairs itself then; what it must not do is to vote, lead or acknowledge from it as if
 // nothing had happened, and that shows in the comparison of the replicas.
 #include <fmt/format.h>
 #include <signal.h>
@@ -18,6 +18,7 @@
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "tests/fault/fault.h"
+#include "tests/fault/harmed_node.h"
 
 namespace cairn::fault {
 namespace {
@@ -36,71 +37,17 @@ void Overwrite(const fs::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
 }
 
-bool Matches(const std::string& name, std::string_view begins, std::string_view ends) {
-  return name.starts_with(begins) && name.ends_with(ends);
-}
-
-// Files of `dir` whose names begin and end so, in the order of their names.
-std::vector<fs::path> FilesOf(const fs::path& dir, std::string_view begins, std::string_view ends) {
-  std::vector<fs::path> files;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(dir, error)) {
-    if (Matches(entry.path().filename(), begins, ends)) files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-// What a node wrote down last of its directory, or its last words.
-std::string Report(const Lab& lab, size_t node, size_t since) {
-  for (const char* words : {"cannot be opened", "stopping", "data directory"}) {
-    const std::string line = lab.LineWith(node, since, words);
-    if (!line.empty()) return line.substr(0, 160);
-  }
-  const std::string output = lab.OutputSince(node, since);
-  const size_t end = output.find_last_not_of('\n');
-  if (end == std::string::npos) return "nothing";
-  return output.substr(output.rfind('\n', end) + 1, 160);
-}
-
-// A lie about one file of a node that does not run, and the truth.
+// A lie about one file of a node that does not run.
 struct Lie {
   fs::path file;
   std::string told;
-  std::string truth;
   std::string what;  // For the evidence.
 };
 
-// Starts a node whose directory lies. One that refuses to start gets the true directory back, as
-// the manual says; nothing was acknowledged from the other one. A lie about a table may stay
-// unseen until a compaction reads it, so it ends with the fault.
 absl::StatusOr<std::string> StartOn(Lab& lab, size_t node, const Lie& lie) {
   const size_t since = lab.OutputBytes(node);
   Overwrite(lie.file, lie.told);
-  lab.cluster().Start(node);
-  const absl::Status ready = lab.AwaitReady(node);
-  const auto repaired = [&](std::string_view how) {
-    lab.repairs.push_back(fmt::format("{} {}, the true {} was brought back: {}", Lab::Name(node),
-                                      how, lie.file.filename().string(), Report(lab, node, since)));
-  };
-  if (!ready.ok()) {
-    if (lab.cluster().IsRunning(node) || !lab.cluster().AwaitExit(node)) return ready;
-    repaired("did not start");
-    Overwrite(lie.file, lie.truth);
-    lab.cluster().Start(node);
-    RETURN_IF_ERROR(lab.AwaitReady(node));
-  } else if (lie.file.extension() == ".sst") {
-    lab.Hold();
-    if (lab.cluster().IsRunning(node)) {
-      lab.Kill(node);
-    } else if (lab.cluster().AwaitExit(node)) {
-      repaired("ended");
-    }
-    // The name may be another table's by now.
-    if (BytesOf(lie.file) == lie.told) Overwrite(lie.file, lie.truth);
-    lab.cluster().Start(node);
-    RETURN_IF_ERROR(lab.AwaitReady(node));
-  }
+  RETURN_IF_ERROR(StartHarmed(lab, node));
   return fmt::format("{}: {}; it says: {}", Lab::Name(node), lie.what, Report(lab, node, since));
 }
 
@@ -163,13 +110,15 @@ absl::StatusOr<std::string> Stale(Lab& lab, const Target& target) {
   Lie lie;
   if (differs) {
     lie.file = changed->first;
-    lie.truth = BytesOf(lie.file);
-    lie.told = target.only_pages ? WithOldPages(changed->second, lie.truth, lab.random())
-                                 : changed->second;
+    const std::string truth = BytesOf(lie.file);
+    if (!truth.empty()) {
+      lie.told =
+          target.only_pages ? WithOldPages(changed->second, truth, lab.random()) : changed->second;
+    }
     lie.what = fmt::format("{}{} of {:.1f} s ago is back", target.only_pages ? "pages of " : "",
                            lie.file.filename().string(), absl::ToDoubleSeconds(age));
   }
-  if (!differs || lie.truth.empty()) {
+  if (lie.told.empty()) {
     lab.cluster().Start(node);
     return NoEffect(fmt::format("no file {}*{} of {} was both kept and changed", target.begins,
                                 target.ends, Lab::Name(node)));
@@ -218,9 +167,8 @@ absl::StatusOr<std::string> MisdirectedIn(Lab& lab, const char* ends, bool elsew
     lie.file = files[lab.random().Below(files.size())];
     const fs::path& source = files[lab.random().Below(files.size())];
     if (elsewhere && source == lie.file) continue;
-    lie.truth = BytesOf(lie.file);
     const std::string from = elsewhere ? BytesOf(source) : "";
-    const auto told = Misdirect(elsewhere ? &from : nullptr, lie.truth, lab.random());
+    const auto told = Misdirect(elsewhere ? &from : nullptr, BytesOf(lie.file), lab.random());
     if (!told) continue;
     lie.told = *told;
     lie.what = elsewhere

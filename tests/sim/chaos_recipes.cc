@@ -63,7 +63,7 @@ void Chaos::OnMoment(Moment moment, NodeId leader, GroupId log) {
     case Moment::kCommits:
       if (hunted) Later(UpTo(5'000), [this, leader] { Silence(leader); });
       return;
-    case Moment::kJoint:
+    case Moment::kNewVoters:
       return DisturbChange(leader, log);
   }
   CHECK_UNREACHABLE();

@@ -91,17 +91,19 @@ void LogWatch::AfterTurn(SimNode& node, const server::Group& group) {
 void LogWatch::FollowLeader(const SimNode& node, bool first, const consensus::RaftCore& core) {
   if (first) {
     committed_before_ = core.commit();
-    committed_ = joint_ = false;
+    committed_ = false;
+    voters_ = core.membership().joint() ? core.membership().outgoing : core.membership().voters;
     on_moment_(Moment::kLeads, node.id());
   }
   if (!committed_ && core.commit() > committed_before_) {
     committed_ = true;
     on_moment_(Moment::kCommits, node.id());
   }
-  if (core.membership().joint() && !std::exchange(joint_, true)) {
-    on_moment_(Moment::kJoint, node.id());
+  // Not asked is whether they are joint: a change that took one step would be the worst.
+  if (core.membership().voters != voters_) {
+    voters_ = core.membership().voters;
+    on_moment_(Moment::kNewVoters, node.id());
   }
-  joint_ = core.membership().joint();
 }
 
 void LogWatch::CheckPosition(const SimNode& node, const consensus::RaftCore& core) {

@@ -44,9 +44,9 @@ struct Entitlement {
 
 // Moments in the life of a leader at which its silence hurts most.
 enum class Moment : uint8_t {
-  kLeads,    // Its term begins.
-  kCommits,  // It has committed for the first time in its term.
-  kJoint,    // It has begun a change of voters.
+  kLeads,      // Its term begins.
+  kCommits,    // It has committed for the first time in its term.
+  kNewVoters,  // It has begun a change of voters.
 };
 
 // What became of a seed's log, beside violations.
@@ -131,7 +131,7 @@ class LogWatch {
   // Of the newest leader.
   Index committed_before_;  // When its term began.
   bool committed_ = false;
-  bool joint_ = false;
+  std::vector<NodeId> voters_;          // Of the leader that is followed.
   std::map<NodeId, uint64_t> refills_;  // As each node counts them.
   std::set<std::pair<NodeId, Term>> suspects_;
   // Index and chain up to which records were collected.
