@@ -1,0 +1,141 @@
+#include "adapter/redis/engine_socket.h"
+
+#include <fmt/format.h>
+
+#include <asio/co_spawn.hpp>
+#include <asio/ip/address.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/local/stream_protocol.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/use_awaitable.hpp>
+#include <charconv>
+#include <exception>
+#include <optional>
+#include <utility>
+
+namespace cairn::adapter::redis {
+namespace {
+
+// Linux's sun_path has 108 bytes with the final zero; Asio would throw beyond.
+constexpr size_t kMaxUnixPathBytes = 107;
+
+std::optional<uint16_t> ReadPort(std::string_view text) {
+  uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc() || end != text.data() + text.size() || port == 0) return std::nullopt;
+  return port;
+}
+
+absl::StatusOr<EngineSocket::endpoint_type> ToEndpoint(const EngineAddress& address) {
+  if (!address.unix_path.empty()) {
+    return EngineSocket::endpoint_type(asio::local::stream_protocol::endpoint(address.unix_path));
+  }
+  std::error_code error;
+  const std::string host = address.host == "localhost" ? "127.0.0.1" : address.host;
+  const asio::ip::address ip = asio::ip::make_address(host, error);
+  if (error) {
+    return absl::InvalidArgumentError(
+        fmt::format("engine address {}: not an IP address", address.ToString()));
+  }
+  return EngineSocket::endpoint_type(asio::ip::tcp::endpoint(ip, address.port));
+}
+
+}  // namespace
+
+std::string EngineAddress::ToString() const {
+  if (!unix_path.empty()) return "unix:" + unix_path;
+  return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port)
+                                             : fmt::format("[{}]:{}", host, port);
+}
+
+absl::StatusOr<EngineAddress> ParseEngineAddress(std::string_view text) {
+  EngineAddress address;
+  if (text.starts_with("unix:")) {
+    address.unix_path = text.substr(5);
+    if (address.unix_path.empty() || address.unix_path.size() > kMaxUnixPathBytes) {
+      return absl::InvalidArgumentError(fmt::format(
+          "engine address {}: a socket's path has 1 to {} bytes", text, kMaxUnixPathBytes));
+    }
+    return address;
+  }
+  const size_t colon = text.rfind(':');
+  const std::optional<uint16_t> port =
+      colon == std::string_view::npos ? std::nullopt : ReadPort(text.substr(colon + 1));
+  if (!port) {
+    return absl::InvalidArgumentError(
+        fmt::format("engine address {}: expected unix:PATH or HOST:PORT", text));
+  }
+  std::string_view host = text.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  }
+  address.host = host;
+  address.port = *port;
+  if (const auto endpoint = ToEndpoint(address); !endpoint.ok()) return endpoint.status();
+  return address;
+}
+
+absl::Status SocketStatus(const std::error_code& error, std::string_view what) {
+  if (!error) return absl::OkStatus();
+  return absl::UnavailableError(fmt::format("{}: {}", what, error.message()));
+}
+
+SocketDeadline::SocketDeadline(EngineSocket* socket, Millis after)
+    : state_(std::make_shared<State>(State{socket})), timer_(socket->get_executor(), after) {
+  timer_.async_wait([state = state_](const std::error_code& error) {
+    if (error || state->socket == nullptr) return;
+    state->expired = true;
+    std::error_code ignored;
+    state->socket->close(ignored);
+  });
+}
+
+SocketDeadline::~SocketDeadline() {
+  // The timer may have fired already, with its handler still queued.
+  state_->socket = nullptr;
+}
+
+absl::Status SocketDeadline::Judge(const std::error_code& error, std::string_view what) const {
+  if (error && state_->expired) {
+    return absl::DeadlineExceededError(fmt::format("{}: no answer in time", what));
+  }
+  return SocketStatus(error, what);
+}
+
+asio::awaitable<absl::Status> ConnectEngine(EngineSocket* socket, EngineAddress address,
+                                            Millis timeout) {
+  const absl::StatusOr<EngineSocket::endpoint_type> endpoint = ToEndpoint(address);
+  if (!endpoint.ok()) co_return endpoint.status();
+  SocketDeadline deadline(socket, timeout);
+  std::error_code error;
+  co_await socket->async_connect(*endpoint, asio::redirect_error(asio::use_awaitable, error));
+  if (!error && deadline.expired()) error = asio::error::timed_out;
+  absl::Status status = deadline.Judge(error, "connecting to the engine at " + address.ToString());
+  if (status.ok() && address.unix_path.empty()) {
+    std::error_code ignored;  // Only slower without it.
+    socket->set_option(asio::ip::tcp::no_delay(true), ignored);
+  }
+  co_return status;
+}
+
+void Spawn(const asio::any_io_executor& executor, asio::awaitable<void> coroutine) {
+  asio::co_spawn(executor, std::move(coroutine), [](const std::exception_ptr& exception) {
+    if (exception) std::rethrow_exception(exception);
+  });
+}
+
+void WakeUp::Wake() {
+  woken_ = true;
+  timer_.cancel();
+}
+
+asio::awaitable<void> WakeUp::Wait(Millis at_most) {
+  if (!woken_) {
+    timer_.expires_after(at_most);
+    std::error_code ignored;
+    co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+  woken_ = false;
+}
+
+}  // namespace cairn::adapter::redis
