@@ -1,0 +1,36 @@
+// LeaseGuard: is this process entitled at this very moment? The answer for whoever hands out data.
+//
+// It knows until when the lease is safe, by the clock that counts while the machine is suspended,
+// and reads that clock at each question: a process that was stopped sees the loss at once. It never
+// promises more than the LeaseKeeper behind it, which it may outlive.
+//
+// Threads: any; lock-free.
+#pragma once
+
+#include <atomic>
+
+#include "base/clock.h"
+
+namespace cairn::adapter {
+
+class LeaseGuard {
+ public:
+  explicit LeaseGuard(const Clock* clock) : clock_(clock) {}
+  LeaseGuard(const LeaseGuard&) = delete;
+  LeaseGuard& operator=(const LeaseGuard&) = delete;
+
+  [[nodiscard]] bool IsSafe() const {
+    return clock_->Mono() < safe_until_us_.load(std::memory_order_acquire);
+  }
+
+  // Of the lease's holder: safe until then. 0: not any more, or not for now.
+  void Set(MonoMicros safe_until_us) {
+    safe_until_us_.store(safe_until_us, std::memory_order_release);
+  }
+
+ private:
+  const Clock* const clock_;
+  std::atomic<MonoMicros> safe_until_us_{0};
+};
+
+}  // namespace cairn::adapter
