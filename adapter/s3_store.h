@@ -4,8 +4,9 @@
 // Put reads the source into one part. If that is all, it is a plain PUT; otherwise a multipart
 // upload in parts of the same size (some services demand that), each with the SHA-256 that the
 // service checks, and one request at the end that makes the object. Any failure before aborts the
-// upload, which frees its space; what a killed process left is found by RemoveUnfinished, and by a
-// bucket rule (AbortIncompleteMultipartUpload), which operators should set.
+// upload, which frees its space. What a killed process left, or Stop(), which waits for nobody, is
+// found by RemoveUnfinished, and by a bucket rule (AbortIncompleteMultipartUpload), which operators
+// should set.
 //
 // Get goes on behind the last byte when a connection breaks, with a range of the very object that
 // it began with (If-Match), so no byte comes twice and none of another object. It gives up after

@@ -1,6 +1,6 @@
 // SnapshotManifest: what one snapshot of a cache is: as of which record of which log, made by which
 // engine, and in which objects it lies. The last object of a snapshot that is stored: only with its
-// manifest a snapshot exists. docs/agent.md tells the format.
+// manifest a snapshot exists. docs/snapshots.md shows one.
 //
 // JSON, since operators read it with what they have; with a format number, which any change of
 // meaning raises. The reader is strict: a newer format, a field that is missing, unknown, there

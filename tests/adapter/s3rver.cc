@@ -1,0 +1,74 @@
+#include "tests/adapter/s3rver.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+
+#include "base/check.h"
+
+namespace cairn::adapter::testing {
+namespace {
+
+// Where npm put the program; "" if it cannot.
+std::string Program() {
+  FILE* pipe = popen(
+      "timeout 90 npm exec --yes --package=s3rver@3.7.1 -- sh -c 'command -v s3rver' 2>/dev/null",
+      "re");
+  if (pipe == nullptr) return "";
+  std::array<char, 4096> line = {};
+  std::string path = fgets(line.data(), line.size(), pipe) == nullptr ? "" : line.data();
+  pclose(pipe);
+  if (path.ends_with('\n')) path.pop_back();
+  return path;
+}
+
+// Its first line of output that says where it listens.
+std::string ReadEndpoint(int fd) {
+  std::string said;
+  std::array<char, 256> block = {};
+  for (;;) {
+    const size_t at = said.find("listening on ");
+    const size_t end = at == std::string::npos ? at : said.find('\n', at);
+    if (end != std::string::npos) return "http://" + said.substr(at + 13, end - at - 13);
+    const ssize_t got = read(fd, block.data(), block.size());
+    if (got <= 0) return "";
+    said.append(block.data(), static_cast<size_t>(got));
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<S3rver> S3rver::Start() {
+  const std::string program = Program();
+  if (program.empty()) return nullptr;
+  std::unique_ptr<S3rver> server(new S3rver());
+  int out[2];
+  CHECK_EQ(pipe2(out, O_CLOEXEC), 0);
+  server->pid_ = fork();
+  CHECK_GE(server->pid_, 0);
+  if (server->pid_ == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    dup2(out[1], STDOUT_FILENO);
+    execl(program.c_str(), "s3rver", "-d", server->directory_.path().c_str(), "-a", "127.0.0.1",
+          "-p", "0", "-s", "--configure-bucket", "snapshots", nullptr);
+    _exit(127);
+  }
+  close(out[1]);
+  server->endpoint_ = ReadEndpoint(out[0]);
+  close(out[0]);
+  CHECK(!server->endpoint_.empty());
+  return server;
+}
+
+S3rver::~S3rver() {
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+}
+
+}  // namespace cairn::adapter::testing

@@ -1,0 +1,36 @@
+// S3rver: the S3 service that npm has for tests, on a free port with a bucket `snapshots`, for as
+// long as this object lives. scripts/lint takes buf from npm in the same way.
+//
+// It does not check signatures of version 4; sigv4_test does that against Amazon's own rules.
+//
+// Threads: one.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+
+#include "tests/support/temp_dir.h"
+
+namespace cairn::adapter::testing {
+
+class S3rver {
+ public:
+  // Null when npm cannot get it, or there is no npm.
+  static std::unique_ptr<S3rver> Start();
+  ~S3rver();
+  S3rver(const S3rver&) = delete;
+  S3rver& operator=(const S3rver&) = delete;
+
+  [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
+
+ private:
+  S3rver() = default;
+
+  cairn::testing::TempDir directory_;
+  pid_t pid_ = -1;
+  std::string endpoint_;
+};
+
+}  // namespace cairn::adapter::testing
