@@ -2,9 +2,10 @@
 // clients wait.
 //
 // Columns: nI_rss_mib, nI_heap_mib (allocated and not freed, as the shim says, without the cache of
-// tables' blocks, which takes hours to fill: a leak shows there first), nI_fds, nI_threads, nI_disk_mib of each node; the same but for the disk of this process
-// (client_…), since the client library must not leak either; records_per_s; p50, p99 and max of
-// producers' records and of single appends.
+// tables' blocks, which takes hours to fill: a leak shows there first), nI_fds, nI_threads,
+// nI_disk_mib of each node; the same but for the disk of this process (client_…), since the client
+// library must not leak either; records_per_s; p50, p99 and max of producers' records and of
+// single appends.
 //
 // Threads: one of its own that samples; calls from one other. Lifetime: lab and load outlive
 //   it. Bounds: some 300 bytes a second.
