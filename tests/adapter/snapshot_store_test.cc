@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <memory>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 #include "adapter/snapshot_catalog.h"
@@ -56,7 +55,8 @@ class Directory final : public Place {
 class Bucket final : public Place {
  public:
   std::string NewUrl() override {
-    static const std::unique_ptr<adapter::testing::S3rver> server = testing::S3rver::Start();
+    static const std::unique_ptr<adapter::testing::S3rver> server =
+        testing::S3rver::Start(testing::S3rver::Transport::kPlain);
     if (server == nullptr) return "";
     static int folders = 0;
     return "s3://snapshots/a%20folder/" + std::to_string(++folders) +
@@ -93,14 +93,9 @@ class SnapshotStoreTest : public ::testing::Test {
   std::unique_ptr<SnapshotStore> store_;
 };
 
-struct PlaceNames {
-  template <class PlaceType>
-  static std::string GetName(int) {
-    return std::is_same_v<PlaceType, Directory> ? "Directory" : "S3";
-  }
-};
+// Numbers, by which CMake tells them apart: 0 and 1.
 using Places = ::testing::Types<Directory, Bucket>;
-TYPED_TEST_SUITE(SnapshotStoreTest, Places, PlaceNames);
+TYPED_TEST_SUITE(SnapshotStoreTest, Places);
 
 TYPED_TEST(SnapshotStoreTest, WhatWasPutIsThere) {
   for (const size_t bytes : {size_t{0}, size_t{1}, size_t{5} << 20, kManyPartsBytes}) {
@@ -216,6 +211,21 @@ TYPED_TEST(SnapshotStoreTest, ASnapshotFromEndToEnd) {
       });
   ASSERT_TRUE(downloaded.ok()) << downloaded;
   EXPECT_TRUE(loaded == content);
+}
+
+TEST(S3TlsTest, OnlyACertificateThatIsTrustedIsTalkedTo) {
+  const auto server = testing::S3rver::Start(testing::S3rver::Transport::kTls);
+  if (server == nullptr) GTEST_SKIP() << "npm cannot get s3rver";
+  const std::string url = "s3://snapshots/tls?endpoint=" + server->endpoint();
+  const auto stranger = OpenSnapshotStore(url, Environment);
+  const absl::Status refused = PutBytes(**stranger, "a/x", "x");
+  EXPECT_TRUE(absl::IsPermissionDenied(refused)) << refused;
+  EXPECT_NE(std::string(refused.message()).find("ca-file="), std::string::npos) << refused;
+
+  const auto trusted =
+      OpenSnapshotStore(url + "&ca-file=" + server->certificate_file(), Environment);
+  EXPECT_TRUE(PutBytes(**trusted, "a/x", "x").ok());
+  EXPECT_EQ(GetBytes(**trusted, "a/x", 10).value_or("none"), "x");
 }
 
 }  // namespace
