@@ -160,11 +160,11 @@ absl::Status FileStore::CheckUsable(std::string_view key) const {
 absl::Status FileStore::MakeDirectories(std::string_view key) {
   for (size_t at = key.find('/'); at != std::string_view::npos; at = key.find('/', at + 1)) {
     const std::string path = PathOf(key.substr(0, at));
-    if (mkdir(path.c_str(), 0700) == 0) {
-      RETURN_IF_ERROR(SyncDirectory(ParentOf(path)));
-    } else if (errno != EEXIST) {
+    if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
       return FromErrno(errno, "make directory", path);
     }
+    // One that was there may be of a process that died before it came here.
+    RETURN_IF_ERROR(SyncDirectory(ParentOf(path)));
   }
   return absl::OkStatus();
 }

@@ -42,7 +42,7 @@ class FileStore final : public SnapshotStore {
   explicit FileStore(std::string directory);
 
   [[nodiscard]] std::string PathOf(std::string_view key) const;
-  // Makes what is missing of the key's directories, each synced into its parent.
+  // Makes what is missing of the key's directories; all of them are synced into their parents.
   absl::Status MakeDirectories(std::string_view key);
   absl::StatusOr<uint64_t> WriteWhole(int fd, std::string_view key, Source source);
   absl::StatusOr<int> OpenForReading(std::string_view key, StoredObject* object) const;

@@ -143,6 +143,18 @@ TEST(S3AnswersTest, APageOfAListing) {
   EXPECT_EQ(page->next, "n&1");
 }
 
+TEST(S3AnswersTest, ACompletionMayBeginWithBlanksAndEndAsAnError) {
+  // S3 sends blanks while it puts the parts together.
+  const auto done =
+      ParseUploadCompleted(" \n <?xml version='1.0'?><CompleteMultipartUploadResult/>");
+  ASSERT_TRUE(done.ok()) << done.status();
+  EXPECT_FALSE(done->has_value());
+  const auto failed =
+      ParseUploadCompleted(" <?xml version='1.0'?><Error><Code>SlowDown</Code></Error>");
+  ASSERT_TRUE(failed.ok() && failed->has_value());
+  EXPECT_EQ((*failed)->code, "SlowDown");
+}
+
 TEST(S3AnswersTest, WhatIsNoAnswerIsRefused) {
   for (const char* xml :
        {"", "x", "<html/>", "<ListBucketResult>", "<ListBucketResult/>",
