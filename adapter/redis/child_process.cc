@@ -5,10 +5,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+// glibc 2.36 forgot that C++ reads it, too.
+extern "C" {
+#include <sys/pidfd.h>
+}
 
 #include <array>
 #include <asio/buffer.hpp>

@@ -101,7 +101,7 @@ absl::StatusOr<EngineFacts> ParseEngineFacts(std::string_view info) {
 }
 
 asio::awaitable<absl::StatusOr<EngineFacts>> ObserveEngine(EngineLink* link, Millis timeout) {
-  std::vector<std::string> argv = {"INFO"};
+  std::vector<std::string> argv = Argv("INFO");
   const absl::StatusOr<RespValue> reply = co_await link->CallOk(std::move(argv), timeout);
   if (!reply.ok()) co_return reply.status();
   co_return ParseEngineFacts(reply->text);

@@ -107,7 +107,7 @@ asio::awaitable<absl::Status> EngineLink::Connect(Millis timeout) {
   if (!status.ok()) co_return status;
   Spawn(executor_, ReadReplies(connection));
   if (!address.password.empty()) {
-    std::vector<std::string> auth = {"AUTH"};
+    std::vector<std::string> auth = Argv("AUTH");
     if (!address.user.empty()) auth.push_back(address.user);
     auth.push_back(address.password);
     const absl::StatusOr<RespValue> reply = co_await CallOn(connection, std::move(auth), timeout);

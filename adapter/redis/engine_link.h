@@ -27,6 +27,16 @@
 
 namespace cairn::adapter::redis {
 
+// A command. In coroutines always like this: g++ 12 destroys the elements of a braced list there
+// twice.
+template <class... Words>
+std::vector<std::string> Argv(const Words&... words) {
+  std::vector<std::string> argv;
+  argv.reserve(sizeof...(words));
+  (argv.emplace_back(words), ...);
+  return argv;
+}
+
 class EngineLink {
  public:
   EngineLink(asio::any_io_executor executor, EngineAddress address);

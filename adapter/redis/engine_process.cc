@@ -151,7 +151,7 @@ asio::awaitable<void> EngineProcess::Stop(Millis patience) {
     EngineLink link(executor_, address());
     if (const absl::Status connected = co_await link.Connect(patience); connected.ok()) {
       // An engine that obeys does not answer: it closes the connection.
-      std::vector<std::string> argv = {"SHUTDOWN", "NOSAVE"};
+      std::vector<std::string> argv = Argv("SHUTDOWN", "NOSAVE");
       const auto ignored = co_await link.Call(std::move(argv), patience);
     }
   }

@@ -29,7 +29,7 @@ absl::StatusOr<PromotedEvent> JudgePromotion(const EngineFacts& facts, const Str
 }  // namespace
 
 asio::awaitable<absl::Status> FollowSink(EngineLink* link, const ReplSink* sink, Millis timeout) {
-  std::vector<std::string> argv = {"REPLICAOF", "127.0.0.1", std::to_string(sink->port())};
+  std::vector<std::string> argv = Argv("REPLICAOF", "127.0.0.1", std::to_string(sink->port()));
   const absl::StatusOr<RespValue> reply = co_await link->CallOk(std::move(argv), timeout);
   co_return reply.status();
 }
@@ -39,7 +39,7 @@ asio::awaitable<absl::StatusOr<PromotedEvent>> PromoteEngine(EngineLink* link, R
                                                              Millis timeout) {
   const absl::StatusOr<StreamPlace> fed = co_await sink->Freeze(expected, timeout);
   if (!fed.ok()) co_return fed.status();
-  std::vector<std::string> argv = {"REPLICAOF", "NO", "ONE"};
+  std::vector<std::string> argv = Argv("REPLICAOF", "NO", "ONE");
   const absl::StatusOr<RespValue> reply = co_await link->CallOk(std::move(argv), timeout);
   absl::StatusOr<EngineFacts> facts = absl::InternalError(reply.status().message());
   if (reply.ok()) facts = co_await ObserveEngine(link, timeout);

@@ -148,14 +148,14 @@ class Setup {
   }
 
   asio::awaitable<absl::StatusOr<RespValue>> Ask(std::string first, std::string second) {
-    std::vector<std::string> argv = {std::move(first)};
+    std::vector<std::string> argv = Argv(first);
     if (!second.empty()) argv.push_back(std::move(second));
     co_return co_await link_->CallOk(std::move(argv), timeout_);
   }
 
   // Nullopt: the engine does not have that setting.
   asio::awaitable<absl::StatusOr<std::optional<std::string>>> Get(std::string name) {
-    std::vector<std::string> argv = {"CONFIG", "GET", name};
+    std::vector<std::string> argv = Argv("CONFIG", "GET", name);
     const absl::StatusOr<RespValue> reply = co_await link_->CallOk(std::move(argv), timeout_);
     if (!reply.ok()) co_return reply.status();
     std::optional<std::string> value;
@@ -200,7 +200,7 @@ class Setup {
     if (!actual.ok()) co_return actual.status();
     if (*actual && Satisfies(setting, **actual, wanted)) co_return absl::OkStatus();
     if (!*actual && setting.optional) co_return absl::OkStatus();
-    std::vector<std::string> argv = {"CONFIG", "SET", std::string(setting.name), wanted};
+    std::vector<std::string> argv = Argv("CONFIG", "SET", setting.name, wanted);
     const absl::StatusOr<RespValue> reply = co_await link_->CallOk(std::move(argv), timeout_);
     if (reply.ok()) co_return absl::OkStatus();
     co_return absl::Status(reply.status().code(),
@@ -209,15 +209,19 @@ class Setup {
   }
 
   asio::awaitable<absl::Status> ReadLimits() {
-    const std::array<std::pair<std::string_view, uint64_t*>, 3> limits = {{
-        {"proto-max-bulk-len", &setup_.max_bulk_bytes},
-        {"client-query-buffer-limit", &setup_.max_query_buffer_bytes},
-        {"maxclients", &setup_.max_clients},
-    }};
-    for (const auto& [name, value] : limits) {
-      const absl::StatusOr<uint64_t> number = co_await GetNumber(std::string(name));
+    struct Limit {
+      std::string_view name;
+      uint64_t EngineSetup::*value;
+    };
+    static constexpr std::array kLimits = {
+        Limit{"proto-max-bulk-len", &EngineSetup::max_bulk_bytes},
+        Limit{"client-query-buffer-limit", &EngineSetup::max_query_buffer_bytes},
+        Limit{"maxclients", &EngineSetup::max_clients},
+    };
+    for (const Limit& limit : kLimits) {
+      const absl::StatusOr<uint64_t> number = co_await GetNumber(std::string(limit.name));
       if (!number.ok()) co_return number.status();
-      *value = *number;
+      setup_.*limit.value = *number;
     }
     co_return absl::OkStatus();
   }

@@ -6,6 +6,7 @@
 #include <asio/ip/address.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/local/stream_protocol.hpp>
+#include <asio/post.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/use_awaitable.hpp>
 #include <charconv>
@@ -119,8 +120,11 @@ asio::awaitable<absl::Status> ConnectEngine(EngineSocket* socket, EngineAddress 
 }
 
 void Spawn(const asio::any_io_executor& executor, asio::awaitable<void> coroutine) {
-  asio::co_spawn(executor, std::move(coroutine), [](const std::exception_ptr& exception) {
-    if (exception) std::rethrow_exception(exception);
+  // Not at once: within another coroutine, that one would be suspended in the middle of a call.
+  asio::post(executor, [executor, to_run = std::move(coroutine)]() mutable {
+    asio::co_spawn(executor, std::move(to_run), [](const std::exception_ptr& exception) {
+      if (exception) std::rethrow_exception(exception);
+    });
   });
 }
 

@@ -73,8 +73,8 @@ class SocketDeadline {
 asio::awaitable<absl::Status> ConnectEngine(EngineSocket* socket, EngineAddress address,
                                             Millis timeout);
 
-// Runs a coroutine by itself. An exception that leaves it (there is none but for lack of memory)
-// leaves io_context::run().
+// Runs a coroutine by itself, soon. An exception that leaves it (there is none but for lack of
+// memory) leaves io_context::run().
 void Spawn(const asio::any_io_executor& executor, asio::awaitable<void> coroutine);
 
 // Wakes at most one coroutine that waits: a condition variable for one thread. A wake without a

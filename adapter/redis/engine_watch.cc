@@ -106,7 +106,7 @@ asio::awaitable<absl::Status> EngineWatch::Watch() {
     if (process_ != nullptr && !process_->running()) {
       co_return absl::UnavailableError(fmt::format("the engine ended: {}", process_->ending()));
     }
-    std::vector<std::string> argv = {"INFO"};
+    std::vector<std::string> argv = Argv("INFO");
     const absl::StatusOr<RespValue> reply = co_await link_.Call(std::move(argv), options_.patience);
     if (!reply.ok()) co_return reply.status();
     // An error ("-BUSY", "-LOADING") is a sign of life, too.

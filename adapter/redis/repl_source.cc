@@ -274,8 +274,10 @@ asio::awaitable<absl::StatusOr<size_t>> ReplSource::ReadMarkedDump(std::span<cha
       co_return bytes;
     }
     if (tail == dump_->mark) co_return 0;
-    absl::Status status = co_await Fill(options_.silence);
-    if (!status.ok()) co_return status;
+    if (connection_->begin == connection_->end) {
+      absl::Status status = co_await Fill(options_.silence);
+      if (!status.ok()) co_return status;
+    }
     tail.append(connection_->Take(kReadBytes));
   }
 }

@@ -136,16 +136,19 @@ asio::awaitable<void> SinkSession::Run(std::shared_ptr<SinkSession> self) {
   }
   self->state_->current = self;
   Spawn(self->state_->executor, Listen(self));
-  if (co_await self->Answer(*asked)) co_await self->Feed();
+  const bool feed = co_await self->Answer(*asked);
+  if (feed) co_await self->Feed();
   self->Close();
 }
 
 asio::awaitable<std::optional<StreamPlace>> SinkSession::LogIn() {
-  while (co_await ReadRequest(state_->options.handshake_patience)) {
+  bool open = co_await ReadRequest(state_->options.handshake_patience);
+  while (open) {
     std::string reply;
     std::optional<StreamPlace> asked = TakeHandshake(parser_.argv(), &reply);
     if (asked) co_return asked;
-    if (!co_await Write(std::move(reply))) break;
+    open = co_await Write(std::move(reply));
+    if (open) open = co_await ReadRequest(state_->options.handshake_patience);
   }
   co_return std::nullopt;
 }
@@ -209,30 +212,35 @@ asio::awaitable<bool> SinkSession::Write(std::string bytes) {
 // True: the stream is to be fed.
 asio::awaitable<bool> SinkSession::Answer(StreamPlace asked) {
   SinkStream& stream = state_->stream;
+  bool sent = false;
   if (stream.CanContinue(asked)) {
     stream.Continue(asked.offset);
     spdlog::info("the engine goes on at {}", asked.offset);
-    co_return co_await Write(fmt::format("+CONTINUE {}\r\n", stream.history()));
+    sent = co_await Write(fmt::format("+CONTINUE {}\r\n", stream.history()));
+    co_return sent;
   }
-  if (const std::optional<Seq> seq = stream.SeqAt(asked)) {
+  const std::optional<Seq> seq = stream.SeqAt(asked);
+  if (seq) {
     decision_ = SinkContinue{*seq};
-  } else if (!co_await AwaitDecision(asked)) {
-    co_return false;
+  } else {
+    const bool decided = co_await AwaitDecision(asked);
+    if (!decided) co_return false;
   }
   if (const auto* goes_on = std::get_if<SinkContinue>(&*decision_)) {
     state_->BeginStream(asked.offset, goes_on->seq);
     spdlog::info("the engine goes on at {} {}, behind seq {}", asked.history, asked.offset,
                  goes_on->seq);
-    co_return co_await Write(fmt::format("+CONTINUE {}\r\n", stream.history()));
+    sent = co_await Write(fmt::format("+CONTINUE {}\r\n", stream.history()));
+    co_return sent;
   }
   if (auto* full = std::get_if<SinkFull>(&*decision_)) {
     // Not 0, which would mean that there is no offset.
     state_->BeginStream(StreamOffset(1), full->seq);
     spdlog::info("the engine gets a dump of {} bytes, as of seq {}", full->dump->size_bytes(),
                  full->seq);
-    std::string reply = fmt::format("+FULLRESYNC {} {}\r\n", stream.history(), stream.end());
-    if (!co_await Write(std::move(reply))) co_return false;
-    co_return co_await SendDump(std::move(full->dump));
+    sent = co_await Write(fmt::format("+FULLRESYNC {} {}\r\n", stream.history(), stream.end()));
+    if (sent) sent = co_await SendDump(full->dump.get());
+    co_return sent;
   }
   // The one error after which an engine asks again by itself.
   co_await Write("-NOMASTERLINK the agent cannot feed the engine now\r\n");
@@ -246,7 +254,8 @@ asio::awaitable<bool> SinkSession::AwaitDecision(StreamPlace asked) {
     co_await decided_.Wait(state_->options.keepalive);
     if (closed_) co_return false;
     if (decision_) co_return true;
-    if (!co_await Write("\n")) co_return false;
+    const bool sent = co_await Write("\n");
+    if (!sent) co_return false;
   }
 }
 
@@ -256,11 +265,11 @@ asio::awaitable<void> SinkSession::RunDecide(std::shared_ptr<SinkSession> self, 
   self->decided_.Wake();
 }
 
-asio::awaitable<bool> SinkSession::SendDump(std::unique_ptr<RdbSource> dump) {
+asio::awaitable<bool> SinkSession::SendDump(RdbSource* dump) {
   uint64_t left = dump->size_bytes();
-  if (!co_await Write(fmt::format("${}\r\n", left))) co_return false;
+  bool sent = co_await Write(fmt::format("${}\r\n", left));
   std::string chunk;
-  while (left > 0) {
+  while (sent && left > 0) {
     chunk.resize(std::min<uint64_t>(left, kDumpChunkBytes));
     const absl::StatusOr<size_t> bytes =
         co_await dump->Read(std::span<char>(chunk.data(), chunk.size()));
@@ -271,9 +280,9 @@ asio::awaitable<bool> SinkSession::SendDump(std::unique_ptr<RdbSource> dump) {
     CHECK(*bytes > 0 && *bytes <= left);
     chunk.resize(*bytes);
     left -= *bytes;
-    if (!co_await Write(chunk)) co_return false;
+    sent = co_await Write(chunk);
   }
-  co_return true;
+  co_return sent;
 }
 
 asio::awaitable<void> SinkSession::Feed() {
@@ -286,9 +295,10 @@ asio::awaitable<void> SinkSession::Feed() {
     if (state_->stream.all_sent() && state_->stream.has_unacked_records() && may_ask) AskForAck();
     if (state_->stream.all_sent()) {
       co_await WaitForWork();
-    } else if (!co_await SendSome()) {
-      co_return;
+      continue;
     }
+    const bool sent = co_await SendSome();
+    if (!sent) co_return;
   }
 }
 
@@ -326,7 +336,9 @@ void SinkSession::AskForAck() {
 }
 
 asio::awaitable<void> SinkSession::Listen(std::shared_ptr<SinkSession> self) {
-  while (co_await self->ReadRequest(self->state_->options.silence)) {
+  while (true) {
+    const bool read = co_await self->ReadRequest(self->state_->options.silence);
+    if (!read) break;
     self->TakeRequest(self->parser_.argv());
   }
   self->Close();

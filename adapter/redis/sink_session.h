@@ -81,7 +81,7 @@ class SinkSession : public std::enable_shared_from_this<SinkSession> {
 
   asio::awaitable<bool> Answer(StreamPlace asked);
   asio::awaitable<bool> AwaitDecision(StreamPlace asked);
-  asio::awaitable<bool> SendDump(std::unique_ptr<RdbSource> dump);
+  asio::awaitable<bool> SendDump(RdbSource* dump);
   asio::awaitable<void> Feed();
   asio::awaitable<bool> SendSome();
   asio::awaitable<void> WaitForWork();
