@@ -149,15 +149,16 @@ asio::awaitable<void> EngineProcess::Stop(Millis patience) {
   if (!running()) co_return;
   {
     EngineLink link(executor_, address());
-    if (const absl::Status connected = co_await link.Connect(patience); connected.ok()) {
-      // An engine that obeys does not answer: it closes the connection.
-      std::vector<std::string> argv = Argv("SHUTDOWN", "NOSAVE");
-      const auto ignored = co_await link.Call(std::move(argv), patience);
-    }
+    const absl::Status connected = co_await link.Connect(patience);
+    // An engine that obeys does not answer: it closes the connection.
+    std::vector<std::string> argv = Argv("SHUTDOWN", "NOSAVE");
+    if (connected.ok()) (void)co_await link.Call(std::move(argv), patience);
   }
-  if (co_await WaitForEnd(patience)) co_return;
+  bool ended = co_await WaitForEnd(patience);
+  if (ended) co_return;
   process_->Signal(SIGTERM);
-  if (co_await WaitForEnd(patience)) co_return;
+  ended = co_await WaitForEnd(patience);
+  if (ended) co_return;
   Kill();
   // Nothing survives it but what hangs in the kernel.
   co_await WaitForEnd(patience);
