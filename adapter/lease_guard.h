@@ -4,7 +4,7 @@
 // and reads that clock at each question: a process that was stopped sees the loss at once. It never
 // promises more than the LeaseKeeper behind it, which it may outlive.
 //
-// Threads: any; lock-free.
+// Threads: any; lock-free. SetSafeUntil from one thread.
 #pragma once
 
 #include <atomic>
@@ -20,16 +20,20 @@ class LeaseGuard {
   LeaseGuard& operator=(const LeaseGuard&) = delete;
 
   [[nodiscard]] bool IsSafe() const {
-    return clock_->Mono() < safe_until_us_.load(std::memory_order_acquire);
+    return !revoked_.load(std::memory_order_acquire) &&
+           clock_->Mono() < safe_until_us_.load(std::memory_order_acquire);
   }
 
-  // Of the lease's holder: safe until then. 0: not any more, or not for now.
-  void Set(MonoMicros safe_until_us) {
-    safe_until_us_.store(safe_until_us, std::memory_order_release);
+  // 0: not for now; a refused hand-over makes it safe again.
+  void SetSafeUntil(MonoMicros until_us) {
+    safe_until_us_.store(until_us, std::memory_order_release);
   }
+  // For ever.
+  void Revoke() { revoked_.store(true, std::memory_order_release); }
 
  private:
   const Clock* const clock_;
+  std::atomic<bool> revoked_{false};
   std::atomic<MonoMicros> safe_until_us_{0};
 };
 

@@ -1,0 +1,113 @@
+#include "adapter/agent_presence.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/use_awaitable.hpp>
+#include <chrono>
+#include <utility>
+
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+#include "cairn/error.h"
+
+namespace cairn::adapter {
+namespace {
+
+constexpr absl::Duration kCallTimeout = absl::Seconds(2);
+
+}  // namespace
+
+AgentPresence::AgentPresence(asio::any_io_executor executor, Background* background, Client* client,
+                             Options options, Tell tell)
+    : executor_(std::move(executor)),
+      background_(background),
+      client_(client),
+      options_(std::move(options)),
+      tell_(std::move(tell)),
+      pause_(executor_) {}
+
+AgentPresence::~AgentPresence() { CHECK(!running_); }
+
+void AgentPresence::Start() {
+  CHECK(!running_);
+  running_ = true;
+  asio::co_spawn(executor_, Run(), asio::detached);
+}
+
+// One look, and the lease if it is not held. Blocks.
+absl::StatusOr<AgentPresence::Round> AgentPresence::Look(Client* client, const Options& options,
+                                                         std::shared_ptr<LeaseKeeper> keeper) {
+  OpenLogOptions open;
+  open.call.timeout = kCallTimeout;
+  open.create_if_missing = true;
+  ASSIGN_OR_RETURN(Log log, client->OpenLog(options.log_name + ".agents", open));
+  Round round;
+  round.keeper = std::move(keeper);
+  if (round.keeper == nullptr || !round.keeper->IsSafe()) {
+    LeaseOptions lease;
+    lease.lease_name = options.address;
+    lease.holder = options.holder;
+    lease.ttl = options.ttl;
+    lease.call.timeout = kCallTimeout;
+    auto acquired = LeaseKeeper::Acquire(log, std::move(lease));
+    // Held by an earlier life of this agent, until it runs out; or by another one.
+    if (!acquired.ok() && GetReason(acquired.status()) != Reason::kLeaseHeld) {
+      return acquired.status();
+    }
+    round.keeper = acquired.ok() ? *std::move(acquired) : nullptr;
+  }
+  DescribeOptions describe;
+  describe.call.timeout = kCallTimeout;
+  ASSIGN_OR_RETURN(const LogDescription described, log.Describe(describe));
+  for (const LeaseInfo& lease : described.leases) {
+    if (lease.epoch && lease.remaining_ms > 0) round.agents.push_back({lease.name, lease.holder});
+  }
+  std::sort(round.agents.begin(), round.agents.end(),
+            [](const PresentAgent& a, const PresentAgent& b) { return a.address < b.address; });
+  return round;
+}
+
+asio::awaitable<void> AgentPresence::Run() {
+  while (!stopping_) {
+    auto look = [client = client_, options = options_, keeper = keeper_] {
+      return Look(client, options, keeper);
+    };
+    absl::StatusOr<Round> round = co_await background_->Run(std::move(look));
+    if (!round.ok()) {
+      spdlog::debug("the presence of agents is not known: {}", ToStd(round.status().message()));
+    } else {
+      keeper_ = std::move(round->keeper);
+      if (agents_ != round->agents) {
+        agents_ = std::move(round->agents);
+        tell_(agents_);
+      }
+    }
+    if (stopping_) break;
+    pause_.expires_after(absl::ToChronoMilliseconds(options_.interval));
+    std::error_code cancelled;
+    co_await pause_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+  }
+  running_ = false;
+}
+
+asio::awaitable<void> AgentPresence::Stop() {
+  stopping_ = true;
+  asio::steady_timer look(executor_);
+  while (running_) {
+    pause_.cancel();
+    look.expires_after(std::chrono::milliseconds(2));
+    co_await look.async_wait(asio::use_awaitable);
+  }
+  if (keeper_ == nullptr) co_return;
+  auto release = [keeper = std::move(keeper_)] {
+    return keeper->Release({.timeout = absl::Seconds(1)});
+  };
+  co_await background_->Run(std::move(release));
+}
+
+}  // namespace cairn::adapter

@@ -1,0 +1,82 @@
+// AgentPresence: which agents of a cache there are, and under which names they can be heirs.
+//
+// Each agent holds a lease in a log of its own (`<log>.agents`), which keeps the coming and going
+// out of the cache's log. The lease is named by the address where clients reach the agent, so that
+// two agents with one address are noticed; its holder is the agent's incarnation (holder_names.h).
+// Who stops in order releases it; who is killed is forgotten after the TTL. What is told is for
+// discovery and hand-overs only: no safety hangs on it.
+//
+// Threads: the engine thread; calls that block run in the Background. Lifetime: Stop() before it
+// is destroyed.
+#pragma once
+
+#include <asio/any_io_executor.hpp>
+#include <asio/awaitable.hpp>
+#include <asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "adapter/background.h"
+#include "cairn/client.h"
+#include "cairn/lease_keeper.h"
+#include "cairn/log.h"
+
+namespace cairn::adapter {
+
+struct PresentAgent {
+  std::string address;  // "host:port"
+  std::string holder;   // Its incarnation, as an heir is named.
+  bool operator==(const PresentAgent&) const = default;
+};
+
+class AgentPresence {
+ public:
+  struct Options {
+    std::string log_name;  // Of the cache.
+    std::string address;   // This agent's.
+    std::string holder;
+    absl::Duration ttl = absl::Seconds(5);
+    absl::Duration interval = absl::Seconds(1);
+  };
+  // Sorted by address; told when it changes.
+  using Tell = std::function<void(const std::vector<PresentAgent>&)>;
+
+  AgentPresence(asio::any_io_executor executor, Background* background, Client* client,
+                Options options, Tell tell);
+  ~AgentPresence();
+  AgentPresence(const AgentPresence&) = delete;
+  AgentPresence& operator=(const AgentPresence&) = delete;
+
+  void Start();
+  // Says good-bye.
+  asio::awaitable<void> Stop();
+
+  [[nodiscard]] const std::vector<PresentAgent>& agents() const { return agents_; }
+
+ private:
+  struct Round {
+    std::shared_ptr<LeaseKeeper> keeper;
+    std::vector<PresentAgent> agents;
+  };
+
+  static absl::StatusOr<Round> Look(Client* client, const Options& options,
+                                    std::shared_ptr<LeaseKeeper> keeper);
+  asio::awaitable<void> Run();
+
+  const asio::any_io_executor executor_;
+  Background* const background_;
+  Client* const client_;
+  const Options options_;
+  const Tell tell_;
+  std::shared_ptr<LeaseKeeper> keeper_;
+  std::vector<PresentAgent> agents_;
+  asio::steady_timer pause_;
+  bool running_ = false;
+  bool stopping_ = false;
+};
+
+}  // namespace cairn::adapter

@@ -1,0 +1,92 @@
+#include "adapter/log_publisher.h"
+
+#include <asio/post.hpp>
+#include <optional>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "base/status_macros.h"
+#include "cairn/error.h"
+
+namespace cairn::adapter {
+
+// Where deliveries gather until the engine thread looks.
+struct LogPublisher::Inbox {
+  Inbox(asio::any_io_executor the_executor, LogPublisherOwner* the_owner)
+      : executor(std::move(the_executor)), owner(the_owner) {}
+
+  static void Deliver(const std::shared_ptr<Inbox>& self, const Delivery& delivery) {
+    {
+      absl::MutexLock lock(&self->mutex);
+      if (delivery.status.ok()) {
+        self->ticket = delivery.last_ticket;
+        self->seq = delivery.result.first_seq + (delivery.last_ticket - delivery.first_ticket);
+      } else if (!self->failure) {
+        self->failure = delivery.status;
+      }
+      if (std::exchange(self->posted, true)) return;
+    }
+    asio::post(self->executor, [self] { Tell(self); });
+  }
+
+  static void Tell(const std::shared_ptr<Inbox>& self) {
+    uint64_t ticket = 0;
+    Seq seq;
+    std::optional<absl::Status> failure;
+    {
+      absl::MutexLock lock(&self->mutex);
+      self->posted = false;
+      ticket = std::exchange(self->ticket, 0);
+      seq = self->seq;
+      failure = self->failure;
+    }
+    if (ticket > 0 && self->owner != nullptr) self->owner->OnAppended(ticket, seq);
+    // The owner may have destroyed the publisher in between.
+    if (!failure || self->failed || self->owner == nullptr) return;
+    self->failed = true;
+    const bool fenced = GetReason(*failure) == Reason::kLeaseLost;
+    self->owner->OnAppendFailed(fenced ? PublisherTrouble::kFenced : PublisherTrouble::kUnknown,
+                                *failure);
+  }
+
+  const asio::any_io_executor executor;
+  // Of the engine thread.
+  LogPublisherOwner* owner;  // Null: the publisher is gone.
+  bool failed = false;       // Was told.
+
+  absl::Mutex mutex;
+  bool posted ABSL_GUARDED_BY(mutex) = false;
+  uint64_t ticket ABSL_GUARDED_BY(mutex) = 0;  // The newest that was not told; 0: none.
+  Seq seq ABSL_GUARDED_BY(mutex);
+  std::optional<absl::Status> failure ABSL_GUARDED_BY(mutex);
+};
+
+LogPublisher::LogPublisher(std::shared_ptr<Inbox> inbox) : inbox_(std::move(inbox)) {}
+
+LogPublisher::~LogPublisher() {
+  inbox_->owner = nullptr;
+  producer_.reset();
+}
+
+absl::StatusOr<std::unique_ptr<LogPublisher>> LogPublisher::Start(
+    const asio::any_io_executor& executor, const Log& log, Options options,
+    LogPublisherOwner* owner) {
+  auto inbox = std::make_shared<Inbox>(executor, owner);
+  ProducerOptions producer;
+  producer.max_buffer_bytes = options.buffer_bytes;
+  producer.if_lease_epoch = options.epoch;
+  producer.lease_name = options.lease_name;
+  producer.on_delivery = [inbox](const Delivery& delivery) { Inbox::Deliver(inbox, delivery); };
+  std::unique_ptr<LogPublisher> publisher(new LogPublisher(inbox));
+  ASSIGN_OR_RETURN(publisher->producer_, Producer::Start(log, std::move(producer)));
+  return publisher;
+}
+
+absl::StatusOr<uint64_t> LogPublisher::TryAppend(const NewRecord& record) {
+  absl::StatusOr<uint64_t> ticket = producer_->TrySend(record);
+  if (absl::IsResourceExhausted(ticket.status())) return 0;
+  return ticket;
+}
+
+}  // namespace cairn::adapter
