@@ -33,6 +33,7 @@ namespace cairn::adapter::redis {
 struct FrontEngine {
   EngineAddress address;
   std::string run_id;
+  std::string version;  // "7.0.15".
   std::shared_ptr<const EngineSetup> setup;
 };
 

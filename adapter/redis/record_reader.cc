@@ -111,7 +111,7 @@ absl::Status RecordReader::CheckContinuesRun(const StreamMark& mark, size_t payl
 absl::StatusOr<FeedStep> RecordReader::TakeUnits(const StreamMark& mark, const Record& record) {
   StreamCutter cutter(mark.end_offset - record.payload.size(), mark.db);
   ASSIGN_OR_RETURN(const bool open, EndsWithinUnit(record.payload, &cutter));
-  if (open || record.payload.empty()) {
+  if (open) {
     return absl::DataLossError(
         fmt::format("{} bytes that are not whole commands", record.payload.size()));
   }

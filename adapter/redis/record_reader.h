@@ -4,7 +4,8 @@
 //
 // It keeps the bookkeeping and decides; the feeder moves the bytes:
 //
-//   kFeed     the record's payload goes to the engine, behind `select` if that is not empty.
+//   kFeed     the record's payload goes to the engine, behind `select` if that is not empty. The
+//             record that opens a reign has none: it only names a place.
 //   kHold     a part of a run: nothing to feed until its last record.
 //   kFeedRun  the run is complete: `held` has its payloads if they are few. Otherwise the feeder
 //             reads the data records of [first_seq, last_seq] again from the log, where they are

@@ -1,0 +1,168 @@
+#include "adapter/redis/agent_config.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "adapter/redis/engine_socket.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+
+namespace cairn::adapter::redis {
+namespace {
+
+constexpr uint64_t kKiB = 1024;
+constexpr uint64_t kMiB = 1024 * kKiB;
+constexpr uint64_t kGiB = 1024 * kMiB;
+
+constexpr char kFooter[] =
+    "Each option --some-name can also be given as CAIRN_AGENT_SOME_NAME in the environment or as\n"
+    "some-name in the TOML file; flags win over the environment, which wins over the file.\n"
+    "Exit codes: 0 stopped as asked; 1 could not start or go on; 2 wrong configuration; 130 a "
+    "second signal while stopping.";
+
+absl::Status Invalid(const std::string& message) {
+  return absl::InvalidArgumentError(ToAbsl(message));
+}
+
+std::string CheckNotEmpty(std::string_view text) { return text.empty() ? "expected a value" : ""; }
+
+std::string CheckEngine(std::string_view text) {
+  const auto address = ParseEngineAddress(text);
+  return address.ok() ? "" : std::string(ToStd(address.status().message()));
+}
+
+std::string CheckCommand(std::string_view text) {
+  const auto words = SplitCommand(text);
+  if (!words.ok()) return std::string(ToStd(words.status().message()));
+  return words->empty() ? "expected a program and its options" : "";
+}
+
+void AddCacheOptions(OptionTable& table, AgentConfig& c) {
+  table.Text("log", &c.log, CheckNotEmpty,
+             "The cache's log; made when there is none. The same for all agents of a cache. "
+             "Required.");
+  table.Text("endpoints", &c.endpoints, CheckNotEmpty,
+             "host:port of some nodes of the cluster, with commas. Default: CAIRN_ENDPOINTS.");
+  table.Text("durability", &c.durability, OneOf({"sync", "async"}),
+             "sync: a reply means committed. async: the reply comes first, and the lag is bounded. "
+             "Clients may choose for themselves with CAIRN DURABILITY.");
+  table.Number("ttl-ms", &c.ttl_ms, OptionUnit::kMillis, 200, 3'600'000,
+               "Of the primary's lease: so long after its death another takes over.");
+  table.Number("lag-bytes", &c.lag_bytes, OptionUnit::kBytes, kMiB, 4 * kGiB,
+               "What may be uncommitted at most; past it writes are refused until it has drained.");
+  table.Number("lag-ms", &c.lag_ms, OptionUnit::kMillis, 100, 3'600'000,
+               "How old the oldest uncommitted write of the async mode may be.");
+  table.Number("hold-timeout-ms", &c.hold_timeout_ms, OptionUnit::kMillis, 100, 3'600'000,
+               "How long a reply waits for its commit before the client is cut.");
+}
+
+void AddClientOptions(OptionTable& table, AgentConfig& c) {
+  table.Text("listen", &c.listen, CheckHostPort, "host:port that clients connect to.");
+  table.Text("advertise", &c.advertise, CheckHostPort,
+             "host:port that clients of other agents are told. Default: --listen.");
+  table.Number("io-threads", &c.io_threads, OptionUnit::kCount, 0, 64,
+               "Threads that serve clients. 0: one per core, at most 4.");
+  table.Number("max-clients", &c.max_clients, OptionUnit::kCount, 1, 1'000'000,
+               "Connections of clients; more are turned away.");
+}
+
+void AddEngineOptions(OptionTable& table, AgentConfig& c) {
+  table.Text("engine-cmd", &c.engine_cmd, CheckCommand,
+             "Command of the engine that the agent starts and looks after.");
+  table.Switch("keep-engine", &c.keep_engine,
+               "The engine lives on when the agent ends, and the next one finds it with its "
+               "memory.");
+  table.Text("engine", &c.engine, CheckEngine,
+             "unix:PATH or HOST:PORT of an engine that somebody else runs, in place of "
+             "--engine-cmd.");
+  table.Text("engine-user", &c.engine_user, CheckNotEmpty,
+             "As whom the agent logs in there. Default: the default user.");
+  table.Text("engine-password-file", &c.engine_password_file, CheckNotEmpty,
+             "File with the password for it.");
+  table.Switch("allow-eviction", &c.allow_eviction,
+               "Accept an engine that evicts keys: an eviction that is not committed may come "
+               "back.");
+}
+
+void AddProcessOptions(OptionTable& table, AgentConfig& c) {
+  table.Text("data-dir", &c.data_dir, CheckNotEmpty,
+             "Directory of the agent's identity and of its engine; made (mode 0700) when missing. "
+             "Required.");
+  table.Text("log-level", &c.log_level, OneOf({"trace", "debug", "info", "warn", "error"}),
+             "Least severe lines that are logged.");
+  table.Text("log-format", &c.log_format, OneOf({"text", "json"}),
+             "text for people, json for collectors (one object a line).");
+}
+
+absl::Status Finish(AgentConfig& config) {
+  if (config.log.empty()) return Invalid("option log is required: expected the cache's log");
+  if (config.data_dir.empty()) {
+    return Invalid("option data-dir is required: expected the directory of this agent");
+  }
+  std::error_code error;
+  config.data_dir = std::filesystem::absolute(config.data_dir, error).string();
+  if (error) return Invalid(fmt::format("option data-dir: {}", error.message()));
+  if (config.advertise.empty()) config.advertise = config.listen;
+  for (const char* wildcard : {"0.0.0.0:", "[::]:"}) {
+    if (!config.advertise.starts_with(wildcard)) continue;
+    return Invalid(
+        fmt::format("option advertise is \"{}\": expected an address that others can "
+                    "connect to, not a wildcard",
+                    config.advertise));
+  }
+  if (config.engine.empty() && !config.engine_password_file.empty()) {
+    return Invalid("option engine-password-file: expected only with option engine");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> SplitCommand(std::string_view command) {
+  std::vector<std::string> words;
+  bool in_word = false;
+  char quote = 0;
+  for (const char c : command) {
+    if (quote != 0 && c == quote) {
+      quote = 0;
+      continue;
+    }
+    if (quote == 0 && (c == '"' || c == '\'')) {
+      quote = c;
+    } else if (quote == 0 && (c == ' ' || c == '\t')) {
+      in_word = false;
+      continue;
+    }
+    if (!in_word) words.emplace_back();
+    in_word = true;
+    if (c != quote) words.back().push_back(c);
+  }
+  if (quote != 0) return Invalid("expected a quote at the end, too");
+  return words;
+}
+
+absl::StatusOr<AgentInvocation> ParseAgentInvocation(const std::vector<std::string>& argv,
+                                                     OptionTable::Environment environment) {
+  AgentInvocation invocation;
+  OptionTable table({.name = "cairn-agent redis",
+                     .about = "cairn-agent redis: makes an unmodified Redis or Valkey durable.",
+                     .environment = "CAIRN_AGENT_",
+                     .version = CAIRN_VERSION,
+                     .footer = kFooter});
+  AddCacheOptions(table, invocation.config);
+  AddClientOptions(table, invocation.config);
+  AddEngineOptions(table, invocation.config);
+  AddProcessOptions(table, invocation.config);
+  ASSIGN_OR_RETURN(OptionTable::Asked asked, table.Parse(argv, environment));
+  if (!asked.print.empty()) {
+    invocation.action = AgentInvocation::Action::kPrint;
+    invocation.text = std::move(asked.print);
+    return invocation;
+  }
+  RETURN_IF_ERROR(Finish(invocation.config));
+  if (asked.check_config) invocation.action = AgentInvocation::Action::kCheckConfig;
+  return invocation;
+}
+
+}  // namespace cairn::adapter::redis

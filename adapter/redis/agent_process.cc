@@ -1,0 +1,223 @@
+#include "adapter/redis/agent_process.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <fstream>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "adapter/agent_identity.h"
+#include "adapter/redis/redis_agent.h"
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+
+namespace cairn::adapter::redis {
+namespace {
+
+constexpr int kExitOk = 0;
+constexpr int kExitFailed = 1;
+constexpr int kExitConfig = 2;
+constexpr int kExitSecondSignal = 130;
+
+// A message as a JSON string's contents: the rest of the line is put there by the pattern.
+class JsonText final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm& /*time*/,
+              spdlog::memory_buf_t& out) override {
+    for (const char c : message.payload) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (c == '"' || c == '\\') {
+        out.push_back('\\');
+        out.push_back(c);
+      } else if (byte < 0x20) {
+        fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
+      } else {
+        out.push_back(c);
+      }
+    }
+  }
+  [[nodiscard]] std::unique_ptr<custom_flag_formatter> clone() const override {
+    return spdlog::details::make_unique<JsonText>();
+  }
+};
+
+void SetUpLog(const AgentConfig& config) {
+  auto logger = std::make_shared<spdlog::logger>("cairn-agent",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
+  formatter->add_flag<JsonText>('*');
+  formatter->set_pattern(config.log_format == "json"
+                             ? R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","message":"%*"})"
+                             : "%Y-%m-%dT%H:%M:%S.%fZ %^%L%$ %v");
+  logger->set_formatter(std::move(formatter));
+  logger->set_level(spdlog::level::from_str(config.log_level));
+  logger->flush_on(spdlog::level::debug);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+sigset_t BlockStopSignals() {
+  sigset_t stop;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGTERM);
+  sigaddset(&stop, SIGINT);
+  // Sent by this process to itself, when the agent ends by itself.
+  sigaddset(&stop, SIGUSR1);
+  CHECK_EQ(pthread_sigmask(SIG_BLOCK, &stop, nullptr), 0);
+  CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+  return stop;
+}
+
+int Fail(std::string_view what, const absl::Status& status) {
+  spdlog::critical("{}: {}", what, ToStd(status.message()));
+  return kExitFailed;
+}
+
+absl::StatusOr<std::string> ReadPassword(const std::string& path) {
+  std::ifstream file(path);
+  std::string password;
+  if (!std::getline(file, password) || password.empty()) {
+    return absl::InvalidArgumentError(ToAbsl(fmt::format("no password in the file {}", path)));
+  }
+  return password;
+}
+
+std::vector<std::string> SplitList(std::string_view list) {
+  std::vector<std::string> items;
+  while (!list.empty()) {
+    const std::string_view item = list.substr(0, list.find(','));
+    if (!item.empty()) items.emplace_back(item);
+    list.remove_prefix(std::min(list.size(), item.size() + 1));
+  }
+  return items;
+}
+
+absl::Status SetEngine(const AgentConfig& config, RedisAgentOptions* options) {
+  options->engine_setup.lag_bytes = config.lag_bytes;
+  options->engine_setup.sink_password = RandomName();
+  options->engine_setup.sync_durability = config.durability == "sync";
+  options->engine_setup.allow_eviction = config.allow_eviction;
+  if (config.engine.empty()) {
+    EngineProcessOptions process;
+    ASSIGN_OR_RETURN(process.command, SplitCommand(config.engine_cmd));
+    process.directory = config.data_dir + "/engine";
+    process.outlives_agent = config.keep_engine;
+    options->engine_process = std::move(process);
+    return absl::OkStatus();
+  }
+  options->engine_setup.attached = true;
+  ASSIGN_OR_RETURN(options->engine_address, ParseEngineAddress(config.engine));
+  options->engine_address.user = config.engine_user;
+  if (config.engine_password_file.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(options->engine_address.password, ReadPassword(config.engine_password_file));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RedisAgentOptions> OptionsOf(const AgentConfig& config,
+                                            const AgentIdentity& identity) {
+  RedisAgentOptions options;
+  options.cluster = Client::OptionsFromEnvironment();
+  if (!config.endpoints.empty()) options.cluster.endpoints = SplitList(config.endpoints);
+  options.log = config.log;
+  options.lease_ttl = absl::Milliseconds(config.ttl_ms);
+  options.agent_id = identity.agent_id();
+  options.incarnation = identity.incarnation();
+  options.address = config.advertise;
+  RETURN_IF_ERROR(SetEngine(config, &options));
+  return options;
+}
+
+void Say(const std::string& line) {
+  fmt::print("{}\n", line);
+  std::fflush(stdout);
+}
+
+// Waits for a signal in a thread of its own while the agent stops.
+void ExitAtNextSignal(const sigset_t& stop) {
+  std::thread([stop] {
+    int signal_number = 0;
+    do {
+      sigwait(&stop, &signal_number);
+    } while (signal_number == SIGUSR1);
+    _exit(kExitSecondSignal);
+  }).detach();
+}
+
+int Run(const AgentConfig& config, const FrontFactory& start_front) {
+  const sigset_t stop = BlockStopSignals();
+  SetUpLog(config);
+  auto identity = AgentIdentity::Open(config.data_dir);
+  if (!identity.ok()) return Fail("cannot start", identity.status());
+  absl::StatusOr<RedisAgentOptions> options = OptionsOf(config, **identity);
+  if (!options.ok()) return Fail("cannot start", options.status());
+  bool ready = false;
+  RedisAgent agent(*std::move(options), &SystemClock(), [&](RoleState state, Epoch) {
+    if (std::exchange(ready, true)) return;
+    Say(fmt::format("cairn-agent of {} is ready: listening on {}, {}", config.log, config.listen,
+                    Name(state)));
+  });
+  auto front = start_front(config, &agent);
+  if (!front.ok()) return Fail("cannot serve", front.status());
+  absl::Status ended;
+  std::thread engine_thread([&] {
+    ended = agent.Run(front->get());
+    kill(getpid(), SIGUSR1);
+  });
+  int signal_number = 0;
+  sigwait(&stop, &signal_number);
+  ExitAtNextSignal(stop);
+  if (signal_number != SIGUSR1) {
+    spdlog::info("stopping");
+    agent.RequestStop();
+  }
+  engine_thread.join();
+  if (!ended.ok()) return Fail("cannot go on", ended);
+  Say(fmt::format("cairn-agent of {} has stopped", config.log));
+  return kExitOk;
+}
+
+}  // namespace
+
+int RunAgentProcess(int argc, const char* const* argv, const FrontFactory& start_front) {
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  std::vector<std::string> words(argv + 1, argv + argc);
+  const bool only_version = words.size() == 1 && words[0] == "--version";
+  if (!only_version) {
+    if (words.empty() || words[0] != "redis") {
+      fmt::print(stderr,
+                 "cairn-agent: expected the engine's kind first: cairn-agent redis --help\n");
+      return kExitConfig;
+    }
+    words.erase(words.begin());
+  }
+  absl::StatusOr<AgentInvocation> invocation = ParseAgentInvocation(
+      words, [](const char* name) -> const char* { return std::getenv(name); });
+  if (!invocation.ok()) {
+    fmt::print(stderr, "cairn-agent: {}\n", ToStd(invocation.status().message()));
+    return kExitConfig;
+  }
+  switch (invocation->action) {
+    case AgentInvocation::Action::kPrint:
+      fmt::print("{}\n", invocation->text);
+      return kExitOk;
+    case AgentInvocation::Action::kCheckConfig:
+      fmt::print("the configuration of the agent of {} is fine\n", invocation->config.log);
+      return kExitOk;
+    case AgentInvocation::Action::kRun:
+      return Run(invocation->config, start_front);
+  }
+  CHECK_UNREACHABLE();
+}
+
+}  // namespace cairn::adapter::redis

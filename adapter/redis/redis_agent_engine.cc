@@ -1,0 +1,210 @@
+// RedisAgent: what happens with the engine.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <asio/post.hpp>
+#include <utility>
+#include <vector>
+
+#include "adapter/redis/engine_promotion.h"
+#include "adapter/redis/redis_agent.h"
+#include "base/check.h"
+#include "base/strings.h"
+#include "cairn/error.h"
+
+namespace cairn::adapter::redis {
+namespace {
+
+// For one command; the watch decides when an engine counts as gone.
+constexpr Millis kCallPatience{10'000};
+constexpr absl::Duration kReadTimeout = absl::Seconds(30);
+
+// Reads data records of the log again, for LogMarks.
+absl::Status ReadPayloads(Log& log, Seq first, Seq last,
+                          const std::function<absl::Status(std::string_view)>& take) {
+  ReadOptions read;
+  read.call.timeout = kReadTimeout;
+  read.start_seq = first;
+  read.end_seq = last;
+  ReadStream stream = log.Read(read);
+  while (true) {
+    absl::StatusOr<std::optional<RecordBatch>> batch = stream.Next();
+    if (!batch.ok()) return batch.status();
+    if (!batch->has_value()) return absl::OkStatus();
+    for (const Record& record : (*batch)->records) {
+      if (record.kind != RecordKind::kData) continue;
+      if (absl::Status taken = take(record.payload); !taken.ok()) return taken;
+    }
+  }
+}
+
+}  // namespace
+
+// ---- What the engine says ---------------------------------------------------------------------
+
+asio::awaitable<absl::Status> RedisAgent::PrepareEngine(EngineLink* link, EngineFacts facts) {
+  EngineSetupOptions options = options_.engine_setup;
+  absl::StatusOr<EngineSetup> setup =
+      co_await SetUpEngine(link, facts, std::move(options), kCallPatience);
+  if (!setup.ok()) co_return setup.status();
+  for (const std::string& alarm : setup->alarms) spdlog::warn("engine: {}", alarm);
+  setup_ = std::make_shared<const EngineSetup>(*std::move(setup));
+  // Clients of an earlier life of this agent may have commands in the engine's buffers: what it
+  // says of itself must be final.
+  std::vector<std::string> argv = Argv("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+  const absl::StatusOr<RespValue> killed = co_await link->CallOk(std::move(argv), kCallPatience);
+  co_return killed.status();
+}
+
+void RedisAgent::OnEngineReady(const EngineFacts& facts) {
+  absl::StatusOr<EngineVersion> version =
+      EngineVersion::Parse(fmt::format("{}/{}", facts.kind, facts.version));
+  if (!version.ok()) return Fail(version.status());
+  publisher_->SetEngine(*version);
+  feeder_->SetEngine(*std::move(version));
+  run_id_ = facts.run_id;
+  front_->EngineUp({watch_->link()->address(), run_id_, facts.version, setup_});
+  // A replica may be of an earlier life's sink, whose positions nobody knows.
+  EngineClaim claim = KnowsNothing();
+  if (facts.primary && facts.has_data) claim = LeadsItself{facts.place()};
+  spdlog::info("engine: {} {}, {}, {}", facts.kind, facts.version,
+               facts.primary ? "a primary" : "a replica", facts.has_data ? "with data" : "empty");
+  Tell(EngineReadyEvent{run_id_, std::move(claim)});
+}
+
+void RedisAgent::OnEngineDown(const absl::Status&) {
+  feeder_->Release();
+  front_->EngineDown();
+  Tell(EngineDownEvent{});
+}
+
+void RedisAgent::OnMemoryLost() {
+  spdlog::warn("the engine has lost what it was fed");
+  feeder_->Release();
+  Tell(EngineDownEvent{});
+  Tell(EngineReadyEvent{run_id_, KnowsNothing()});
+}
+
+void RedisAgent::OnFeedFailed(const absl::Status& why) {
+  spdlog::critical("the engine cannot be fed: {}", ToStd(why.message()));
+  if (absl::IsFailedPrecondition(why)) return Tell(VersionFenceEvent{true});
+  if (GetReason(why) == Reason::kTrimmed) OnMemoryLost();
+}
+
+void RedisAgent::OnCommitted(StreamOffset offset, Seq seq) {
+  front_->Committed(offset, seq);
+  committed_moved_.Wake();
+}
+
+void RedisAgent::OnPublisherFailed(PublisherTrouble why, const absl::Status& status) {
+  spdlog::warn("the publisher: {}", ToStd(status.message()));
+  Tell(PublisherFailedEvent{why});
+}
+
+// ---- Orders -----------------------------------------------------------------------------------
+
+void RedisAgent::Do(const PromoteOrder& order) { Spawn(io_.get_executor(), Promote(order)); }
+
+asio::awaitable<void> RedisAgent::Promote(PromoteOrder order) {
+  const absl::StatusOr<PromotedEvent> promoted =
+      co_await PromoteEngine(watch_->link(), feeder_->sink(), order.expected, kCallPatience);
+  feeder_->Release();
+  if (promoted.ok()) {
+    spdlog::info("the engine leads: {} at {}", promoted->place.history, promoted->place.offset);
+    co_return Tell(*promoted);
+  }
+  spdlog::error("promotion failed: {}", ToStd(promoted.status().message()));
+  Tell(PromotionFailedEvent{});
+}
+
+void RedisAgent::Do(const AttachOrder& order) {
+  // Adoption has a program of its own.
+  CHECK(order.kind != AttachKind::kAdopt);
+  Spawn(io_.get_executor(), Attach(order));
+}
+
+asio::awaitable<void> RedisAgent::Attach(AttachOrder order) {
+  const uint64_t attachment = attachment_;
+  Attachment how = Attachment::kFailed;
+  if (order.kind == AttachKind::kAgain) {
+    how = co_await publisher_->Again();
+  } else {
+    const absl::StatusOr<uint32_t> db = co_await DatabaseAt(order.from);
+    if (db.ok() && attachment == attachment_) {
+      StreamPublisher::Beginning beginning;
+      beginning.epoch = order.epoch;
+      beginning.from = order.from;
+      beginning.db = *db;
+      how = co_await publisher_->Open(std::move(beginning));
+    }
+  }
+  if (attachment == attachment_) Tell(AttachedEvent{how});
+}
+
+// An engine that was promoted just now says SELECT before its first write: any will do.
+asio::awaitable<absl::StatusOr<uint32_t>> RedisAgent::DatabaseAt(StreamPlace place) {
+  const std::optional<Meeting>& published = head_->position().published;
+  if (!published || !(published->place == place) || marks_.last() == nullptr) co_return 0;
+  auto look = [marks = marks_, log = *log_]() mutable {
+    return marks.Database(
+        [&log](Seq first, Seq last, const std::function<absl::Status(std::string_view)>& take) {
+          return ReadPayloads(log, first, last, take);
+        });
+  };
+  co_return co_await background_.Run(std::move(look));
+}
+
+void RedisAgent::Do(const StopPublisherOrder&) {
+  ++attachment_;
+  Spawn(io_.get_executor(), StopPublisher());
+}
+
+asio::awaitable<void> RedisAgent::StopPublisher() {
+  const PublisherStoppedEvent stopped = co_await publisher_->Stop();
+  Tell(stopped);
+}
+
+void RedisAgent::Do(const ResyncOrder& order) { Spawn(io_.get_executor(), Resync(order)); }
+
+asio::awaitable<void> RedisAgent::Resync(ResyncOrder order) {
+  if (paused_) co_await PauseEngine(false);
+  feeder_->Resync(std::move(order.meeting));
+  const absl::Status told = co_await FollowSink(watch_->link(), feeder_->sink(), kCallPatience);
+  if (told.ok()) co_return;
+  spdlog::warn("the engine does not follow: {}", ToStd(told.message()));
+  Tell(ResyncFailedEvent{});
+}
+
+// ---- Hand-over --------------------------------------------------------------------------------
+
+void RedisAgent::Do(const DrainOrder& order) {
+  front_->Drain([this, drain = order.drain] {
+    asio::post(io_, [this, drain] { Spawn(io_.get_executor(), FinishDrain(drain)); });
+  });
+}
+
+// No client writes any more. What the engine would still write by itself, such as expiries, has to
+// wait, or the log would move on right under the transfer.
+asio::awaitable<void> RedisAgent::FinishDrain(uint64_t drain) {
+  const uint64_t attachment = attachment_;
+  co_await PauseEngine(true);
+  const absl::StatusOr<EngineFacts> facts = co_await ObserveEngine(watch_->link(), kCallPatience);
+  if (!facts.ok()) co_return;  // The engine is down, which is told.
+  while (publisher_->committed().offset < facts->offset) {
+    if (attachment != attachment_ || role_.state() != RoleState::kLeaving) co_return;
+    co_await committed_moved_.Wait(Millis(100));
+  }
+  if (attachment == attachment_) Tell(DrainedEvent{drain, publisher_->committed_seq()});
+}
+
+asio::awaitable<void> RedisAgent::PauseEngine(bool pause) {
+  paused_ = pause;
+  const int64_t patience_ms = 2 * options_.role.pause_patience_us / kMicrosPerMilli;
+  std::vector<std::string> argv = Argv("CLIENT", "UNPAUSE");
+  if (pause) argv = Argv("CLIENT", "PAUSE", std::to_string(patience_ms), "WRITE");
+  const absl::StatusOr<RespValue> done =
+      co_await watch_->link()->CallOk(std::move(argv), kCallPatience);
+  if (!done.ok()) spdlog::warn("pausing the engine: {}", ToStd(done.status().message()));
+}
+
+}  // namespace cairn::adapter::redis

@@ -1,0 +1,247 @@
+#include "tests/integration/agent_world.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "adapter/redis/reply_scanner.h"
+#include "base/check.h"
+
+namespace cairn::integration {
+namespace {
+
+using adapter::redis::EngineRole;
+using adapter::redis::ReadRespValue;
+using adapter::redis::ReadRole;
+using adapter::redis::ReplyPiece;
+using adapter::redis::ReplyScanner;
+using adapter::redis::RespValue;
+
+constexpr int kPatienceSeconds = 20;
+
+std::string Encode(const std::vector<std::string>& argv) {
+  std::string command = fmt::format("*{}\r\n", argv.size());
+  for (const std::string& word : argv) command += fmt::format("${}\r\n{}\r\n", word.size(), word);
+  return command;
+}
+
+}  // namespace
+
+// ---- EngineClient ---------------------------------------------------------------------------
+
+std::unique_ptr<EngineClient> EngineClient::Connect(const std::string& socket_path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  CHECK_LT(socket_path.size(), sizeof address.sun_path);
+  std::memcpy(address.sun_path, socket_path.data(), socket_path.size());
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  CHECK_GE(fd, 0);
+  std::unique_ptr<EngineClient> client(new EngineClient(fd));
+  const timeval patience{.tv_sec = kPatienceSeconds, .tv_usec = 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return nullptr;
+  return client;
+}
+
+EngineClient::~EngineClient() { close(fd_); }
+
+std::optional<RespValue> EngineClient::Do(const std::vector<std::string>& argv) {
+  const std::string command = Encode(argv);
+  if (send(fd_, command.data(), command.size(), MSG_NOSIGNAL) != ssize_t(command.size())) {
+    return std::nullopt;
+  }
+  ReplyScanner scanner;
+  std::string reply;
+  while (true) {
+    char buffer[16384];
+    const ssize_t bytes = recv(fd_, buffer, sizeof buffer, 0);
+    if (bytes <= 0) return std::nullopt;
+    for (std::string_view input(buffer, static_cast<size_t>(bytes)); !input.empty();) {
+      const absl::StatusOr<ReplyPiece> piece = scanner.Next(&input);
+      if (!piece.ok()) return std::nullopt;
+      reply += piece->bytes;
+      if (!piece->ends) continue;
+      absl::StatusOr<RespValue> value = ReadRespValue(reply);
+      if (!value.ok()) return std::nullopt;
+      return *std::move(value);
+    }
+  }
+}
+
+// ---- AgentWorld -----------------------------------------------------------------------------
+
+AgentWorld::AgentWorld(Options options) : options_(options), pids_(options.agents, -1) {
+  cluster_ =
+      std::make_unique<ProcessCluster>(ProcessCluster::Options{.program = CAIRN_BIN_DIR "/cairnd",
+                                                               .dir = dir_.path(),
+                                                               .nodes = options_.nodes,
+                                                               .flags = {},
+                                                               .hosts = {}});
+  cluster_->StartAll();
+  CHECK(cluster_->AwaitAllReady());
+  first_port_ = FreePorts(options_.agents);
+}
+
+AgentWorld::~AgentWorld() {
+  for (size_t agent = 0; agent < pids_.size(); ++agent) {
+    KillAgent(agent);
+    KillEngine(agent);
+  }
+}
+
+std::string AgentWorld::Directory(size_t agent) const {
+  return dir_.File(fmt::format("a{}", agent));
+}
+
+void AgentWorld::StartAgent(size_t agent) {
+  CHECK_EQ(pids_[agent], -1);
+  std::string endpoints;
+  for (const std::string& endpoint : cluster_->Endpoints()) endpoints += endpoint + ",";
+  std::vector<std::string> argv = {
+      CAIRN_BIN_DIR "/plain_agent",
+      "redis",
+      "--log",
+      "cache",
+      "--endpoints",
+      endpoints,
+      "--listen",
+      fmt::format("127.0.0.1:{}", first_port_ + static_cast<int>(agent)),
+      "--data-dir",
+      Directory(agent),
+      "--ttl-ms",
+      std::to_string(options_.ttl_ms),
+      "--keep-engine",
+      options_.keep_engines ? "true" : "false",
+      "--log-level",
+      "debug"};
+  std::vector<char*> pointers;
+  for (std::string& word : argv) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  const std::string log = Directory(agent) + ".log";
+  const pid_t pid = fork();
+  CHECK_GE(pid, 0);
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const int out = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    dup2(out, STDOUT_FILENO);
+    dup2(out, STDERR_FILENO);
+    execv(pointers[0], pointers.data());
+    _exit(127);
+  }
+  pids_[agent] = pid;
+}
+
+void AgentWorld::StartAllAgents() {
+  for (size_t agent = 0; agent < pids_.size(); ++agent) StartAgent(agent);
+}
+
+void AgentWorld::Signal(size_t agent, int signal) {
+  CHECK_GT(pids_[agent], 0);
+  CHECK_EQ(kill(pids_[agent], signal), 0);
+}
+
+std::optional<int> AgentWorld::AwaitExit(size_t agent, int seconds) {
+  int status = 0;
+  const bool ended =
+      Eventually([&] { return waitpid(pids_[agent], &status, WNOHANG) == pids_[agent]; }, seconds);
+  if (!ended) return std::nullopt;
+  pids_[agent] = -1;
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+void AgentWorld::KillAgent(size_t agent) {
+  if (pids_[agent] < 0) return;
+  Signal(agent, SIGKILL);
+  CHECK(AwaitExit(agent).has_value());
+}
+
+void AgentWorld::KillEngine(size_t agent) {
+  const auto engine = Engine(agent);
+  if (engine == nullptr) return;
+  const auto info = engine->Do({"INFO", "server"});
+  if (!info) return;
+  const auto text = adapter::redis::FindInfoField(info->text, "process_id");
+  pid_t pid = 0;
+  if (!text) return;
+  std::from_chars(text->data(), text->data() + text->size(), pid);
+  if (pid <= 0) return;
+  kill(pid, SIGKILL);
+  // It is not our child: it is gone when nobody listens any more.
+  CHECK(Eventually([&] { return Engine(agent) == nullptr || kill(pid, 0) != 0; }));
+}
+
+std::unique_ptr<EngineClient> AgentWorld::Engine(size_t agent) const {
+  return EngineClient::Connect(Directory(agent) + "/engine/engine.sock");
+}
+
+bool AgentWorld::IsPrimary(size_t agent) const {
+  if (pids_[agent] < 0) return false;
+  const auto engine = Engine(agent);
+  if (engine == nullptr) return false;
+  const auto reply = engine->Do({"ROLE"});
+  if (!reply || reply->items.size() != 3) return false;
+  const auto role = ReadRole(*reply);
+  // The third item lists the replicas: the agent is one when it publishes.
+  return role.ok() && role->primary && !reply->items[2].items.empty();
+}
+
+std::optional<size_t> AgentWorld::AwaitPrimary(std::optional<size_t> except, int seconds) {
+  std::optional<size_t> primary;
+  Eventually(
+      [&] {
+        for (size_t agent = 0; agent < pids_.size() && !primary; ++agent) {
+          if (agent != except && IsPrimary(agent)) primary = agent;
+        }
+        return primary.has_value();
+      },
+      seconds);
+  return primary;
+}
+
+bool AgentWorld::AwaitReplica(size_t agent, const std::string& key, const std::string& value,
+                              int seconds) {
+  return Eventually(
+      [&] {
+        const auto engine = Engine(agent);
+        if (engine == nullptr) return false;
+        const auto reply = engine->Do({"ROLE"});
+        if (!reply) return false;
+        const auto role = ReadRole(*reply);
+        if (!role.ok() || role->primary) return false;
+        const auto got = engine->Do({"GET", key});
+        return got && got->text == value;
+      },
+      seconds);
+}
+
+std::optional<int64_t> AgentWorld::Increment(size_t agent, const std::string& key) {
+  const auto engine = Engine(agent);
+  if (engine == nullptr) return std::nullopt;
+  const auto value = engine->Do({"INCR", key});
+  if (!value || value->error()) return std::nullopt;
+  const auto acked = engine->Do({"WAIT", "1", std::to_string(kPatienceSeconds * 500)});
+  if (!acked || acked->integer < 1) return std::nullopt;
+  return value->integer;
+}
+
+std::string AgentWorld::Output(size_t agent) const {
+  std::ifstream file(Directory(agent) + ".log");
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+}  // namespace cairn::integration

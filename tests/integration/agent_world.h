@@ -1,0 +1,86 @@
+// AgentWorld: a cluster and some agents of one cache, as real processes, each agent with an engine
+// of its own behind a private socket.
+//
+// The agents are `plain_agent`: the agent without a front. Clients here speak to the engines
+// directly, so what they see is not guarded by a lease; a write counts as committed when the
+// engine's WAIT says that its only replica, the agent, has acknowledged it.
+//
+// Threads: one. Lifetime: the destructor kills what still runs, engines too.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "adapter/redis/resp_value.h"
+#include "tests/integration/process_cluster.h"
+#include "tests/support/temp_dir.h"
+
+namespace cairn::integration {
+
+// A connection to an engine; every call waits for at most kPatience.
+class EngineClient {
+ public:
+  // Nullptr when nobody listens.
+  static std::unique_ptr<EngineClient> Connect(const std::string& socket_path);
+  ~EngineClient();
+  EngineClient(const EngineClient&) = delete;
+  EngineClient& operator=(const EngineClient&) = delete;
+
+  // Nullopt when the connection broke or nothing came in time.
+  std::optional<adapter::redis::RespValue> Do(const std::vector<std::string>& argv);
+
+ private:
+  explicit EngineClient(int fd) : fd_(fd) {}
+  const int fd_;
+};
+
+class AgentWorld {
+ public:
+  struct Options {
+    size_t nodes = 1;
+    size_t agents = 3;
+    bool keep_engines = false;
+    int ttl_ms = 1000;
+  };
+  explicit AgentWorld(Options options);
+  ~AgentWorld();
+  AgentWorld(const AgentWorld&) = delete;
+  AgentWorld& operator=(const AgentWorld&) = delete;
+
+  void StartAgent(size_t agent);
+  void StartAllAgents();
+  // SIGKILL, and waits for the end.
+  void KillAgent(size_t agent);
+  void Signal(size_t agent, int signal);
+  std::optional<int> AwaitExit(size_t agent, int seconds = 60);
+  void KillEngine(size_t agent);
+
+  // A new connection; nullptr while the engine is not there.
+  [[nodiscard]] std::unique_ptr<EngineClient> Engine(size_t agent) const;
+  // Who publishes: its engine leads, and its agent follows the engine's stream. Waits.
+  std::optional<size_t> AwaitPrimary(std::optional<size_t> except = {}, int seconds = 60);
+  // That agent's engine follows its agent, and holds `value` under `key`. Waits.
+  bool AwaitReplica(size_t agent, const std::string& key, const std::string& value,
+                    int seconds = 60);
+  // INCR, committed: the new value; nullopt when it failed or its outcome is unknown.
+  std::optional<int64_t> Increment(size_t agent, const std::string& key);
+
+  [[nodiscard]] std::string Output(size_t agent) const;
+  [[nodiscard]] ProcessCluster& cluster() { return *cluster_; }
+
+ private:
+  [[nodiscard]] std::string Directory(size_t agent) const;
+  [[nodiscard]] bool IsPrimary(size_t agent) const;
+
+  const Options options_;
+  testing::TempDir dir_;
+  std::unique_ptr<ProcessCluster> cluster_;
+  int first_port_ = 0;
+  std::vector<pid_t> pids_;  // -1: not running.
+};
+
+}  // namespace cairn::integration
