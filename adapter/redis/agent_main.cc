@@ -1,0 +1,30 @@
+// cairn-agent: makes an unmodified Redis or Valkey durable, one process per engine.
+#include <utility>
+
+#include "adapter/redis/agent_process.h"
+#include "adapter/redis/front/front.h"
+#include "base/clock.h"
+
+namespace cairn::adapter::redis {
+namespace {
+
+absl::StatusOr<std::unique_ptr<FrontPort>> StartFront(const AgentConfig& config, FrontHost* host) {
+  FrontOptions options;
+  options.listen = config.listen;
+  options.io_threads = static_cast<int>(config.io_threads);
+  options.max_clients = config.max_clients;
+  options.durability = config.durability == "sync" ? Durability::kSync : Durability::kAsync;
+  options.hold_timeout_us = static_cast<int64_t>(config.hold_timeout_ms) * kMicrosPerMilli;
+  options.lag.max_us = static_cast<int64_t>(config.lag_ms) * kMicrosPerMilli;
+  options.lag.max_bytes = config.lag_bytes;
+  absl::StatusOr<std::unique_ptr<Front>> front = Front::Start(std::move(options), host);
+  if (!front.ok()) return front.status();
+  return std::unique_ptr<FrontPort>(*std::move(front));
+}
+
+}  // namespace
+}  // namespace cairn::adapter::redis
+
+int main(int argc, char** argv) {
+  return cairn::adapter::redis::RunAgentProcess(argc, argv, cairn::adapter::redis::StartFront);
+}
