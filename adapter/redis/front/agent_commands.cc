@@ -1,0 +1,339 @@
+// What the agent answers by itself (CommandClass::kAgent): who a client is and how it is served,
+// and the questions about replication that only the agent can answer.
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "adapter/redis/front/front_thread.h"
+#include "base/check.h"
+
+namespace cairn::adapter::redis {
+namespace {
+
+using Argv = std::span<const std::string_view>;
+
+constexpr std::string_view kSyntax = "ERR syntax error";
+constexpr std::string_view kNoVersion = "NOPROTO unsupported protocol version";
+constexpr std::string_view kNotInteger = "ERR value is not an integer or out of range";
+constexpr int64_t kMostDatabases = 1 << 20;
+
+std::optional<int64_t> ReadInteger(std::string_view text) {
+  int64_t value = 0;
+  const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || at != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// One command's worth of replies to a session.
+class Answering {
+ public:
+  Answering(FrontThread& thread, Session& session, Argv argv)
+      : thread_(thread), session_(session), argv_(argv) {}
+
+  void Do(AgentCommand command) {
+    switch (command) {
+      case AgentCommand::kAuth:
+        return Auth();
+      case AgentCommand::kHello:
+        return Hello();
+      case AgentCommand::kSelect:
+        return Select();
+      case AgentCommand::kReset:
+        session_.ResetState();
+        return Simple("RESET");
+      case AgentCommand::kQuit:
+        Simple("OK");
+        return session_.CloseAfterReplies();
+      case AgentCommand::kReadOnly:
+        session_.set_reads_replica(true);
+        return Simple("OK");
+      case AgentCommand::kReadWrite:
+      case AgentCommand::kAsking:
+        session_.set_reads_replica(false);
+        return Simple("OK");
+      case AgentCommand::kWait:
+        return Wait();
+      case AgentCommand::kRole:
+        return Role();
+      case AgentCommand::kInfo:
+        return Info();
+      case AgentCommand::kClient:
+        return Client();
+      case AgentCommand::kCairn:
+        return Cairn();
+      case AgentCommand::kCluster:
+        return Error("ERR This instance has cluster support disabled");
+      case AgentCommand::kSentinel:
+        return Sentinel();
+      case AgentCommand::kNone:
+        break;
+    }
+    CHECK_UNREACHABLE();
+  }
+
+ private:
+  [[nodiscard]] bool Is(size_t i, std::string_view lower_case) const {
+    return i < argv_.size() && EqualsIgnoringCase(argv_[i], lower_case);
+  }
+  ReplyWriter Writer() { return {session_.identity().version, &reply_}; }
+  void Send() { session_.Answer(std::move(reply_)); }
+  void Simple(std::string_view text) {
+    Writer().Simple(text);
+    Send();
+  }
+  void Error(std::string_view text) { session_.AnswerError(text); }
+  void Integer(int64_t value) {
+    Writer().Integer(value);
+    Send();
+  }
+
+  void Auth() {
+    if (argv_.size() > 3) return Error(kSyntax);
+    Identity next = session_.identity();
+    next.user = argv_.size() == 3 ? std::string(argv_[1]) : "default";
+    next.password = std::string(argv_.back());
+    session_.BecomeAnd(std::move(next), "+OK\r\n");
+  }
+
+  void Hello() {
+    Identity next = session_.identity();
+    size_t at = 1;
+    if (at < argv_.size()) {
+      const auto version = ReadInteger(argv_[at++]);
+      if (!version) return Error("ERR Protocol version is not an integer or out of range");
+      if (*version != 2 && *version != 3) return Error(kNoVersion);
+      next.version = *version == 3 ? RespVersion::k3 : RespVersion::k2;
+    }
+    std::optional<std::string> name;
+    while (at < argv_.size()) {
+      if (Is(at, "auth") && at + 2 < argv_.size()) {
+        next.user = std::string(argv_[at + 1]);
+        next.password = std::string(argv_[at + 2]);
+        at += 3;
+      } else if (Is(at, "setname") && at + 1 < argv_.size()) {
+        name = std::string(argv_[at + 1]);
+        at += 2;
+      } else {
+        return Error(fmt::format("ERR Syntax error in HELLO option '{}'", argv_[at]));
+      }
+    }
+    if (name) session_.about().name = *name;
+    ReplyWriter writer(next.version, &reply_);
+    writer.Map(7);
+    writer.Bulk("server");
+    writer.Bulk("redis");
+    writer.Bulk("version");
+    writer.Bulk(thread_.engine_version());
+    writer.Bulk("proto");
+    writer.Integer(next.version == RespVersion::k3 ? 3 : 2);
+    writer.Bulk("id");
+    writer.Integer(static_cast<int64_t>(session_.id()));
+    writer.Bulk("mode");
+    writer.Bulk("standalone");
+    writer.Bulk("role");
+    writer.Bulk(IsReplica() ? "replica" : "master");
+    writer.Bulk("modules");
+    writer.Array(0);
+    if (next == session_.identity()) return Send();
+    session_.BecomeAnd(std::move(next), std::move(reply_));
+  }
+
+  void Select() {
+    const auto database = ReadInteger(argv_[1]);
+    if (!database) return Error(kNotInteger);
+    if (*database < 0 || *database >= kMostDatabases) return Error("ERR DB index is out of range");
+    Identity next = session_.identity();
+    next.database = static_cast<uint32_t>(*database);
+    if (next == session_.identity()) return Simple("OK");
+    session_.BecomeAnd(std::move(next), "+OK\r\n");
+  }
+
+  // Its place among the replies says that all writes before it have committed.
+  void Wait() {
+    if (!ReadInteger(argv_[1])) return Error(kNotInteger);
+    const auto timeout = ReadInteger(argv_[2]);
+    if (!timeout) return Error("ERR timeout is not an integer or out of range");
+    if (*timeout < 0) return Error("ERR timeout is negative");
+    if (IsReplica())
+      return Error(
+          "ERR WAIT cannot be used with replica instances. Please also note "
+          "that writes to replicas are just local and are not propagated.");
+    // A majority holds what is committed.
+    Integer(thread_.facts().view.log_replicas / 2);
+  }
+
+  [[nodiscard]] bool IsReplica() const { return thread_.mode() == FrontMode::kReplica; }
+
+  void Role() {
+    ReplyWriter writer = Writer();
+    if (!IsReplica()) {
+      writer.Array(3);
+      writer.Bulk("master");
+      writer.Integer(static_cast<int64_t>(thread_.committed().value()));
+      std::vector<std::string> others;
+      for (const CacheView::Agent& agent : thread_.facts().view.agents) {
+        if (agent.address != thread_.facts().own_address) others.push_back(agent.address);
+      }
+      writer.Array(others.size());
+      for (const std::string& address : others) {
+        const auto [host, port] = Split(address);
+        writer.Array(3);
+        writer.Bulk(host);
+        writer.Bulk(port);
+        writer.Bulk(std::to_string(thread_.committed().value()));
+      }
+      return Send();
+    }
+    const auto [host, port] = Split(thread_.facts().view.primary_address);
+    writer.Array(5);
+    writer.Bulk("slave");
+    writer.Bulk(host);
+    writer.Integer(ReadInteger(port).value_or(0));
+    writer.Bulk(host.empty() ? "connect" : "connected");
+    writer.Integer(static_cast<int64_t>(thread_.committed().value()));
+    Send();
+  }
+
+  static std::pair<std::string, std::string> Split(const std::string& address) {
+    const size_t colon = address.rfind(':');
+    if (colon == std::string::npos) return {};
+    return {address.substr(0, colon), address.substr(colon + 1)};
+  }
+
+  // The engine's own text; what it says of replication is about the agent, so that is left out.
+  void Info() { session_.AskEngine(); }
+
+  void Client() {
+    if (Is(1, "id")) return Integer(static_cast<int64_t>(session_.id()));
+    if (Is(1, "getname")) {
+      ReplyWriter writer = Writer();
+      if (session_.about().name.empty()) {
+        writer.Null();
+      } else {
+        writer.Bulk(session_.about().name);
+      }
+      return Send();
+    }
+    if (Is(1, "setname") && argv_.size() == 3) return SetName();
+    if (Is(1, "setinfo") && argv_.size() == 4) {
+      if (Is(2, "lib-name")) session_.about().library = std::string(argv_[3]);
+      if (Is(2, "lib-ver")) session_.about().library_version = std::string(argv_[3]);
+      return Simple("OK");
+    }
+    if (Is(1, "info")) {
+      Writer().Verbatim("txt", thread_.DescribeClient(session_) + "\n");
+      return Send();
+    }
+    if (Is(1, "list")) {
+      Writer().Verbatim("txt", thread_.DescribeClients());
+      return Send();
+    }
+    Error(fmt::format("ERR CLIENT {} is not served by the agent", Printable(argv_[1])));
+  }
+
+  void SetName() {
+    const std::string_view name = argv_[2];
+    const bool plain =
+        std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 127; });
+    if (!plain) {
+      return Error("ERR Client names cannot contain spaces, newlines or special characters.");
+    }
+    session_.about().name = std::string(name);
+    Simple("OK");
+  }
+
+  static std::string Printable(std::string_view word) {
+    std::string text;
+    for (const char c : word.substr(0, 64)) text += c > ' ' && c < 127 ? c : '?';
+    return text;
+  }
+
+  void Cairn() {
+    if (Is(1, "durability")) return SetDurability();
+    if (Is(1, "seq")) {
+      const auto seq = thread_.reign().SeqOf(session_.last_write());
+      ReplyWriter writer = Writer();
+      if (seq && session_.last_write()) {
+        writer.Integer(static_cast<int64_t>(seq->value()));
+      } else {
+        writer.Null();
+      }
+      return Send();
+    }
+    if (Is(1, "info")) return CairnInfo();
+    if (Is(1, "handover")) {
+      if (thread_.facts().host == nullptr) return Error("ERR nobody can hand over here");
+      thread_.facts().host->RequestHandOver(argv_.size() > 2 ? std::string(argv_[2]) : "");
+      return Simple("OK");
+    }
+    Error(
+        "ERR unknown CAIRN subcommand: expected DURABILITY [sync|async], SEQ, INFO or HANDOVER "
+        "[agent]");
+  }
+
+  void SetDurability() {
+    if (argv_.size() == 2) {
+      Writer().Bulk(session_.durability() == Durability::kSync ? "sync" : "async");
+      return Send();
+    }
+    if (!Is(2, "sync") && !Is(2, "async")) {
+      return Error("ERR unknown durability: expected sync or async");
+    }
+    session_.set_durability(Is(2, "sync") ? Durability::kSync : Durability::kAsync);
+    Simple("OK");
+  }
+
+  void CairnInfo() {
+    const CacheView& view = thread_.facts().view;
+    std::string text = fmt::format(
+        "role:{}\r\nepoch:{}\r\nprimary:{}\r\ndurability:{}\r\ncommitted_offset:{}\r\n"
+        "lag_bytes:{}\r\nlag_ms:{}\r\n",
+        IsReplica() ? "replica" : "primary", view.primary_epoch, view.primary_address,
+        session_.durability() == Durability::kSync ? "sync" : "async", thread_.committed(),
+        thread_.lag().lag_bytes(), thread_.lag().lag_us(thread_.now_us()) / kMicrosPerMilli);
+    for (const CacheView::Agent& agent : view.agents) {
+      text += fmt::format("agent:{} {}\r\n", agent.address, agent.name);
+    }
+    Writer().Verbatim("txt", text);
+    Send();
+  }
+
+  void Sentinel() { Error("ERR this agent plays no Sentinel on this port"); }
+
+  FrontThread& thread_;
+  Session& session_;
+  const Argv argv_;
+  std::string reply_;
+};
+
+}  // namespace
+
+void FrontThread::AnswerAgentCommand(Session& session, AgentCommand command,
+                                     std::span<const std::string_view> argv) {
+  Answering(*this, session, argv).Do(command);
+}
+
+const std::string& FrontThread::engine_version() const { return engine_.version; }
+
+std::string FrontThread::DescribeClient(Session& session) const {
+  const Session::About& about = session.about();
+  return fmt::format(
+      "id={} addr={} name={} age={} idle={} db={} cmd={} user={} resp={} lib-name={} "
+      "lib-ver={}",
+      session.id(), about.address, about.name, (now_us() - about.since_us) / kMicrosPerSecond,
+      (now_us() - about.last_us) / kMicrosPerSecond, session.identity().database,
+      about.last_command, session.identity().user.empty() ? "default" : session.identity().user,
+      session.identity().version == RespVersion::k3 ? 3 : 2, about.library, about.library_version);
+}
+
+std::string FrontThread::DescribeClients() const {
+  std::string text;
+  for (const auto& [id, session] : sessions_) text += DescribeClient(*session) + "\n";
+  return text;
+}
+
+}  // namespace cairn::adapter::redis

@@ -1,0 +1,153 @@
+#include "adapter/redis/front/front.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <asio/ip/address.hpp>
+#include <asio/post.hpp>
+#include <charconv>
+#include <future>
+#include <thread>
+#include <utility>
+
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+
+namespace cairn::adapter::redis {
+namespace {
+
+constexpr int kMostDefaultThreads = 4;
+
+int ThreadsOf(const FrontOptions& options) {
+  if (options.io_threads > 0) return options.io_threads;
+  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostDefaultThreads);
+}
+
+absl::StatusOr<asio::ip::tcp::endpoint> ParseListen(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  uint16_t port = 0;
+  if (colon != std::string::npos) {
+    const char* const end = text.data() + text.size();
+    const auto [at, error] = std::from_chars(text.data() + colon + 1, end, port);
+    std::string host = text.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    if (host == "localhost") host = "127.0.0.1";
+    asio::error_code wrong;
+    const auto address = asio::ip::make_address(host, wrong);
+    if (error == std::errc() && at == end && !wrong) return asio::ip::tcp::endpoint(address, port);
+  }
+  return absl::InvalidArgumentError(
+      ToAbsl(fmt::format("\"{}\" is no address to listen at: expected IP:PORT", text)));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Front>> Front::Start(FrontOptions options, FrontHost* host) {
+  std::unique_ptr<Front> front(new Front(std::move(options), host));
+  for (int i = 0; i < ThreadsOf(front->options_); ++i) {
+    front->threads_.push_back(
+        std::make_unique<FrontThread>(&front->options_, &front->clients_, &front->next_client_id_));
+  }
+  const absl::Status listening = front->Listen();
+  if (!listening.ok()) {
+    front->Stop();
+    return listening;
+  }
+  return front;
+}
+
+Front::~Front() { Stop(); }
+
+absl::Status Front::Listen() {
+  ASSIGN_OR_RETURN(const asio::ip::tcp::endpoint endpoint, ParseListen(options_.listen));
+  acceptor_ = std::make_unique<asio::ip::tcp::acceptor>(threads_.front()->io());
+  asio::error_code error;
+  acceptor_->open(endpoint.protocol(), error);
+  if (!error) acceptor_->set_option(asio::socket_base::reuse_address(true), error);
+  if (!error) acceptor_->bind(endpoint, error);
+  if (!error) acceptor_->listen(asio::socket_base::max_listen_connections, error);
+  if (error) {
+    return absl::UnavailableError(
+        ToAbsl(fmt::format("cannot listen at {}: {}", options_.listen, error.message())));
+  }
+  const auto bound = acceptor_->local_endpoint(error);
+  address_ = fmt::format("{}:{}", bound.address().to_string(), bound.port());
+  asio::post(threads_.front()->io(), [this] { Accept(); });
+  return absl::OkStatus();
+}
+
+void Front::Accept() {
+  FrontThread* const thread = threads_[next_thread_++ % threads_.size()].get();
+  acceptor_->async_accept(
+      thread->io(), [this, thread](const asio::error_code& error, asio::ip::tcp::socket socket) {
+        if (error == asio::error::operation_aborted) return;
+        if (!error) {
+          asio::post(thread->io(), [thread, taken = std::move(socket)]() mutable {
+            thread->Adopt(std::move(taken));
+          });
+        }
+        Accept();
+      });
+}
+
+void Front::Stop() {
+  if (std::exchange(stopped_, true)) return;
+  if (acceptor_ != nullptr) {
+    std::promise<void> closed;
+    asio::post(threads_.front()->io(), [&] {
+      asio::error_code ignored;
+      acceptor_->close(ignored);
+      closed.set_value();
+    });
+    closed.get_future().wait();
+  }
+  for (const auto& thread : threads_) thread->Stop();
+}
+
+// ---- FrontPort --------------------------------------------------------------------------------
+
+void Front::EngineUp(FrontEngine engine) {
+  for (const auto& thread : threads_) thread->EngineUp(engine);
+}
+
+void Front::EngineDown() {
+  for (const auto& thread : threads_) thread->EngineDown();
+}
+
+void Front::SetMode(FrontMode mode, FrontReign reign) {
+  const bool reigns = mode == FrontMode::kPrimary || mode == FrontMode::kPausing;
+  if (reigns && (reign_ == nullptr || reign_->about.epoch != reign.epoch)) {
+    reign_ = std::make_shared<Reign>(std::move(reign));
+  }
+  // A front that only holds goes on with what it has.
+  const std::shared_ptr<Reign> of = reigns || mode == FrontMode::kHolding ? reign_ : nullptr;
+  for (const auto& thread : threads_) thread->SetMode(mode, of);
+}
+
+void Front::Committed(StreamOffset offset, Seq seq) {
+  if (reign_ == nullptr) return;
+  reign_->Commit(offset, seq);
+  for (const auto& thread : threads_) thread->NoteCommit();
+}
+
+void Front::Drain(std::function<void()> done) {
+  auto left = std::make_shared<std::atomic<size_t>>(threads_.size());
+  for (const auto& thread : threads_) {
+    thread->Drain([left, done] {
+      if (left->fetch_sub(1) == 1) done();
+    });
+  }
+}
+
+void Front::SetView(CacheView view) {
+  auto facts = std::make_shared<const FrontFacts>(
+      FrontFacts{.view = std::move(view), .own_address = address_, .host = host_});
+  for (const auto& thread : threads_) thread->SetFacts(facts);
+}
+
+void Front::SetLogReachable(bool reachable) {
+  for (const auto& thread : threads_) thread->SetLogReachable(reachable);
+}
+
+}  // namespace cairn::adapter::redis

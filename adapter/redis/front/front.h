@@ -1,0 +1,58 @@
+// Front: where clients of the cache connect: the listening socket and the io threads behind it.
+//
+// Each client belongs to one io thread from its first byte to its last. New clients are dealt out
+// in turn.
+//
+// Threads: FrontPort as it says; the rest from the thread that made it.
+#pragma once
+
+#include <asio/ip/tcp.hpp>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "adapter/redis/front/front_thread.h"
+#include "adapter/redis/front_port.h"
+
+namespace cairn::adapter::redis {
+
+class Front : public FrontPort {
+ public:
+  // Listens and starts the threads. Clients are turned away until the first mode that takes them.
+  // Errors: kInvalidArgument: the address is none; kUnavailable: it cannot be listened at.
+  static absl::StatusOr<std::unique_ptr<Front>> Start(FrontOptions options, FrontHost* host);
+  ~Front() override;
+
+  // Where it listens: "host:port".
+  [[nodiscard]] const std::string& address() const { return address_; }
+
+  void EngineUp(FrontEngine engine) override;
+  void EngineDown() override;
+  void SetMode(FrontMode mode, FrontReign reign) override;
+  void Committed(StreamOffset offset, Seq seq) override;
+  void Drain(std::function<void()> done) override;
+  void SetView(CacheView view) override;
+  void SetLogReachable(bool reachable) override;
+  void Stop() override;
+
+ private:
+  Front(FrontOptions options, FrontHost* host) : options_(std::move(options)), host_(host) {}
+  absl::Status Listen();
+  void Accept();
+
+  const FrontOptions options_;
+  FrontHost* const host_;
+  std::string address_;
+  std::atomic<size_t> clients_{0};
+  std::atomic<uint64_t> next_client_id_{1};
+  std::vector<std::unique_ptr<FrontThread>> threads_;
+  std::unique_ptr<asio::ip::tcp::acceptor> acceptor_;  // Of the first thread's context.
+  size_t next_thread_ = 0;
+  std::shared_ptr<Reign> reign_;
+  bool stopped_ = false;
+};
+
+}  // namespace cairn::adapter::redis

@@ -1,0 +1,382 @@
+#include "adapter/redis/front/front_thread.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <asio/post.hpp>
+#include <chrono>
+#include <utility>
+
+#include "base/check.h"
+#include "base/strings.h"
+
+namespace cairn::adapter::redis {
+namespace {
+
+constexpr std::chrono::milliseconds kTick{20};
+constexpr std::string_view kTooMany = "-ERR max number of clients reached\r\n";
+
+// What the agent itself is to the engine.
+Identity OwnIdentity(const EngineAddress& address) {
+  return {.user = address.user, .password = address.password};
+}
+
+}  // namespace
+
+FrontThread::FrontThread(const FrontOptions* options, std::atomic<size_t>* clients,
+                         std::atomic<uint64_t>* next_client_id)
+    : options_(*options),
+      clients_(clients),
+      next_client_id_(next_client_id),
+      work_(io_.get_executor()),
+      ticker_(io_),
+      limits_(options->limits),
+      reign_(std::make_shared<Reign>(FrontReign())),
+      facts_(std::make_shared<const FrontFacts>()),
+      lag_(options->lag),
+      thread_([this] { io_.run(); }) {
+  asio::post(io_, [this] { Tick(); });
+}
+
+FrontThread::~FrontThread() { CHECK(!thread_.joinable()); }
+
+void FrontThread::Stop() {
+  asio::post(io_, [this] {
+    stopping_ = true;
+    mode_ = FrontMode::kClosed;
+    CutAll();
+    sessions_.clear();
+    finished_.clear();
+    pool_.reset();
+    ticker_.cancel();
+    work_.reset();
+    io_.stop();
+  });
+  if (thread_.joinable()) thread_.join();
+}
+
+// ---- What the agent says ----------------------------------------------------------------------
+
+void FrontThread::EngineUp(const FrontEngine& engine) {
+  asio::post(io_, [this, engine] {
+    engine_ = engine;
+    setup_ = engine.setup;
+    // The engine would answer what passes its own limits by closing a connection of many.
+    limits_ = options_.limits;
+    if (setup_->max_bulk_bytes != 0) {
+      limits_.requests.max_bulk_bytes =
+          std::min<size_t>(limits_.requests.max_bulk_bytes, setup_->max_bulk_bytes);
+    }
+    if (setup_->max_query_buffer_bytes != 0) {
+      limits_.requests.max_request_bytes =
+          std::min<size_t>(limits_.requests.max_request_bytes, setup_->max_query_buffer_bytes);
+    }
+    CutAll();
+    opening_own_ = false;
+    pool_ = std::make_unique<BackendPool>(&io_, engine.address, static_cast<BackendOwner*>(this));
+  });
+}
+
+void FrontThread::EngineDown() {
+  asio::post(io_, [this] {
+    CutAll();
+    if (pool_ != nullptr) pool_->Clear();
+    unknown_.clear();
+    covered_by_.clear();
+  });
+}
+
+void FrontThread::SetMode(FrontMode mode, std::shared_ptr<Reign> reign) {
+  asio::post(io_, [this, mode, reign = std::move(reign)] { TakeMode(mode, reign); });
+}
+
+void FrontThread::TakeMode(FrontMode mode, std::shared_ptr<Reign> reign) {
+  drained_ = nullptr;
+  const bool other = reign != nullptr && reign != reign_;
+  if (mode == FrontMode::kClosed || other) CutAll();
+  // A replica answers nothing that a primary has promised.
+  if (mode == FrontMode::kReplica && mode_ != FrontMode::kReplica) CutAll();
+  mode_ = mode;
+  if (other) {
+    reign_ = std::move(reign);
+    committed_ = reign_->committed();
+    lag_.emplace(options_.lag);
+    lag_->Reached(committed_, now_us());
+    lag_->Committed(committed_);
+    batch_waiters_.clear();
+    through_waiters_.clear();
+    unknown_.clear();
+    covered_by_.clear();
+  }
+  std::vector<uint64_t> waiting;
+  waiting.swap(await_mode_);
+  for (const uint64_t id : waiting) {
+    if (Session* session = Find(id)) session->Resume();
+  }
+}
+
+void FrontThread::NoteCommit() {
+  if (commit_posted_.exchange(true)) return;
+  asio::post(io_, [this] {
+    commit_posted_ = false;
+    TakeCommit();
+  });
+}
+
+void FrontThread::NoteKnown() {
+  if (known_posted_.exchange(true)) return;
+  asio::post(io_, [this] {
+    known_posted_ = false;
+    TakeKnown();
+  });
+}
+
+void FrontThread::Drain(std::function<void()> done) {
+  asio::post(io_, [this, done = std::move(done)]() mutable {
+    drained_ = std::move(done);
+    CheckDrained();
+  });
+}
+
+void FrontThread::CheckDrained() {
+  if (!drained_) return;
+  const bool busy = std::any_of(sessions_.begin(), sessions_.end(), [](const auto& session) {
+    return session.second->has_writes_under_way();
+  });
+  if (!busy) std::exchange(drained_, nullptr)();
+}
+
+void FrontThread::SetLogReachable(bool reachable) {
+  asio::post(io_, [this, reachable] { log_reachable_ = reachable; });
+}
+
+void FrontThread::SetFacts(std::shared_ptr<const FrontFacts> facts) {
+  asio::post(io_, [this, facts = std::move(facts)] { facts_ = facts; });
+}
+
+// ---- Clients ----------------------------------------------------------------------------------
+
+void FrontThread::Adopt(Session::Socket socket) {
+  asio::error_code ignored;
+  if (stopping_ || mode_ == FrontMode::kClosed || setup_ == nullptr) {
+    socket.close(ignored);
+    return;
+  }
+  if (clients_->fetch_add(1) >= options_.max_clients) {
+    clients_->fetch_sub(1);
+    socket.non_blocking(true, ignored);
+    socket.send(asio::buffer(kTooMany), 0, ignored);
+    socket.close(ignored);
+    return;
+  }
+  const uint64_t id = next_client_id_->fetch_add(1);
+  Session* const session =
+      (sessions_[id] = std::make_unique<Session>(id, std::move(socket), this)).get();
+  session->Start();
+}
+
+Session* FrontThread::Find(uint64_t id) {
+  const auto it = sessions_.find(id);
+  return it == sessions_.end() ? nullptr : it->second.get();
+}
+
+void FrontThread::OnFinished(Session* session) {
+  const auto it = sessions_.find(session->id());
+  if (it == sessions_.end()) return;
+  // Not now: it is one of its own methods that says so.
+  finished_.push_back(std::move(it->second));
+  sessions_.erase(it);
+  waits_.Remove(session->id());
+  clients_->fetch_sub(1);
+  Schedule();
+}
+
+void FrontThread::CutAll() {
+  std::vector<uint64_t> ids;
+  for (const auto& [id, session] : sessions_) ids.push_back(id);
+  for (const uint64_t id : ids) {
+    if (Session* session = Find(id)) session->Cut();
+  }
+}
+
+MonoMicros FrontThread::now_us() const { return SystemClock().Mono(); }
+
+bool FrontThread::MayAnswer() const {
+  switch (mode_) {
+    case FrontMode::kReplica:
+      return true;
+    case FrontMode::kPrimary:
+    case FrontMode::kPausing:
+      return reign_->about.lease != nullptr && reign_->about.lease->IsSafe();
+    case FrontMode::kHolding:
+    case FrontMode::kClosed:
+      return false;
+  }
+  CHECK_UNREACHABLE();
+}
+
+std::optional<std::string> FrontThread::RefuseWrite(Durability durability) {
+  if (durability == Durability::kAsync) return lag_->Refuse(now_us());
+  if (log_reachable_) return std::nullopt;
+  return "NOREPLICAS the log cannot be reached, so no write can be made durable; try again";
+}
+
+// ---- Turns ------------------------------------------------------------------------------------
+
+void FrontThread::Schedule() {
+  if (std::exchange(turn_ends_, true)) return;
+  asio::post(io_, [this] { EndTurn(); });
+}
+
+void FrontThread::Touch(Session* session) {
+  touched_.push_back(session->id());
+  Schedule();
+}
+
+void FrontThread::ResumeLater(Session* session) {
+  resume_.push_back(session->id());
+  Schedule();
+}
+
+void FrontThread::EndTurn() {
+  turn_ends_ = false;
+  std::vector<uint64_t> ids;
+  ids.swap(resume_);
+  for (const uint64_t id : ids) {
+    if (Session* session = Find(id)) session->Resume();
+  }
+  if (!unknown_.empty()) AskElsewhere();
+  if (pool_ != nullptr) pool_->Flush();
+  ids.clear();
+  ids.swap(touched_);
+  for (const uint64_t id : ids) {
+    Session* session = Find(id);
+    if (session == nullptr) continue;
+    session->Release();  // A commit that came before it was filed woke nobody.
+    if (mode_ != FrontMode::kHolding) session->FlushOut();
+    session = Find(id);  // It may have ended by that.
+    if (session != nullptr) waits_.File(id, session->gate());
+  }
+  finished_.clear();
+  CheckDrained();
+}
+
+void FrontThread::Tick() {
+  if (stopping_) return;
+  for (const uint64_t id : waits_.Expire(now_us())) {
+    if (Session* session = Find(id)) session->Cut();
+  }
+  if (!unknown_.empty()) AskElsewhere();
+  TakeKnown();
+  ticker_.expires_after(kTick);
+  ticker_.async_wait([this](const asio::error_code& error) {
+    if (!error) Tick();
+  });
+}
+
+// ---- Offsets ----------------------------------------------------------------------------------
+
+BatchId FrontThread::NewBatch() {
+  Schedule();
+  return reign_->marks.Begin();
+}
+
+BatchId FrontThread::AskOffset(const Identity& identity) {
+  if (Backend* const backend = pool_->Shared(identity)) return backend->Batch();
+  unknown_.push_back(NewBatch());
+  return unknown_.back();
+}
+
+void FrontThread::AwaitBatch(BatchId batch, Session* session) {
+  std::vector<uint64_t>& waiting = batch_waiters_[batch];
+  if (waiting.empty() || waiting.back() != session->id()) waiting.push_back(session->id());
+}
+
+void FrontThread::AwaitThrough(BatchId through, Session* session) {
+  through_waiters_.emplace_back(through, session->id());
+}
+
+void FrontThread::OnOffset(BatchId batch, StreamOffset offset) {
+  reign_->marks.Known(batch, offset);
+  lag_->Reached(offset, now_us());
+  if (const auto it = batch_waiters_.find(batch); it != batch_waiters_.end()) {
+    const std::vector<uint64_t> waiting = std::move(it->second);
+    batch_waiters_.erase(it);
+    for (const uint64_t id : waiting) {
+      if (Session* session = Find(id)) {
+        session->OnKnown(batch, offset);
+        Touch(session);
+      }
+    }
+  }
+  if (const auto it = covered_by_.find(batch); it != covered_by_.end()) {
+    const std::vector<BatchId> covered = std::move(it->second);
+    covered_by_.erase(it);
+    for (const BatchId one : covered) OnOffset(one, offset);
+  }
+  TakeKnown();
+}
+
+void FrontThread::OnOffsetUnknown(BatchId batch) {
+  unknown_.push_back(batch);
+  // What this one was to cover is as unknown as before.
+  if (const auto it = covered_by_.find(batch); it != covered_by_.end()) {
+    unknown_.insert(unknown_.end(), it->second.begin(), it->second.end());
+    covered_by_.erase(it);
+  }
+}
+
+// On the agent's own connection, which no rule of a user forbids to ask.
+void FrontThread::AskElsewhere() {
+  if (pool_ == nullptr) return;
+  const Identity own = OwnIdentity(engine_.address);
+  Backend* const backend = pool_->Shared(own);
+  if (backend == nullptr) {
+    // Each failure is tried again by the next tick.
+    if (!std::exchange(opening_own_, true)) {
+      pool_->Open(own, [this](const absl::StatusOr<Backend*>&) {
+        opening_own_ = false;
+        Schedule();
+      });
+    }
+    return;
+  }
+  std::vector<BatchId>& covered = covered_by_[backend->Batch()];
+  covered.insert(covered.end(), unknown_.begin(), unknown_.end());
+  unknown_.clear();
+}
+
+void FrontThread::OnBackendBroken(Backend* backend, const absl::Status& why) {
+  if (!absl::IsCancelled(why)) spdlog::warn("{}", ToStd(why.message()));
+  if (pool_ != nullptr) pool_->Forget(backend);
+}
+
+void FrontThread::TakeCommit() {
+  committed_ = std::max(committed_, reign_->committed());
+  lag_->Committed(committed_);
+  for (const uint64_t id : waits_.Commit(committed_)) {
+    if (Session* session = Find(id)) {
+      session->Release();
+      Touch(session);
+    }
+  }
+  TakeKnown();
+}
+
+void FrontThread::TakeKnown() {
+  if (through_waiters_.empty()) return;
+  std::vector<std::pair<BatchId, uint64_t>> waiting;
+  waiting.swap(through_waiters_);
+  for (const auto& [through, id] : waiting) {
+    Session* const session = Find(id);
+    if (session == nullptr) continue;
+    if (const auto covering = reign_->marks.Covering(through)) {
+      session->OnKnownThrough(through, *covering);
+      Touch(session);
+    } else {
+      through_waiters_.emplace_back(through, id);
+    }
+  }
+}
+
+}  // namespace cairn::adapter::redis

@@ -1,0 +1,167 @@
+// FrontThread: one io thread of the front, with the clients and engine connections that are its
+// own.
+//
+//   a turn of the loop: sockets that have something → sessions → backends' batches
+//   its end (EndTurn):  every backend is flushed once, then every client that was touched
+//
+// So what all clients sent in one turn leaves for the engine in one packet, with one ROLE.
+//
+// Threads: everything runs on the thread's own io_context; the methods marked so may be called from
+//   any thread and only post. Lifetime: Stop() before destruction.
+#pragma once
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/steady_timer.hpp>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "adapter/redis/front/backend_pool.h"
+#include "adapter/redis/front/reign.h"
+#include "adapter/redis/front/session.h"
+#include "adapter/redis/front/session_host.h"
+#include "adapter/redis/front_port.h"
+#include "adapter/redis/reply_gate.h"
+
+namespace cairn::adapter::redis {
+
+struct FrontOptions {
+  std::string listen = "127.0.0.1:6379";  // "host:port"; port 0: the kernel's choice.
+  int io_threads = 0;                     // 1 … 64; 0: one for each core, at most 4.
+  size_t max_clients = 10'000;
+  Durability durability = Durability::kSync;
+  int64_t hold_timeout_us = 10 * kMicrosPerSecond;
+  LagBound::Options lag;
+  SessionLimits limits;
+};
+
+// What an agent command may want to know of the whole front.
+struct FrontFacts {
+  CacheView view;
+  std::string own_address;
+  FrontHost* host = nullptr;
+};
+
+class FrontThread : public SessionHost, private BackendOwner {
+ public:
+  FrontThread(const FrontOptions* options, std::atomic<size_t>* clients,
+              std::atomic<uint64_t>* next_client_id);
+  ~FrontThread() override;
+
+  // ---- Any thread --------------------------------------------------------------------------
+  asio::io_context& io() { return io_; }
+  // On the own thread's context, right after it was accepted.
+  void Adopt(Session::Socket socket);
+  void EngineUp(const FrontEngine& engine);
+  void EngineDown();
+  void SetMode(FrontMode mode, std::shared_ptr<Reign> reign);
+  // The reign's committed offset has moved.
+  void NoteCommit();
+  // A batch that others may wait for is known.
+  void NoteKnown();
+  void Drain(std::function<void()> done);
+  void SetLogReachable(bool reachable);
+  void SetFacts(std::shared_ptr<const FrontFacts> facts);
+  void Stop();
+
+  // ---- SessionHost -------------------------------------------------------------------------
+  const CommandTable& commands() const override { return setup_->commands; }
+  const SessionLimits& limits() const override { return limits_; }
+  BackendPool& pool() override { return *pool_; }
+  SharedKeyMarks& marks() override { return reign_->marks; }
+  Durability default_durability() const override { return options_.durability; }
+  MonoMicros now_us() const override;
+  MonoMicros hold_deadline_us() const override { return now_us() + options_.hold_timeout_us; }
+  StreamOffset committed() const override { return committed_; }
+  FrontMode mode() const override { return mode_; }
+  bool MayAnswer() const override;
+  std::optional<std::string> RefuseWrite(Durability durability) override;
+  void BlockKeys(std::span<const KeyHash> keys) override { reign_->blocked.Add(keys); }
+  void UnblockKeys(std::span<const KeyHash> keys) override { reign_->blocked.Remove(keys); }
+  bool AreBlocked(std::span<const KeyHash> keys) const override {
+    return reign_->blocked.Contains(keys);
+  }
+  BatchId AskOffset(const Identity& identity) override;
+  void Touch(Session* session) override;
+  void AwaitBatch(BatchId batch, Session* session) override;
+  void AwaitThrough(BatchId through, Session* session) override;
+  void ResumeLater(Session* session) override;
+  void AwaitMode(Session* session) override { await_mode_.push_back(session->id()); }
+  void OnFinished(Session* session) override;
+  void AnswerAgentCommand(Session& session, AgentCommand command,
+                          std::span<const std::string_view> argv) override;
+
+  // For agent commands.
+  [[nodiscard]] const FrontFacts& facts() const { return *facts_; }
+  [[nodiscard]] Reign& reign() { return *reign_; }
+  [[nodiscard]] const LagBound& lag() const { return *lag_; }
+  [[nodiscard]] const FrontEngine& engine() const { return engine_; }
+  [[nodiscard]] const std::string& engine_version() const;
+  // As a line of CLIENT LIST.
+  [[nodiscard]] std::string DescribeClient(Session& session) const;
+  [[nodiscard]] std::string DescribeClients() const;
+
+ private:
+  BatchId NewBatch() override;
+  void OnOffset(BatchId batch, StreamOffset offset) override;
+  void OnOffsetUnknown(BatchId batch) override;
+  void OnBackendBroken(Backend* backend, const absl::Status& why) override;
+
+  void Schedule();
+  void EndTurn();
+  void TakeCommit();
+  void TakeKnown();
+  void AskElsewhere();
+  void CutAll();
+  void TakeMode(FrontMode mode, std::shared_ptr<Reign> reign);
+  void CheckDrained();
+  void Tick();
+  Session* Find(uint64_t id);
+
+  const FrontOptions& options_;
+  std::atomic<size_t>* const clients_;
+  std::atomic<uint64_t>* const next_client_id_;
+  asio::io_context io_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  asio::steady_timer ticker_;
+  std::atomic<bool> commit_posted_{false};
+  std::atomic<bool> known_posted_{false};
+
+  SessionLimits limits_;
+  FrontEngine engine_;
+  std::shared_ptr<const EngineSetup> setup_;
+  std::unique_ptr<BackendPool> pool_;
+  std::shared_ptr<Reign> reign_;
+  std::shared_ptr<const FrontFacts> facts_;
+  FrontMode mode_ = FrontMode::kClosed;
+  StreamOffset committed_;
+  bool log_reachable_ = true;
+  std::optional<LagBound> lag_;  // Of the reign; always set.
+
+  absl::flat_hash_map<uint64_t, std::unique_ptr<Session>> sessions_;
+  std::vector<std::unique_ptr<Session>> finished_;
+  WaitIndex waits_;
+  absl::flat_hash_map<BatchId, std::vector<uint64_t>> batch_waiters_;
+  std::vector<std::pair<BatchId, uint64_t>> through_waiters_;
+  std::vector<BatchId> unknown_;                                   // To be asked for elsewhere.
+  absl::flat_hash_map<BatchId, std::vector<BatchId>> covered_by_;  // By whose offset.
+  std::vector<uint64_t> touched_;
+  std::vector<uint64_t> resume_;
+  std::vector<uint64_t> await_mode_;
+  std::function<void()> drained_;
+  bool opening_own_ = false;
+  bool turn_ends_ = false;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace cairn::adapter::redis

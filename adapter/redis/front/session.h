@@ -1,0 +1,214 @@
+// Session: one client of the front.
+//
+//   socket ──► RequestParser ──► CommandTable ──► Handle ─┬─► shared backend (stateless commands)
+//                                                          ├─► own backend (MULTI, BLPOP, SUBSCRIBE
+//                                                          …) └─► answered here (agent_commands.cc)
+//   backend ──► slot of the request ──► ReplyGate (order, holds) ──► out ──► socket
+//
+// Each request takes a *slot*; replies leave in the order of the slots, each when its hold is over
+// (reply_gate.h). What a reply has to wait for is decided when its first bytes arrive:
+//   a write, and a read that keys do not explain   until its batch's offset is committed
+//   a read of keys                                 until the marks on them are (key_marks.h)
+//   a missing key                                  until an offset asked for now is: it may have
+//                                                  expired, which is a write
+//   what a connection of its own says unasked      likewise
+// Nothing is written unless the front may answer at that moment (SessionHost::MayAnswer).
+//
+// A request that cannot go on yet (the backend is being opened, replies are due elsewhere, writes
+// are paused) blocks its client: nothing more is parsed or read until Resume.
+//
+// Threads: of one io thread. Lifetime: the host's. A client that has gone stays as a shell while
+// replies are due to it, so that they are not given to somebody else.
+// Bounds: kMaxSlots requests and kMaxOutBytes of replies before it stops reading; one that does not
+// read its held replies is cut beyond SessionLimits::max_held_bytes.
+#pragma once
+
+#include <asio/ip/tcp.hpp>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/inlined_vector.h"
+#include "adapter/redis/command_table.h"
+#include "adapter/redis/front/backend.h"
+#include "adapter/redis/front/backend_pool.h"
+#include "adapter/redis/key_marks.h"
+#include "adapter/redis/reply_gate.h"
+#include "adapter/redis/request_parser.h"
+#include "adapter/redis/resp_encoder.h"
+#include "base/clock.h"
+
+namespace cairn::adapter::redis {
+
+class SessionHost;
+
+enum class Durability : uint8_t { kSync, kAsync };
+
+class Session : public ReplyReceiver {
+ public:
+  using Socket = asio::ip::tcp::socket;
+
+  Session(uint64_t id, Socket socket, SessionHost* host);
+  ~Session() override;
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  [[nodiscard]] uint64_t id() const { return id_; }
+  void Start();
+
+  // ReplyReceiver.
+  void OnReply(uint64_t tag, BatchId batch, const ReplyPiece& piece) override;
+  void OnBroken(uint64_t tag) override;
+
+  // ---- The host's calls ------------------------------------------------------------------
+  // What it was blocked on may be over.
+  void Resume();
+  void OnKnown(BatchId batch, StreamOffset offset);
+  void OnKnownThrough(BatchId through, StreamOffset covering);
+  // Replies whose holds are over leave.
+  void Release();
+  // Hands out what may be written. At the end of a turn.
+  void FlushOut();
+  // The outcome of what waits is unknown, or nobody may be answered: the client is cut.
+  void Cut();
+  [[nodiscard]] const ReplyGate& gate() const { return gate_; }
+  // Gone, and nothing is due to it.
+  [[nodiscard]] bool finished() const { return closed_ && engine_due_ == 0; }
+  // Writes of it that are not answered yet.
+  [[nodiscard]] bool has_writes_under_way() const { return writes_under_way_ > 0; }
+
+  // ---- For agent_commands.cc ---------------------------------------------------------------
+  struct About {
+    std::string name;     // CLIENT SETNAME.
+    std::string address;  // "host:port" of the client.
+    std::string library;  // CLIENT SETINFO.
+    std::string library_version;
+    MonoMicros since_us = 0;
+    MonoMicros last_us = 0;
+    std::string last_command;
+  };
+  [[nodiscard]] About& about() { return about_; }
+  [[nodiscard]] const Identity& identity() const { return identity_; }
+  [[nodiscard]] Durability durability() const { return durability_; }
+  void set_durability(Durability durability) { durability_ = durability; }
+  void set_reads_replica(bool reads) { reads_replica_ = reads; }
+  // Answers the request in hand: `reply` is RESP of identity().version.
+  void Answer(std::string reply);
+  void AnswerError(std::string_view text);
+  // The same when everything before it has been answered and committed.
+  void CloseAfterReplies() { closing_ = true; }
+  // Moves to another identity once nothing is due; then answers `reply`, or the engine's refusal.
+  void BecomeAnd(Identity identity, std::string reply);
+  // Passes the request in hand on, as one that shows no data.
+  void AskEngine();
+  // Drops every state of the connection (RESET).
+  void ResetState();
+  enum class ReplyMode : uint8_t { kOn, kOff, kSkip, kSkipNext };
+  void set_reply_mode(ReplyMode mode) { reply_mode_ = mode; }
+  // Offset behind this client's last write; 0 before the first, or while it is not known.
+  [[nodiscard]] StreamOffset last_write() const { return last_write_; }
+
+ private:
+  enum class Rule : uint8_t { kFree, kBatch, kKeys, kAsk };
+  enum class After : uint8_t { kNothing, kMulti, kWatch, kEndsTransaction, kUnblocked };
+  struct Slot {
+    std::string bytes;
+    Hold hold;
+    absl::InlinedVector<KeyHash, 2> keys;  // kKeys: what is judged. Of blocking ones: blocked.
+    uint32_t database = 0;
+    Rule rule = Rule::kFree;
+    After after = After::kNothing;
+    bool write = false;
+    bool begun = false;
+    bool ended = false;
+    bool silent = false;  // CLIENT REPLY: nothing is written.
+    bool streaming = false;
+  };
+  enum class Block : uint8_t { kNone, kBackend, kDrain, kReply, kMode, kQueue };
+
+  // ---- Requests (session.cc) ---------------------------------------------------------------
+  void Read();
+  void Pump();
+  // False: it blocks, and is handled again by Resume.
+  bool Handle();
+  bool HandleShared();
+  bool HandlePinned();
+  bool HandleTransaction(std::string_view name);
+  bool HandleBlocking();
+  bool HandleSubscription(bool monitor);
+  bool HandleQueued();
+  bool AdmitWrite();
+  bool NeedOwn();
+  Backend* NeedShared();
+  void SendTo(Backend* backend, Rule rule, After after);
+  void MarkWrite(Backend* backend);
+  Slot& NewSlot();
+  void Unpin(bool clean);
+  [[nodiscard]] bool Blocked(Block why) {
+    block_ = why;
+    return false;
+  }
+
+  // ---- Replies (session_replies.cc) --------------------------------------------------------
+  void Judge(Slot& slot, BatchId batch);
+  void AskOffset(Slot& slot);
+  void OnPush(const ReplyPiece& piece);
+  void Take(Slot& slot, uint64_t tag, const ReplyPiece& piece);
+  void OnEnded(Slot& slot, const ReplyPiece& piece);
+  void Advance();
+  void Emit(Slot& slot);
+  void WaitWritable();
+  void Close();
+
+  static constexpr size_t kMaxSlots = 4096;
+  static constexpr size_t kMaxOutBytes = 1 << 20;
+  static constexpr size_t kStreamFrom = 64 << 10;
+
+  const uint64_t id_;
+  Socket socket_;
+  SessionHost* const host_;
+  std::shared_ptr<bool> alive_;
+  About about_;
+  Identity identity_;
+  Durability durability_;
+  bool reads_replica_ = false;
+  ReplyMode reply_mode_ = ReplyMode::kOn;
+
+  RequestParser parser_;
+  CommandPlan plan_;
+  bool has_request_ = false;  // parser_.argv() is not handled yet.
+  bool reading_ = false;
+  Block block_ = Block::kNone;
+
+  // An own connection, and why it is kept.
+  Backend* own_ = nullptr;
+  bool taking_own_ = false;
+  bool in_multi_ = false;
+  bool watching_ = false;
+  bool dedicated_ = false;  // Until the end.
+  bool raw_ = false;
+  absl::InlinedVector<KeyHash, 4> multi_keys_;
+  bool multi_writes_ = false;
+
+  std::deque<Slot> slots_;
+  uint64_t first_tag_ = 1;  // Of slots_.front().
+  size_t gated_ = 0;        // So many of them are in the gate.
+  uint64_t push_tag_ = 0;   // Of the push being received; 0: none.
+  ReplyGate gate_;
+  size_t held_bytes_ = 0;
+  size_t engine_due_ = 0;
+  size_t writes_under_way_ = 0;
+  BatchId last_write_batch_;
+  StreamOffset last_write_;
+
+  std::string out_;
+  size_t out_sent_ = 0;
+  bool waits_writable_ = false;
+  bool closing_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace cairn::adapter::redis

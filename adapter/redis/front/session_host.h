@@ -1,0 +1,69 @@
+// SessionHost: what a session needs of its io thread. A port, so that sessions can be tested
+// without sockets of an engine or a cluster.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "adapter/redis/command_table.h"
+#include "adapter/redis/front/backend_pool.h"
+#include "adapter/redis/front/session.h"
+#include "adapter/redis/key_marks.h"
+#include "adapter/role_events.h"
+#include "base/clock.h"
+
+namespace cairn::adapter::redis {
+
+struct SessionLimits {
+  size_t max_held_bytes = size_t{256} << 20;  // Replies of one client that wait.
+  RequestParser::Limits requests;
+};
+
+class SessionHost {
+ public:
+  virtual ~SessionHost() = default;
+
+  virtual const CommandTable& commands() const = 0;
+  virtual const SessionLimits& limits() const = 0;
+  virtual BackendPool& pool() = 0;
+  virtual SharedKeyMarks& marks() = 0;
+  virtual Durability default_durability() const = 0;
+
+  virtual MonoMicros now_us() const = 0;
+  // When what is held from now on has been held for too long.
+  virtual MonoMicros hold_deadline_us() const = 0;
+  virtual StreamOffset committed() const = 0;
+
+  virtual FrontMode mode() const = 0;
+  // Whether a reply may leave at this very moment: asked after it is in hand.
+  virtual bool MayAnswer() const = 0;
+  // Why a write must not go to the engine now, as an error reply; nullopt: it may.
+  virtual std::optional<std::string> RefuseWrite(Durability durability) = 0;
+
+  // Keys of blocking commands, whose effect comes at a moment that nobody knows.
+  virtual void BlockKeys(std::span<const KeyHash> keys) = 0;
+  virtual void UnblockKeys(std::span<const KeyHash> keys) = 0;
+  virtual bool AreBlocked(std::span<const KeyHash> keys) const = 0;
+
+  // A batch whose offset covers all that the engine has done by now. Asked for on a shared backend,
+  // of this identity if there is one.
+  virtual BatchId AskOffset(const Identity& identity) = 0;
+
+  // The session's output is flushed, and its gate filed anew, at the end of this turn.
+  virtual void Touch(Session* session) = 0;
+  // OnKnown, when the batch's offset is.
+  virtual void AwaitBatch(BatchId batch, Session* session) = 0;
+  // OnKnownThrough, when all batches up to it are known.
+  virtual void AwaitThrough(BatchId through, Session* session) = 0;
+  // Resume at the next turn, or when the mode changes.
+  virtual void ResumeLater(Session* session) = 0;
+  virtual void AwaitMode(Session* session) = 0;
+  virtual void OnFinished(Session* session) = 0;
+
+  // Answers a command of CommandClass::kAgent for the request in hand (agent_commands.cc).
+  virtual void AnswerAgentCommand(Session& session, AgentCommand command,
+                                  std::span<const std::string_view> argv) = 0;
+};
+
+}  // namespace cairn::adapter::redis

@@ -1,0 +1,263 @@
+// Session's other half: replies on their way to the client.
+
+#include <algorithm>
+#include <asio/buffer.hpp>
+#include <asio/error.hpp>
+#include <utility>
+
+#include "adapter/redis/front/session.h"
+#include "adapter/redis/front/session_host.h"
+#include "base/check.h"
+
+namespace cairn::adapter::redis {
+
+// ---- What a reply waits for -----------------------------------------------------------------
+
+void Session::Judge(Slot& slot, BatchId batch) {
+  slot.begun = true;
+  if (durability_ == Durability::kAsync) return;
+  switch (slot.rule) {
+    case Rule::kFree:
+      return;
+    case Rule::kBatch:
+      slot.hold.batch = batch;
+      return host_->AwaitBatch(batch, this);
+    case Rule::kAsk:
+      return AskOffset(slot);
+    case Rule::kKeys: {
+      if (host_->AreBlocked(slot.keys)) return AskOffset(slot);
+      const MarkVerdict verdict = host_->marks().Judge(slot.database, slot.keys);
+      slot.hold.offset = verdict.offset;
+      slot.hold.through = verdict.through;
+      if (verdict.through) host_->AwaitThrough(verdict.through, this);
+      return;
+    }
+  }
+  CHECK_UNREACHABLE();
+}
+
+// An offset of now, which covers all that the engine had done when it said this.
+void Session::AskOffset(Slot& slot) {
+  if (host_->mode() == FrontMode::kReplica) return;
+  slot.hold.batch = host_->AskOffset(identity_);
+  host_->AwaitBatch(slot.hold.batch, this);
+}
+
+// ---- What the engine says -------------------------------------------------------------------
+
+void Session::OnReply(uint64_t tag, BatchId batch, const ReplyPiece& piece) {
+  if (tag == 0) return OnPush(piece);
+  CHECK_GE(tag, first_tag_);
+  Slot& slot = slots_[tag - first_tag_];
+  if (piece.begins) Judge(slot, batch);
+  if (piece.ends) {
+    --engine_due_;
+    OnEnded(slot, piece);
+  }
+  if (closed_) {
+    if (finished()) host_->OnFinished(this);
+    return;
+  }
+  Take(slot, tag, piece);
+}
+
+void Session::OnPush(const ReplyPiece& piece) {
+  if (closed_) return;
+  if (piece.begins) {
+    Slot& slot = NewSlot();
+    slot.rule = Rule::kAsk;
+    Judge(slot, BatchId());
+    push_tag_ = first_tag_ + slots_.size() - 1;
+  }
+  const uint64_t tag = push_tag_;
+  if (piece.ends) push_tag_ = 0;
+  Take(slots_[tag - first_tag_], tag, piece);
+}
+
+void Session::Take(Slot& slot, uint64_t tag, const ReplyPiece& piece) {
+  const bool next = tag == first_tag_ && gate_.empty() && slot.hold.IsOver(host_->committed());
+  if (slot.streaming || (next && slot.bytes.size() + piece.bytes.size() >= kStreamFrom)) {
+    CHECK(next);
+    slot.streaming = true;
+    if (!slot.silent) {
+      out_ += slot.bytes;
+      out_ += piece.bytes;
+    }
+    held_bytes_ -= slot.bytes.size();
+    slot.bytes.clear();
+  } else {
+    slot.bytes += piece.bytes;
+    held_bytes_ += piece.bytes.size();
+    if (held_bytes_ > host_->limits().max_held_bytes) return Cut();
+  }
+  host_->Touch(this);
+  if (!piece.ends) return;
+  slot.ended = true;
+  Advance();
+}
+
+void Session::OnEnded(Slot& slot, const ReplyPiece& piece) {
+  const bool ok = piece.type == ReplyType::kSimple;
+  switch (slot.after) {
+    case After::kNothing:
+      break;
+    case After::kMulti:
+      in_multi_ = ok && !closed_;
+      break;
+    case After::kWatch:
+      watching_ = watching_ || ok;
+      break;
+    case After::kEndsTransaction:
+    case After::kUnblocked:
+      break;
+  }
+  // It has expired, perhaps: then a deletion is on its way into the log.
+  if (piece.null && slot.rule == Rule::kKeys && durability_ == Durability::kSync &&
+      !slot.streaming) {
+    AskOffset(slot);
+  }
+  if (closed_) {
+    if (slot.after == After::kUnblocked) host_->UnblockKeys(slot.keys);
+    if (engine_due_ == 0) Unpin(/*clean=*/false);
+    return;
+  }
+  if (own_ != nullptr && engine_due_ == 0 && !in_multi_ && !watching_ && !dedicated_) {
+    Unpin(/*clean=*/true);
+  }
+  if (block_ == Block::kReply || (block_ == Block::kDrain && engine_due_ == 0)) {
+    host_->ResumeLater(this);
+  }
+}
+
+// Ended slots go into the gate, in their order; what need not wait goes out at once.
+void Session::Advance() {
+  const StreamOffset committed = host_->committed();
+  while (gated_ < slots_.size() && slots_[gated_].ended) {
+    Slot& slot = slots_[gated_];
+    if (gated_ == 0 && slot.hold.IsOver(committed)) {
+      Emit(slot);
+      continue;
+    }
+    gate_.Push(slot.hold, host_->hold_deadline_us());
+    ++gated_;
+  }
+  Release();
+}
+
+void Session::Release() {
+  if (gate_.empty()) return;
+  size_t released = gate_.Release(host_->committed());
+  if (released == 0) return;
+  for (; released > 0; --released) {
+    Emit(slots_.front());
+    --gated_;
+  }
+  host_->Touch(this);
+  Advance();
+}
+
+// The front slot's reply leaves. Requires: its hold is over.
+void Session::Emit(Slot& slot) {
+  if (!slot.silent) out_ += slot.bytes;
+  held_bytes_ -= slot.bytes.size();
+  if (slot.write) --writes_under_way_;
+  if (slot.after == After::kUnblocked) host_->UnblockKeys(slot.keys);
+  slots_.pop_front();
+  ++first_tag_;
+  if (block_ == Block::kQueue && slots_.size() < kMaxSlots / 2) host_->ResumeLater(this);
+}
+
+void Session::OnKnown(BatchId batch, StreamOffset offset) {
+  if (batch == last_write_batch_) last_write_ = offset;
+  for (size_t i = gated_; i < slots_.size(); ++i) {
+    Hold& hold = slots_[i].hold;
+    if (hold.batch != batch) continue;
+    hold.batch = BatchId();
+    hold.offset = std::max(hold.offset, offset);
+  }
+  gate_.Known(batch, offset);
+  Release();
+}
+
+void Session::OnKnownThrough(BatchId through, StreamOffset covering) {
+  for (size_t i = gated_; i < slots_.size(); ++i) {
+    Hold& hold = slots_[i].hold;
+    if (!hold.through || hold.through > through) continue;
+    hold.through = BatchId();
+    hold.offset = std::max(hold.offset, covering);
+  }
+  gate_.KnownThrough(through, covering);
+  Release();
+}
+
+// ---- Out ------------------------------------------------------------------------------------
+
+void Session::FlushOut() {
+  if (closed_ || waits_writable_) return;
+  if (out_sent_ < out_.size() && !host_->MayAnswer()) return Cut();
+  while (out_sent_ < out_.size()) {
+    asio::error_code error;
+    out_sent_ +=
+        socket_.send(asio::buffer(out_.data() + out_sent_, out_.size() - out_sent_), 0, error);
+    if (error == asio::error::would_block || error == asio::error::try_again) {
+      return WaitWritable();
+    }
+    if (error) return Close();
+  }
+  out_.clear();
+  out_sent_ = 0;
+  if (out_.capacity() > kMaxOutBytes) out_.shrink_to_fit();
+  if (closing_ && slots_.empty()) return Close();
+  if (block_ == Block::kQueue) host_->ResumeLater(this);
+}
+
+void Session::WaitWritable() {
+  waits_writable_ = true;
+  socket_.async_wait(Socket::wait_write, [this, alive = alive_](const asio::error_code& error) {
+    if (!*alive) return;
+    waits_writable_ = false;
+    if (closed_) return;
+    if (error) return Close();
+    FlushOut();
+  });
+}
+
+// ---- The end --------------------------------------------------------------------------------
+
+void Session::OnBroken(uint64_t tag) {
+  if (tag != 0) {
+    --engine_due_;
+    if (closed_ && slots_[tag - first_tag_].after == After::kUnblocked) {
+      host_->UnblockKeys(slots_[tag - first_tag_].keys);
+    }
+  }
+  if (!closed_) return Close();
+  if (finished()) {
+    Unpin(/*clean=*/false);
+    host_->OnFinished(this);
+  }
+}
+
+void Session::Cut() { Close(); }
+
+void Session::Close() {
+  if (std::exchange(closed_, true)) return;
+  asio::error_code ignored;
+  socket_.shutdown(Socket::shutdown_both, ignored);
+  socket_.close(ignored);
+  for (Slot& slot : slots_) {
+    if (slot.after == After::kUnblocked && slot.ended) host_->UnblockKeys(slot.keys);
+    slot.bytes.clear();
+  }
+  out_.clear();
+  out_sent_ = 0;
+  (void)gate_.Cut();
+  gated_ = 0;
+  host_->Touch(this);
+  if (own_ != nullptr && (engine_due_ == 0 || raw_ || dedicated_)) {
+    if (engine_due_ == 0) Unpin(/*clean=*/false);
+  }
+  if (finished()) host_->OnFinished(this);
+}
+
+}  // namespace cairn::adapter::redis
