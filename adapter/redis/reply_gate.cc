@@ -126,6 +126,11 @@ std::optional<std::string> LagBound::Refuse(MonoMicros now_us) const {
 }
 
 void SeqMap::Add(StreamOffset end, Seq seq) {
+  // What an engine says without effect moves the offset alone.
+  if (!ends_.empty() && ends_.back().second == seq && ends_.back().first <= end) {
+    ends_.back().first = end;
+    return;
+  }
   CHECK(ends_.empty() || (ends_.back().first <= end && ends_.back().second < seq));
   ends_.emplace_back(end, seq);
   if (ends_.size() > capacity_) ends_.pop_front();

@@ -132,7 +132,7 @@ class SeqMap {
  public:
   explicit SeqMap(size_t capacity) : capacity_(capacity) {}
 
-  // The record `seq` ends behind `end`. In order.
+  // The log through `seq` covers everything up to `end`. In order; neither goes back.
   void Add(StreamOffset end, Seq seq);
   // The first known record that covers the offset; of an offset older than what is kept, the
   // oldest kept one, which covers it too. nullopt: not committed yet.

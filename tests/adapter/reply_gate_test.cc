@@ -145,6 +145,18 @@ TEST(LagBoundTest, RefusesPastTheTimeUntilItDrains) {
   EXPECT_EQ(bound.lag_us(9'000'000), 0);
 }
 
+// An engine's ping moves the offset, and nothing is logged for it.
+TEST(SeqMapTest, AnOffsetWithoutARecordIsCoveredByTheLastOne) {
+  SeqMap map(2);
+  map.Add(StreamOffset(10), Seq(1));
+  map.Add(StreamOffset(24), Seq(1));
+  EXPECT_EQ(map.Find(StreamOffset(24)), Seq(1));
+  EXPECT_EQ(map.Find(StreamOffset(25)), std::nullopt);
+  map.Add(StreamOffset(30), Seq(2));
+  EXPECT_EQ(map.Find(StreamOffset(24)), Seq(1));
+  EXPECT_EQ(map.Find(StreamOffset(25)), Seq(2));
+}
+
 TEST(SeqMapTest, TellsTheFirstRecordThatCovers) {
   SeqMap map(3);
   EXPECT_EQ(map.Find(StreamOffset(1)), std::nullopt);
