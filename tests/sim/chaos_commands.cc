@@ -51,6 +51,10 @@ void Chaos::ChangeMembers(GroupId log) {
   if (leader == nullptr) return;
   const consensus::Membership& now = leader->group(log)->core().membership();
   const bool anew = random().Chance(0.3);
+  // To fewer than half of them: the old voters and the new ones could each decide without the
+  // others.
+  const bool few = random().Chance(0.2);
+  size_t left = (now.voters.size() - 1) / 2;
   server::ChangeMembersOp op;
   for (const auto& node : *context_.nodes) {
     const NodeId id = node->id();
@@ -58,7 +62,11 @@ void Chaos::ChangeMembers(GroupId log) {
     const bool moves = random().Chance(0.4);
     bool votes = now.IsVoter(id);
     bool listens = now.IsLearner(id);
-    if (anew) {
+    if (few && now.IsVoter(leader->id()) && now.voters.size() > 2) {
+      votes = id == leader->id() || (now.IsVoter(id) && left > 1 && random().Chance(0.5));
+      if (votes && id != leader->id()) --left;
+      listens = member && !votes;
+    } else if (anew) {
       votes = member && random().Chance(0.5);
       listens = member && !votes;
     } else if (moves && !member) {
@@ -82,13 +90,13 @@ void Chaos::ChangeMembers(GroupId log) {
 // While both sets of voters have a say: the old ones without the new ones, or no leader.
 void Chaos::DisturbChange(NodeId leader, GroupId log) {
   const double dice = random().Fraction();
-  if (dice < 0.4) {
+  if (dice < 0.6) {
     const auto voters = NodeOf(leader).group(log)->core().membership().voters;
     Later(UpTo(5'000), [this, voters] {
       Split(voters);
       Later(random().Between(300'000, 2'000'000), [this] { HealNetwork(); });
     });
-  } else if (dice < 0.6 && MaySilence()) {
+  } else if (dice < 0.8 && MaySilence()) {
     Later(UpTo(5'000), [this, leader] { Silence(leader); });
   }
 }
