@@ -65,7 +65,9 @@ absl::StatusOr<AgentPresence::Round> AgentPresence::Look(Client* client, const O
   describe.call.timeout = kCallTimeout;
   ASSIGN_OR_RETURN(const LogDescription described, log.Describe(describe));
   for (const LeaseInfo& lease : described.leases) {
-    if (lease.epoch && lease.remaining_ms > 0) round.agents.push_back({lease.name, lease.holder});
+    // Who lives renews it every third of the TTL: the dead must not be made heirs.
+    const bool alive = lease.epoch && lease.remaining_ms * 2 >= lease.ttl_ms;
+    if (alive) round.agents.push_back({lease.name, lease.holder});
   }
   std::sort(round.agents.begin(), round.agents.end(),
             [](const PresentAgent& a, const PresentAgent& b) { return a.address < b.address; });

@@ -3,7 +3,8 @@
 // Each agent holds a lease in a log of its own (`<log>.agents`), which keeps the coming and going
 // out of the cache's log. The lease is named by the address where clients reach the agent, so that
 // two agents with one address are noticed; its holder is the agent's incarnation (holder_names.h).
-// Who stops in order releases it; who is killed is forgotten after the TTL. What is told is for
+// Who stops in order releases it; who is killed is forgotten after half
+// of the TTL. What is told is for
 // discovery and hand-overs only: no safety hangs on it.
 //
 // Threads: the engine thread; calls that block run in the Background. Lifetime: Stop() before it
@@ -39,8 +40,8 @@ class AgentPresence {
     std::string log_name;  // Of the cache.
     std::string address;   // This agent's.
     std::string holder;
-    absl::Duration ttl = absl::Seconds(5);
-    absl::Duration interval = absl::Seconds(1);
+    absl::Duration ttl = absl::Seconds(3);
+    absl::Duration interval = absl::Milliseconds(500);
   };
   // Sorted by address; told when it changes.
   using Tell = std::function<void(const std::vector<PresentAgent>&)>;

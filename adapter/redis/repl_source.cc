@@ -97,6 +97,12 @@ void ReplSource::Close() {
 }
 
 asio::awaitable<absl::StatusOr<ReplSource::Attachment>> ReplSource::Attach(StreamPlace place) {
+  const StreamOffset committed = place.offset;
+  return Attach(std::move(place), committed);
+}
+
+asio::awaitable<absl::StatusOr<ReplSource::Attachment>> ReplSource::Attach(StreamPlace place,
+                                                                           StreamOffset committed) {
   absl::Status status = co_await Handshake();
   if (!status.ok()) co_return status;
   // The engine is asked for the first byte that is missing.
@@ -114,7 +120,7 @@ asio::awaitable<absl::StatusOr<ReplSource::Attachment>> ReplSource::Attach(Strea
   const std::string_view replid = std::string_view(*line).substr(kContinue.size());
   history_ = replid.empty() ? place.history : std::string(replid.substr(1));
   read_offset_ = place.offset;
-  StartAcks(place.offset);
+  StartAcks(committed);
   co_return Attachment::kContinued;
 }
 

@@ -55,7 +55,9 @@ class ReplSource {
   ReplSource(const ReplSource&) = delete;
   ReplSource& operator=(const ReplSource&) = delete;
 
-  // The stream from right behind `place`. After a gap the connection is closed.
+  // The stream from right behind `place`; the log has committed through `committed`, which may be
+  // less when only the connection broke. After a gap the connection is closed.
+  asio::awaitable<absl::StatusOr<Attachment>> Attach(StreamPlace place, StreamOffset committed);
   asio::awaitable<absl::StatusOr<Attachment>> Attach(StreamPlace place);
 
   // The engine's whole memory, then the stream from right behind the place that is returned. The

@@ -56,8 +56,8 @@ absl::Status StreamPublisher::Begin(const Beginning& beginning) {
   return Hand(opening).status();
 }
 
-asio::awaitable<Attachment> StreamPublisher::Connect(StreamPlace place) {
-  const absl::StatusOr<ReplSource::Attachment> attached = co_await source_.Attach(place);
+asio::awaitable<Attachment> StreamPublisher::Connect(StreamPlace place, StreamOffset committed) {
+  const absl::StatusOr<ReplSource::Attachment> attached = co_await source_.Attach(place, committed);
   if (!attached.ok()) {
     spdlog::warn("the engine's stream: {}", ToStd(attached.status().message()));
     co_return Attachment::kFailed;
@@ -72,7 +72,7 @@ asio::awaitable<Attachment> StreamPublisher::Connect(StreamPlace place) {
 asio::awaitable<Attachment> StreamPublisher::Open(Beginning beginning) {
   CHECK(!running_);
   running_ = true;
-  Attachment how = co_await Connect(beginning.from);
+  Attachment how = co_await Connect(beginning.from, beginning.from.offset);
   if (how == Attachment::kContinued && !stopping_) {
     if (absl::Status begun = Begin(beginning); !begun.ok()) {
       spdlog::error("the log's producer: {}", ToStd(begun.message()));
@@ -96,7 +96,7 @@ asio::awaitable<Attachment> StreamPublisher::Again() {
   running_ = true;
   StreamPlace place = from_;
   place.offset = source_.read_offset();
-  const Attachment how = co_await Connect(std::move(place));
+  const Attachment how = co_await Connect(std::move(place), committed_);
   running_ = false;
   if (how != Attachment::kContinued) co_return how;
   if (stopping_) co_return Attachment::kFailed;

@@ -98,7 +98,7 @@ class StreamPublisher : private LogPublisherOwner {
   void OnAppendFailed(PublisherTrouble why, const absl::Status& status) override;
 
   absl::Status Begin(const Beginning& beginning);
-  asio::awaitable<Attachment> Connect(StreamPlace place);
+  asio::awaitable<Attachment> Connect(StreamPlace place, StreamOffset committed);
   asio::awaitable<void> Pump();
   asio::awaitable<absl::Status> ReadSome();
   asio::awaitable<bool> HandOn();

@@ -88,5 +88,41 @@ TEST(AgentsTest, WhoIsAskedToStopHandsOver) {
   ExpectIncrements(world, other, 21, 30);
 }
 
+TEST(AgentsTest, NothingIsLostOrDoneTwiceWhateverDiesInTurn) {
+  AgentWorld world({.nodes = 1, .agents = 3});
+  world.StartAllAgents();
+  int64_t committed = 0;
+  std::optional<size_t> dead;
+  for (int round = 0; round < 4; ++round) {
+    const std::optional<size_t> primary = world.AwaitPrimary(dead);
+    ASSERT_TRUE(primary.has_value());
+    // A write whose outcome was not told may be there or not; what was told is.
+    const std::optional<int64_t> first = world.Increment(*primary, "n");
+    ASSERT_TRUE(first.has_value()) << world.Output(*primary);
+    ASSERT_GE(*first, committed + 1);
+    ASSERT_LE(*first, committed + 2);
+    ExpectIncrements(world, *primary, *first + 1, *first + 10);
+    committed = *first + 10;
+    if (dead) world.StartAgent(*dead);
+    // One more is on its way when it dies; so nobody knows what comes of it.
+    const auto engine = world.Engine(*primary);
+    ASSERT_NE(engine, nullptr);
+    ASSERT_TRUE(engine->Do({"INCR", "n"}).has_value());
+    dead = primary;
+    if (round % 2 == 0) {
+      world.KillAgent(*primary);
+    } else {
+      world.Signal(*primary, SIGSTOP);
+      ASSERT_TRUE(world.AwaitPrimary(primary).has_value()) << world.Output(0);
+      world.Signal(*primary, SIGCONT);
+      dead.reset();
+      EXPECT_TRUE(Eventually([&] {
+        const auto reply = world.Engine(*primary)->Do({"ROLE"});
+        return reply && reply->items.size() == 5;
+      })) << world.Output(*primary);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace cairn::integration
