@@ -67,6 +67,8 @@ TEST(EngineLinkTest, TellsAnErrorReplyFromABrokenConnection) {
   EXPECT_TRUE(engine.link()->connected());
   engine.process()->Kill();
   EXPECT_TRUE(world.Until([&] { return !engine.link()->connected(); }));
+  // Its connections end before the socket that it listens on.
+  ASSERT_TRUE(world.Run(engine.process()->WaitForEnd(kCallPatience)));
   const auto reply = world.Run(engine.link()->Call({"PING"}, kCallPatience));
   EXPECT_TRUE(absl::IsUnavailable(reply.status())) << reply.status();
   EXPECT_TRUE(absl::IsUnavailable(world.Run(engine.link()->Connect(kCallPatience))));

@@ -288,7 +288,6 @@ TEST_F(ReaderTest, NamesWhatDoesNotContinue) {
       {"an overlap", false, Set(5), here + "61 db=0"},
       {"half a command", false, Set(5).substr(0, 20), here + "62 db=0"},
       {"no command", false, "hello\r\n", here + "62 db=0"},
-      {"nothing", false, "", here + "62 db=0"},
       {"the middle of a run", false, Set(5), here + "62 db=0 run=2/middle"},
       {"the end of a run", false, Set(5), here + "62 db=0 run=2/last"},
       {"a run that is whole at once", false, Set(5), here + "62 db=0 run=1/first"},
@@ -312,6 +311,15 @@ TEST_F(ReaderTest, NamesWhatDoesNotContinue) {
     EXPECT_THAT(std::string(status.message()), HasSubstr(fmt::format("record {}: ", last_seq_)));
     EXPECT_EQ(reader_->applied_seq(), applied);
   }
+}
+
+// It names the stream that the reign begins with.
+TEST_F(ReaderTest, TheRecordThatOpensAReignHasNoBytes) {
+  Restart();
+  Feed(Grant());
+  Feed(Data("", fmt::format("v1 redis/7.0.15 {} 31 db=0", kReplid)));
+  EXPECT_EQ(reader_->applied_seq(), Seq(last_seq_));
+  EXPECT_EQ(reader_->position().offset, 31u);
 }
 
 TEST_F(ReaderTest, RecordsWithoutAMarkAreForeign) {

@@ -77,7 +77,9 @@ TEST(AgentsTest, WhoIsAskedToStopHandsOver) {
   ASSERT_TRUE(Eventually([&] {
     const std::string output = world.Output(*first);
     const size_t told = output.rfind("agents of this cache: ");
-    return told != std::string::npos && output.find(", ", told) != std::string::npos;
+    if (told == std::string::npos) return false;
+    const std::string line = output.substr(told, output.find('\n', told) - told);
+    return line.find(", ") != std::string::npos;
   })) << world.Output(*first);
 
   world.Signal(*first, SIGTERM);
