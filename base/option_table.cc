@@ -85,17 +85,33 @@ void OptionTable::Text(std::string name, std::string* target, TextCheck check, s
   options_.push_back({std::move(name), std::move(help), std::move(range), std::move(set)});
 }
 
-void OptionTable::Number(std::string name, uint64_t* target, OptionUnit unit, uint64_t min,
-                         uint64_t max, std::string help) {
+void OptionTable::AddNumber(std::string name, uint64_t initial, OptionUnit unit, uint64_t min,
+                            uint64_t max, std::string help, std::function<void(uint64_t)> store) {
   const std::string expected = DescribeRange(unit, min, max);
-  std::string range = fmt::format(" [{}; default {}]", expected, FormatNumber(*target, unit));
+  std::string range = fmt::format(" [{}; default {}]", expected, FormatNumber(initial, unit));
   auto set = [=](std::string_view value) -> std::string {
     const std::optional<uint64_t> parsed = ParseNumber(value, unit);
     if (!parsed || *parsed < min || *parsed > max) return "expected " + expected;
-    *target = *parsed;
+    store(*parsed);
     return "";
   };
   options_.push_back({std::move(name), std::move(help), std::move(range), std::move(set)});
+}
+
+void OptionTable::Number(std::string name, uint64_t* target, OptionUnit unit, uint64_t min,
+                         uint64_t max, std::string help) {
+  AddNumber(std::move(name), *target, unit, min, max, std::move(help),
+            [target](uint64_t value) { *target = value; });
+}
+
+void OptionTable::Number(std::string name, uint32_t* target, OptionUnit unit, uint32_t min,
+                         uint32_t max, std::string help) {
+  AddNumber(std::move(name), *target, unit, min, max, std::move(help),
+            [target](uint64_t value) { *target = static_cast<uint32_t>(value); });
+}
+
+void OptionTable::Custom(std::string name, TextCheck set, std::string help) {
+  options_.push_back({std::move(name), std::move(help), /*range=*/"", std::move(set)});
 }
 
 void OptionTable::Switch(std::string name, bool* target, std::string help) {

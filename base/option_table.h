@@ -40,7 +40,11 @@ class OptionTable {
   void Text(std::string name, std::string* target, TextCheck check, std::string help);
   void Number(std::string name, uint64_t* target, OptionUnit unit, uint64_t min, uint64_t max,
               std::string help);
+  void Number(std::string name, uint32_t* target, OptionUnit unit, uint32_t min, uint32_t max,
+              std::string help);
   void Switch(std::string name, bool* target, std::string help);
+  // Anything else: `set` takes the text, or says what is wrong with it.
+  void Custom(std::string name, TextCheck set, std::string help);
 
   // What the command line asked for.
   struct Asked {
@@ -64,6 +68,8 @@ class OptionTable {
   };
   struct Sources;
 
+  void AddNumber(std::string name, uint64_t initial, OptionUnit unit, uint64_t min, uint64_t max,
+                 std::string help, std::function<void(uint64_t)> store);
   [[nodiscard]] std::string EnvironmentName(std::string_view option) const;
   absl::Status ReadFile(const std::string& path, Sources* sources) const;
   absl::StatusOr<Asked> ReadFlags(const std::vector<std::string>& argv, Sources* sources,

@@ -12,8 +12,6 @@
 //   130 a second signal.
 #include <fmt/format.h>
 #include <signal.h>
-#include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -21,7 +19,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <memory>
 #include <string>
 #include <thread>
@@ -30,6 +27,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "base/check.h"
+#include "base/process_log.h"
 #include "base/strings.h"
 #include "server/rpc/rpc_server.h"
 #include "server/runtime/config.h"
@@ -49,42 +47,6 @@ constexpr int kStartAgain = -1;
 constexpr long kLookEveryNs = 100'000'000;
 // For calls that are under way when the node has stopped: they have been answered.
 constexpr int64_t kRpcShutdownMs = 1000;
-
-// A message as a JSON string's contents: the rest of the line is put there by the pattern.
-class JsonText final : public spdlog::custom_flag_formatter {
- public:
-  void format(const spdlog::details::log_msg& message, const std::tm& /*time*/,
-              spdlog::memory_buf_t& out) override {
-    for (const char c : message.payload) {
-      const auto byte = static_cast<unsigned char>(c);
-      if (c == '"' || c == '\\') {
-        out.push_back('\\');
-        out.push_back(c);
-      } else if (byte < 0x20) {
-        fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
-      } else {
-        out.push_back(c);
-      }
-    }
-  }
-  [[nodiscard]] std::unique_ptr<custom_flag_formatter> clone() const override {
-    return spdlog::details::make_unique<JsonText>();
-  }
-};
-
-void SetUpLog(const server::NodeConfig& config) {
-  auto logger =
-      std::make_shared<spdlog::logger>("cairnd", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
-  formatter->add_flag<JsonText>('*');
-  formatter->set_pattern(config.log_format == "json"
-                             ? R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","message":"%*"})"
-                             : "%Y-%m-%dT%H:%M:%S.%fZ %^%L%$ %v");
-  logger->set_formatter(std::move(formatter));
-  logger->set_level(spdlog::level::from_str(config.log_level));
-  logger->flush_on(spdlog::level::info);
-  spdlog::set_default_logger(std::move(logger));
-}
 
 // The signals that stop the process. Blocked before the first thread is made, so that all
 // threads inherit the mask.
@@ -152,7 +114,7 @@ int StartAgain(char** argv) {
 
 int Run(server::NodeConfig config) {
   const sigset_t stop = BlockStopSignals();
-  SetUpLog(config);
+  SetUpProcessLog("cairnd", config.log_level, config.log_format);
   server::Node node(std::move(config));
   if (absl::Status started = node.Start(); !started.ok()) return Fail("cannot start", started);
   auto rpc = rpc::RpcServer::Start(&node);

@@ -2,14 +2,11 @@
 
 #include <fmt/format.h>
 #include <signal.h>
-#include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <fstream>
 #include <string_view>
 #include <thread>
@@ -20,6 +17,7 @@
 #include "adapter/agent_identity.h"
 #include "adapter/redis/redis_agent.h"
 #include "base/check.h"
+#include "base/process_log.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 
@@ -30,42 +28,6 @@ constexpr int kExitOk = 0;
 constexpr int kExitFailed = 1;
 constexpr int kExitConfig = 2;
 constexpr int kExitSecondSignal = 130;
-
-// A message as a JSON string's contents: the rest of the line is put there by the pattern.
-class JsonText final : public spdlog::custom_flag_formatter {
- public:
-  void format(const spdlog::details::log_msg& message, const std::tm& /*time*/,
-              spdlog::memory_buf_t& out) override {
-    for (const char c : message.payload) {
-      const auto byte = static_cast<unsigned char>(c);
-      if (c == '"' || c == '\\') {
-        out.push_back('\\');
-        out.push_back(c);
-      } else if (byte < 0x20) {
-        fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
-      } else {
-        out.push_back(c);
-      }
-    }
-  }
-  [[nodiscard]] std::unique_ptr<custom_flag_formatter> clone() const override {
-    return spdlog::details::make_unique<JsonText>();
-  }
-};
-
-void SetUpLog(const AgentConfig& config) {
-  auto logger = std::make_shared<spdlog::logger>("cairn-agent",
-                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
-  formatter->add_flag<JsonText>('*');
-  formatter->set_pattern(config.log_format == "json"
-                             ? R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%l","message":"%*"})"
-                             : "%Y-%m-%dT%H:%M:%S.%fZ %^%L%$ %v");
-  logger->set_formatter(std::move(formatter));
-  logger->set_level(spdlog::level::from_str(config.log_level));
-  logger->flush_on(spdlog::level::debug);
-  spdlog::set_default_logger(std::move(logger));
-}
 
 sigset_t BlockStopSignals() {
   sigset_t stop;
@@ -156,7 +118,7 @@ void ExitAtNextSignal(const sigset_t& stop) {
 
 int Run(const AgentConfig& config, const FrontFactory& start_front) {
   const sigset_t stop = BlockStopSignals();
-  SetUpLog(config);
+  SetUpProcessLog("cairn-agent", config.log_level, config.log_format);
   auto identity = AgentIdentity::Open(config.data_dir);
   if (!identity.ok()) return Fail("cannot start", identity.status());
   absl::StatusOr<RedisAgentOptions> options = OptionsOf(config, **identity);

@@ -1,11 +1,6 @@
 // NodeConfig: everything that can be set about a node, from flags, environment and file.
 //
-// The three sources share their names: the flag --tick-ms is CAIRND_TICK_MS in the
-// environment and `tick-ms` in the TOML file. Flags win over the environment, which wins
-// over the file, which wins over the defaults. One table in config.cc holds each option's
-// name, range, default and reason, and makes the help text, the parser and every error.
-//
-// Each error names the option, where the value came from, the value, and what was expected.
+// Sources, precedence and errors are those of base/option_table.h; the table is in config.cc.
 //
 // Threads: none; plain values.
 #pragma once
@@ -102,10 +97,6 @@ absl::StatusOr<Invocation> ParseInvocation(int argc, const char* const* argv,
 // Fills in derived values (initial_cluster of one, listen, advertise, workers) and checks
 // how options fit together. For callers that set fields by hand.
 absl::Status FinishConfig(NodeConfig& config);
-
-// "" when `address` is "host:port" with a port in 1 … 65535 (IPv6 hosts in brackets), else
-// what is wrong with it.
-std::string CheckAddress(std::string_view address);
 
 // The same on all nodes that were given the same names and addresses.
 uint64_t InitialClusterHash(const NodeConfig& config);

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/check.h"
+#include "base/option_table.h"
 #include "server/runtime/config.h"
 #include "tests/fuzz/fuzz_target.h"
 #include "tests/support/temp_dir.h"
@@ -39,8 +40,8 @@ std::string_view TakeUntil(std::string_view& text, std::string_view end) {
 
 void CheckComplete(NodeConfig config) {
   CHECK(!config.name.empty() && !config.data_dir.empty());
-  CHECK_EQ(server::CheckAddress(config.listen), "");
-  CHECK_EQ(server::CheckAddress(config.advertise), "");
+  CHECK_EQ(CheckHostPort(config.listen), "");
+  CHECK_EQ(CheckHostPort(config.advertise), "");
   CHECK(!config.initial_cluster.empty());
   CHECK_GT(config.workers, 0u);
   CHECK_GT(config.tick_us(), 0);
