@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -190,8 +191,10 @@ TEST(FrontTest, PausedWritesGoOnAfterwards) {
   EXPECT_TRUE(client.Waits());
   FrontClient reader(&lab);
   EXPECT_EQ(reader.Ask({"GET", "k"}), "$1\r\n1\r\n");
-  bool drained = false;
+  std::atomic<bool> drained{false};
   lab.front().Drain([&] { drained = true; });
+  EXPECT_TRUE(lab.world().Until([&] { return drained.load(); }))
+      << "a paused write is not under way";
   EXPECT_TRUE(client.Waits());
   lab.SetMode(FrontMode::kPrimary);
   EXPECT_EQ(client.Next(), kOk);

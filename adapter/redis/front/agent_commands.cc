@@ -48,12 +48,10 @@ class Answering {
       case AgentCommand::kQuit:
         Simple("OK");
         return session_.CloseAfterReplies();
+      // A replica shows committed data to everybody, so there is nothing to choose.
       case AgentCommand::kReadOnly:
-        session_.set_reads_replica(true);
-        return Simple("OK");
       case AgentCommand::kReadWrite:
       case AgentCommand::kAsking:
-        session_.set_reads_replica(false);
         return Simple("OK");
       case AgentCommand::kWait:
         return Wait();

@@ -123,14 +123,6 @@ void FrontThread::NoteCommit() {
   });
 }
 
-void FrontThread::NoteKnown() {
-  if (known_posted_.exchange(true)) return;
-  asio::post(io_, [this] {
-    known_posted_ = false;
-    TakeKnown();
-  });
-}
-
 void FrontThread::Drain(std::function<void()> done) {
   asio::post(io_, [this, done = std::move(done)]() mutable {
     drained_ = std::move(done);

@@ -66,8 +66,6 @@ class FrontThread : public SessionHost, private BackendOwner {
   void SetMode(FrontMode mode, std::shared_ptr<Reign> reign);
   // The reign's committed offset has moved.
   void NoteCommit();
-  // A batch that others may wait for is known.
-  void NoteKnown();
   void Drain(std::function<void()> done);
   void SetLogReachable(bool reachable);
   void SetFacts(std::shared_ptr<const FrontFacts> facts);
@@ -134,7 +132,6 @@ class FrontThread : public SessionHost, private BackendOwner {
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   asio::steady_timer ticker_;
   std::atomic<bool> commit_posted_{false};
-  std::atomic<bool> known_posted_{false};
 
   SessionLimits limits_;
   FrontEngine engine_;

@@ -113,7 +113,7 @@ bool Session::Handle() {
       return true;
     case CommandClass::kAgent:
       // What the agent does to a client's connection has to wait for what is under way on it.
-      if (plan_.agent != AgentCommand::kInfo && engine_due_ > 0 &&
+      if (engine_due_ > 0 &&
           (plan_.agent == AgentCommand::kAuth || plan_.agent == AgentCommand::kSelect ||
            plan_.agent == AgentCommand::kHello || plan_.agent == AgentCommand::kReset)) {
         return Blocked(Block::kDrain);
@@ -157,10 +157,7 @@ Backend* Session::NeedShared() {
     host_->pool().Open(identity_, [this, alive = alive_](absl::StatusOr<Backend*> opened) {
       if (!*alive || closed_) return;
       if (opened.ok()) return Resume();
-      // Nothing was sent: it is an answer, not a broken promise.
-      AnswerError(absl::IsPermissionDenied(opened.status())
-                      ? ToStd(opened.status().message())
-                      : "LOADING the engine cannot be reached right now; try again");
+      AnswerUnreachable(opened.status());
       has_request_ = false;
       Resume();
     });
@@ -270,7 +267,7 @@ bool Session::NeedOwn() {
       if (taken.ok()) own_ = *taken;
       if (closed_) return Unpin(/*clean=*/true);
       if (!taken.ok()) {
-        AnswerError("LOADING the engine cannot be reached right now; try again");
+        AnswerUnreachable(taken.status());
         has_request_ = false;
       }
       Resume();
@@ -415,6 +412,12 @@ void Session::AnswerError(std::string_view text) {
   Answer(std::move(reply));
 }
 
+void Session::AnswerUnreachable(const absl::Status& why) {
+  AnswerError(absl::IsPermissionDenied(why)
+                  ? ToStd(why.message())
+                  : "LOADING the engine cannot be reached right now; try again");
+}
+
 void Session::BecomeAnd(Identity identity, std::string reply) {
   CHECK_EQ(engine_due_, 0u);
   Unpin(/*clean=*/false);
@@ -427,9 +430,7 @@ void Session::BecomeAnd(Identity identity, std::string reply) {
           parser_.set_authenticated(true);
           Answer(std::move(reply));
         } else {
-          AnswerError(absl::IsPermissionDenied(opened.status())
-                          ? ToStd(opened.status().message())
-                          : "LOADING the engine cannot be reached right now; try again");
+          AnswerUnreachable(opened.status());
         }
         has_request_ = false;
         Resume();
@@ -446,7 +447,6 @@ void Session::ResetState() {
   Unpin(/*clean=*/false);
   identity_ = Identity();
   durability_ = host_->default_durability();
-  reads_replica_ = false;
   reply_mode_ = ReplyMode::kOn;
   about_.name.clear();
 }

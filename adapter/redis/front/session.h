@@ -94,10 +94,11 @@ class Session : public ReplyReceiver {
   [[nodiscard]] const Identity& identity() const { return identity_; }
   [[nodiscard]] Durability durability() const { return durability_; }
   void set_durability(Durability durability) { durability_ = durability; }
-  void set_reads_replica(bool reads) { reads_replica_ = reads; }
   // Answers the request in hand: `reply` is RESP of identity().version.
   void Answer(std::string reply);
   void AnswerError(std::string_view text);
+  // No connection was had, so nothing was sent: it is an answer, not a broken promise.
+  void AnswerUnreachable(const absl::Status& why);
   // The same when everything before it has been answered and committed.
   void CloseAfterReplies() { closing_ = true; }
   // Moves to another identity once nothing is due; then answers `reply`, or the engine's refusal.
@@ -174,7 +175,6 @@ class Session : public ReplyReceiver {
   About about_;
   Identity identity_;
   Durability durability_;
-  bool reads_replica_ = false;
   ReplyMode reply_mode_ = ReplyMode::kOn;
 
   RequestParser parser_;

@@ -254,9 +254,7 @@ void Session::Close() {
   (void)gate_.Cut();
   gated_ = 0;
   host_->Touch(this);
-  if (own_ != nullptr && (engine_due_ == 0 || raw_ || dedicated_)) {
-    if (engine_due_ == 0) Unpin(/*clean=*/false);
-  }
+  if (engine_due_ == 0) Unpin(/*clean=*/false);
   if (finished()) host_->OnFinished(this);
 }
 
