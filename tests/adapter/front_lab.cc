@@ -87,12 +87,6 @@ void FrontLab::SetCommitting(bool on) {
   if (on) Tell(source_.read_offset());
 }
 
-void FrontLab::CommitAll() {
-  const StreamOffset reached = engine_.Facts().offset;
-  CHECK(world_.Until([&] { return source_.read_offset() >= reached; }));
-  Tell(source_.read_offset());
-}
-
 // ---- Clients ----------------------------------------------------------------------------------
 
 FrontClient::FrontClient(FrontLab* lab) : lab_(lab) {

@@ -25,10 +25,8 @@ class FrontLab {
   explicit FrontLab(FrontOptions options = {}, std::vector<std::string> engine_options = {});
   ~FrontLab();
 
-  // Off: effects are read, but not committed, until CommitAll or On.
+  // Off: effects are read, but not committed, until it is on again: then all of them.
   void SetCommitting(bool on);
-  // Everything that the engine has done by now.
-  void CommitAll();
   // As the lease says.
   void SetSafe(bool safe);
   void SetMode(FrontMode mode);

@@ -42,7 +42,7 @@ TEST(FrontTest, AWriteIsAnsweredWhenItIsCommitted) {
   // What is not committed is not shown, what stands beside it is.
   reader.Do({"GET", "k"});
   EXPECT_TRUE(reader.Waits());
-  lab.CommitAll();
+  lab.SetCommitting(true);
   EXPECT_EQ(writer.Next(), kOk);
   EXPECT_EQ(writer.Next(), kNull) << "in the order of the requests";
   EXPECT_EQ(reader.Next(), "$1\r\nv\r\n");
@@ -60,7 +60,7 @@ TEST(FrontTest, AReadOfAnotherKeyDoesNotWait) {
   // Without keys it shows all of them.
   client.Do({"DBSIZE"});
   EXPECT_TRUE(client.Waits());
-  lab.CommitAll();
+  lab.SetCommitting(true);
   EXPECT_EQ(client.Next(), ":2\r\n");
   EXPECT_EQ(writer.Next(), kOk);
 }
@@ -75,7 +75,7 @@ TEST(FrontTest, AsyncAnswersFirst) {
   FrontClient other(&lab);
   other.Do({"GET", "k"});
   EXPECT_TRUE(other.Waits()) << "others asked for what is durable";
-  lab.CommitAll();
+  lab.SetCommitting(true);
   EXPECT_EQ(other.Next(), "$1\r\nv\r\n");
 }
 
@@ -116,7 +116,7 @@ TEST(FrontTest, ATransactionWaitsForItsCommit) {
   EXPECT_TRUE(a.Waits());
   reader.Do({"GET", "k"});
   EXPECT_TRUE(reader.Waits());
-  lab.CommitAll();
+  lab.SetCommitting(true);
   EXPECT_EQ(a.Next(), "*1\r\n+OK\r\n");
   EXPECT_EQ(reader.Next(), "$1\r\na\r\n");
 }
@@ -152,7 +152,7 @@ TEST(FrontTest, SubscribersHearWhatIsCommitted) {
   publisher.Do({"SET", "k", "v"});
   publisher.Do({"PUBLISH", "news", "two"});
   EXPECT_TRUE(subscriber.Waits());
-  lab.CommitAll();
+  lab.SetCommitting(true);
   EXPECT_EQ(subscriber.Next(), "*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$3\r\ntwo\r\n");
 }
 
