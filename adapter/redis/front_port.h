@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "adapter/lease_guard.h"
+#include "adapter/redis/discovery/cache_view.h"
 #include "adapter/redis/engine_setup.h"
 #include "adapter/redis/engine_socket.h"
 #include "adapter/role_events.h"
@@ -44,20 +45,6 @@ struct FrontReign {
   // Everything through there is committed, by the log through `seq`.
   StreamPlace committed;
   Seq seq;
-};
-
-// Who else there is, for discovery. Addresses are "host:port" as clients reach them.
-struct CacheView {
-  struct Agent {
-    std::string name;  // As hand-overs name it; one life of the process.
-    std::string address;
-    bool operator==(const Agent&) const = default;
-  };
-  std::string primary_address;  // Empty: none is known.
-  Epoch primary_epoch;
-  std::vector<Agent> agents;  // Sorted by address; this one too.
-  uint32_t log_replicas = 1;  // How many nodes hold what is committed, for WAIT.
-  bool operator==(const CacheView&) const = default;
 };
 
 // Asked by the front on behalf of operators; any thread.
