@@ -1,8 +1,13 @@
-// cairn-agent: makes an unmodified Redis or Valkey durable, one process per engine.
+// cairn-agent: makes an unmodified Redis or Valkey durable, one process per engine (`redis`), and
+// works on the logs of caches (`snapshot`).
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "adapter/redis/agent_process.h"
 #include "adapter/redis/front/front.h"
+#include "adapter/redis/snapshot_command.h"
 #include "base/clock.h"
 
 namespace cairn::adapter::redis {
@@ -11,6 +16,7 @@ namespace {
 absl::StatusOr<std::unique_ptr<FrontPort>> StartFront(const AgentConfig& config, FrontHost* host) {
   FrontOptions options;
   options.listen = config.listen;
+  options.advertise = config.advertise;
   options.io_threads = static_cast<int>(config.io_threads);
   options.max_clients = config.max_clients;
   options.durability = config.durability == "sync" ? Durability::kSync : Durability::kAsync;
@@ -26,5 +32,9 @@ absl::StatusOr<std::unique_ptr<FrontPort>> StartFront(const AgentConfig& config,
 }  // namespace cairn::adapter::redis
 
 int main(int argc, char** argv) {
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words.front() == "snapshot") {
+    return cairn::adapter::redis::RunSnapshotCommand({words.begin() + 1, words.end()});
+  }
   return cairn::adapter::redis::RunAgentProcess(argc, argv, cairn::adapter::redis::StartFront);
 }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "adapter/redis/front/front_thread.h"
+#include "adapter/redis/front/info_view.h"
 #include "base/check.h"
 
 namespace cairn::adapter::redis {
@@ -172,13 +173,10 @@ class Answering {
       writer.Array(3);
       writer.Bulk("master");
       writer.Integer(static_cast<int64_t>(thread_.committed().value()));
-      std::vector<std::string> others;
-      for (const CacheView::Agent& agent : thread_.facts().view.agents) {
-        if (agent.address != thread_.facts().own_address) others.push_back(agent.address);
-      }
+      const std::vector<std::string> others = thread_.OtherAddresses();
       writer.Array(others.size());
       for (const std::string& address : others) {
-        const auto [host, port] = Split(address);
+        const auto [host, port] = SplitAddress(address);
         writer.Array(3);
         writer.Bulk(host);
         writer.Bulk(port);
@@ -186,7 +184,7 @@ class Answering {
       }
       return Send();
     }
-    const auto [host, port] = Split(thread_.facts().view.primary_address);
+    const auto [host, port] = SplitAddress(thread_.facts().view.primary_address);
     writer.Array(5);
     writer.Bulk("slave");
     writer.Bulk(host);
@@ -196,14 +194,7 @@ class Answering {
     Send();
   }
 
-  static std::pair<std::string, std::string> Split(const std::string& address) {
-    const size_t colon = address.rfind(':');
-    if (colon == std::string::npos) return {};
-    return {address.substr(0, colon), address.substr(colon + 1)};
-  }
-
-  // The engine's own text; what it says of replication is about the agent, so that is left out.
-  void Info() { session_.AskEngine(); }
+  void Info() { session_.AskInfo(); }
 
   void Client() {
     if (Is(1, "id")) return Integer(static_cast<int64_t>(session_.id()));
@@ -313,6 +304,25 @@ class Answering {
 void FrontThread::AnswerAgentCommand(Session& session, AgentCommand command,
                                      std::span<const std::string_view> argv) {
   Answering(*this, session, argv).Do(command);
+}
+
+std::vector<std::string> FrontThread::OtherAddresses() const {
+  std::vector<std::string> others;
+  for (const CacheView::Agent& agent : facts_->view.agents) {
+    if (agent.address != facts_->own_address) others.push_back(agent.address);
+  }
+  return others;
+}
+
+std::string FrontThread::WordInfo(std::string reply, RespVersion version) {
+  const InfoView view{.replica = mode_ == FrontMode::kReplica,
+                      .primary = facts_->view.primary_address,
+                      .others = OtherAddresses(),
+                      .committed = committed_,
+                      .clients = clients_->load(),
+                      .max_clients = options_.max_clients,
+                      .own_address = facts_->own_address};
+  return RewriteInfoReply(std::move(reply), version, view);
 }
 
 const std::string& FrontThread::engine_version() const { return engine_.version; }

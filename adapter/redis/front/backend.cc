@@ -91,6 +91,13 @@ void Backend::Write() {
   out_sent_ = 0;
 }
 
+void Backend::EndSending() {
+  if (!usable() || std::exchange(ending_, true)) return;
+  Flush();
+  asio::error_code ignored;
+  if (usable()) socket_.shutdown(Socket::shutdown_send, ignored);
+}
+
 void Backend::WaitWritable() {
   waits_writable_ = true;
   socket_.async_wait(Socket::wait_write, [this, alive = alive_](const asio::error_code& error) {
@@ -108,6 +115,7 @@ void Backend::Read() {
   socket_.async_receive(asio::buffer(in_),
                         [this, alive = alive_](const asio::error_code& error, size_t bytes) {
                           if (!*alive || !usable()) return;
+                          if (error && ending_) return Close();
                           if (error) return Break(Unusable(error.message()));
                           OnBytes(std::string_view(in_.data(), bytes));
                           if (*alive && usable()) Read();

@@ -85,6 +85,9 @@ class Backend {
   // Ends the batch and hands what was sent to the kernel. To be called at the end of a turn of the
   // event loop in which something was sent.
   void Flush();
+  // Nothing more is sent. The engine ends what blocks here, as for any client that has gone, and
+  // closes; whoever is due a reply gets it if it came before that.
+  void EndSending();
   // Breaks it: receivers are told.
   void Close() {
     if (usable()) Break(absl::CancelledError("closed"));
@@ -132,6 +135,7 @@ class Backend {
   std::string out_;
   size_t out_sent_ = 0;
   bool waits_writable_ = false;
+  bool ending_ = false;
   absl::Status broken_;
 };
 

@@ -47,7 +47,8 @@ absl::StatusOr<std::unique_ptr<Front>> Front::Start(FrontOptions options, FrontH
   std::unique_ptr<Front> front(new Front(std::move(options), host));
   for (int i = 0; i < ThreadsOf(front->options_); ++i) {
     front->threads_.push_back(
-        std::make_unique<FrontThread>(&front->options_, &front->clients_, &front->next_client_id_));
+        std::make_unique<FrontThread>(&front->options_, &front->threads_, front->threads_.size(),
+                                      &front->clients_, &front->next_client_id_));
   }
   const absl::Status listening = front->Listen();
   if (!listening.ok()) {
@@ -142,7 +143,7 @@ void Front::Drain(std::function<void()> done) {
 
 void Front::SetView(CacheView view) {
   auto facts = std::make_shared<const FrontFacts>(
-      FrontFacts{.view = std::move(view), .own_address = address_, .host = host_});
+      FrontFacts{.view = std::move(view), .own_address = own_address(), .host = host_});
   for (const auto& thread : threads_) thread->SetFacts(facts);
 }
 

@@ -40,6 +40,9 @@ class Front : public FrontPort {
 
  private:
   Front(FrontOptions options, FrontHost* host) : options_(std::move(options)), host_(host) {}
+  [[nodiscard]] const std::string& own_address() const {
+    return options_.advertise.empty() ? address_ : options_.advertise;
+  }
   absl::Status Listen();
   void Accept();
 
@@ -48,7 +51,7 @@ class Front : public FrontPort {
   std::string address_;
   std::atomic<size_t> clients_{0};
   std::atomic<uint64_t> next_client_id_{1};
-  std::vector<std::unique_ptr<FrontThread>> threads_;
+  FrontCrew threads_;
   std::unique_ptr<asio::ip::tcp::acceptor> acceptor_;  // Of the first thread's context.
   size_t next_thread_ = 0;
   std::shared_ptr<Reign> reign_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <asio/post.hpp>
+#include <bit>
 #include <chrono>
 #include <utility>
 
@@ -23,9 +24,11 @@ Identity OwnIdentity(const EngineAddress& address) {
 
 }  // namespace
 
-FrontThread::FrontThread(const FrontOptions* options, std::atomic<size_t>* clients,
-                         std::atomic<uint64_t>* next_client_id)
+FrontThread::FrontThread(const FrontOptions* options, const FrontCrew* crew, size_t index,
+                         std::atomic<size_t>* clients, std::atomic<uint64_t>* next_client_id)
     : options_(*options),
+      crew_(crew),
+      index_(index),
       clients_(clients),
       next_client_id_(next_client_id),
       work_(io_.get_executor()),
@@ -83,6 +86,7 @@ void FrontThread::EngineDown() {
     if (pool_ != nullptr) pool_->Clear();
     unknown_.clear();
     covered_by_.clear();
+    unblocking_.clear();
   });
 }
 
@@ -105,6 +109,7 @@ void FrontThread::TakeMode(FrontMode mode, std::shared_ptr<Reign> reign) {
     lag_->Committed(committed_);
     batch_waiters_.clear();
     through_waiters_.clear();
+    unblocking_.clear();
     unknown_.clear();
     covered_by_.clear();
   }
@@ -237,6 +242,7 @@ void FrontThread::EndTurn() {
   for (const uint64_t id : ids) {
     if (Session* session = Find(id)) session->Resume();
   }
+  if (std::exchange(look_for_known_, false)) TakeKnown();
   if (!unknown_.empty()) AskElsewhere();
   if (pool_ != nullptr) pool_->Flush();
   ids.clear();
@@ -286,6 +292,15 @@ void FrontThread::AwaitBatch(BatchId batch, Session* session) {
 
 void FrontThread::AwaitThrough(BatchId through, Session* session) {
   through_waiters_.emplace_back(through, session->id());
+  reign_->SetWaits(index_, true);
+  look_for_known_ = true;  // It may have become known since the verdict.
+  Schedule();
+}
+
+void FrontThread::UnblockLater(std::unique_ptr<KeyBlock> block) {
+  // On a replica nothing blocks what matters; without an engine no reign goes on.
+  if (mode_ == FrontMode::kReplica || pool_ == nullptr) return;
+  unblocking_.push_back({AskOffset(Identity()), StreamOffset(), std::move(block)});
 }
 
 void FrontThread::OnOffset(BatchId batch, StreamOffset offset) {
@@ -301,12 +316,32 @@ void FrontThread::OnOffset(BatchId batch, StreamOffset offset) {
       }
     }
   }
+  for (Unblocking& one : unblocking_) {
+    if (one.batch == batch) one = {BatchId(), offset, std::move(one.block)};
+  }
   if (const auto it = covered_by_.find(batch); it != covered_by_.end()) {
     const std::vector<BatchId> covered = std::move(it->second);
     covered_by_.erase(it);
     for (const BatchId one : covered) OnOffset(one, offset);
   }
   TakeKnown();
+  WakeOthers();
+}
+
+// Reads on other io threads may wait for what has become known here.
+void FrontThread::WakeOthers() {
+  uint64_t waiting = reign_->waiting() & ~(uint64_t{1} << index_);
+  for (; waiting != 0; waiting &= waiting - 1) {
+    (*crew_)[static_cast<size_t>(std::countr_zero(waiting))]->NoteKnown();
+  }
+}
+
+void FrontThread::NoteKnown() {
+  if (known_posted_.exchange(true)) return;
+  asio::post(io_, [this] {
+    known_posted_ = false;
+    TakeKnown();
+  });
 }
 
 void FrontThread::OnOffsetUnknown(BatchId batch) {
@@ -346,6 +381,8 @@ void FrontThread::OnBackendBroken(Backend* backend, const absl::Status& why) {
 void FrontThread::TakeCommit() {
   committed_ = std::max(committed_, reign_->committed());
   lag_->Committed(committed_);
+  std::erase_if(unblocking_,
+                [this](const Unblocking& one) { return !one.batch && one.offset <= committed_; });
   for (const uint64_t id : waits_.Commit(committed_)) {
     if (Session* session = Find(id)) {
       session->Release();
@@ -369,6 +406,7 @@ void FrontThread::TakeKnown() {
       through_waiters_.emplace_back(through, id);
     }
   }
+  if (through_waiters_.empty()) reign_->SetWaits(index_, false);
 }
 
 }  // namespace cairn::adapter::redis

@@ -36,6 +36,7 @@ namespace cairn::adapter::redis {
 
 struct FrontOptions {
   std::string listen = "127.0.0.1:6379";  // "host:port"; port 0: the kernel's choice.
+  std::string advertise;                  // Where clients reach it; empty: where it listens.
   int io_threads = 0;                     // 1 … 64; 0: one for each core, at most 4.
   size_t max_clients = 10'000;
   Durability durability = Durability::kSync;
@@ -51,10 +52,13 @@ struct FrontFacts {
   FrontHost* host = nullptr;
 };
 
+using FrontCrew = std::vector<std::unique_ptr<class FrontThread>>;
+
 class FrontThread : public SessionHost, private BackendOwner {
  public:
-  FrontThread(const FrontOptions* options, std::atomic<size_t>* clients,
-              std::atomic<uint64_t>* next_client_id);
+  // `crew`: all of them, this one at place `index`; complete before the first client comes.
+  FrontThread(const FrontOptions* options, const FrontCrew* crew, size_t index,
+              std::atomic<size_t>* clients, std::atomic<uint64_t>* next_client_id);
   ~FrontThread() override;
 
   // ---- Any thread --------------------------------------------------------------------------
@@ -83,8 +87,10 @@ class FrontThread : public SessionHost, private BackendOwner {
   FrontMode mode() const override { return mode_; }
   bool MayAnswer() const override;
   std::optional<std::string> RefuseWrite(Durability durability) override;
-  void BlockKeys(std::span<const KeyHash> keys) override { reign_->blocked.Add(keys); }
-  void UnblockKeys(std::span<const KeyHash> keys) override { reign_->blocked.Remove(keys); }
+  std::unique_ptr<KeyBlock> BlockKeys(std::vector<KeyHash> keys) override {
+    return std::make_unique<KeyBlock>(reign_, std::move(keys));
+  }
+  void UnblockLater(std::unique_ptr<KeyBlock> block) override;
   bool AreBlocked(std::span<const KeyHash> keys) const override {
     return reign_->blocked.Contains(keys);
   }
@@ -95,6 +101,7 @@ class FrontThread : public SessionHost, private BackendOwner {
   void ResumeLater(Session* session) override;
   void AwaitMode(Session* session) override { await_mode_.push_back(session->id()); }
   void OnFinished(Session* session) override;
+  std::string WordInfo(std::string reply, RespVersion version) override;
   void AnswerAgentCommand(Session& session, AgentCommand command,
                           std::span<const std::string_view> argv) override;
 
@@ -104,11 +111,19 @@ class FrontThread : public SessionHost, private BackendOwner {
   [[nodiscard]] const LagBound& lag() const { return *lag_; }
   [[nodiscard]] const FrontEngine& engine() const { return engine_; }
   [[nodiscard]] const std::string& engine_version() const;
+  [[nodiscard]] std::vector<std::string> OtherAddresses() const;
   // As a line of CLIENT LIST.
   [[nodiscard]] std::string DescribeClient(Session& session) const;
   [[nodiscard]] std::string DescribeClients() const;
 
  private:
+  // Keys that are free when the batch is known, and its offset committed.
+  struct Unblocking {
+    BatchId batch;  // 0 once it is known.
+    StreamOffset offset;
+    std::unique_ptr<KeyBlock> block;
+  };
+
   BatchId NewBatch() override;
   void OnOffset(BatchId batch, StreamOffset offset) override;
   void OnOffsetUnknown(BatchId batch) override;
@@ -118,6 +133,8 @@ class FrontThread : public SessionHost, private BackendOwner {
   void EndTurn();
   void TakeCommit();
   void TakeKnown();
+  void NoteKnown();
+  void WakeOthers();
   void AskElsewhere();
   void CutAll();
   void TakeMode(FrontMode mode, std::shared_ptr<Reign> reign);
@@ -126,12 +143,15 @@ class FrontThread : public SessionHost, private BackendOwner {
   Session* Find(uint64_t id);
 
   const FrontOptions& options_;
+  const FrontCrew* const crew_;
+  const size_t index_;
   std::atomic<size_t>* const clients_;
   std::atomic<uint64_t>* const next_client_id_;
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   asio::steady_timer ticker_;
   std::atomic<bool> commit_posted_{false};
+  std::atomic<bool> known_posted_{false};
 
   SessionLimits limits_;
   FrontEngine engine_;
@@ -149,6 +169,7 @@ class FrontThread : public SessionHost, private BackendOwner {
   WaitIndex waits_;
   absl::flat_hash_map<BatchId, std::vector<uint64_t>> batch_waiters_;
   std::vector<std::pair<BatchId, uint64_t>> through_waiters_;
+  std::vector<Unblocking> unblocking_;
   std::vector<BatchId> unknown_;                                   // To be asked for elsewhere.
   absl::flat_hash_map<BatchId, std::vector<BatchId>> covered_by_;  // By whose offset.
   std::vector<uint64_t> touched_;
@@ -156,6 +177,7 @@ class FrontThread : public SessionHost, private BackendOwner {
   std::vector<uint64_t> await_mode_;
   std::function<void()> drained_;
   bool opening_own_ = false;
+  bool look_for_known_ = false;  // There are new through_waiters_.
   bool turn_ends_ = false;
   bool stopping_ = false;
   std::thread thread_;

@@ -44,6 +44,15 @@ void Reign::Commit(StreamOffset offset, Seq seq) {
   committed_.store(std::max(offset.value(), committed_.load()), std::memory_order_release);
 }
 
+void Reign::SetWaits(size_t thread, bool waits) {
+  const uint64_t bit = uint64_t{1} << thread;
+  if (waits) {
+    waiting_.fetch_or(bit);
+  } else {
+    waiting_.fetch_and(~bit);
+  }
+}
+
 std::optional<Seq> Reign::SeqOf(StreamOffset offset) const {
   absl::MutexLock lock(&mutex_);
   return seqs_.Find(offset);

@@ -1,13 +1,19 @@
 // Reign: what all io threads share while clients are answered under one lease: the marks of writes
 // under way, the committed offset, and which seq covers it. Offsets of another reign mean nothing.
 //
+// An io thread with reads that wait for batches of others says so (SetWaits), and is woken by
+// whoever learns an offset: it may be that of a batch without effect, which no commit follows.
+//
 // Threads: all methods from any thread.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -43,6 +49,14 @@ class Reign {
   // See SeqMap.
   [[nodiscard]] std::optional<Seq> SeqOf(StreamOffset offset) const;
 
+  // Of the io thread with this number: before it looks whether what it waits for is known. Whoever
+  // makes something known looks who waits after that, so one of both sees the other.
+  void SetWaits(size_t thread, bool waits);
+  // A bit for each io thread that waits.
+  [[nodiscard]] uint64_t waiting() const { return waiting_.load(); }
+
+  static constexpr size_t kMaxThreads = 64;
+
   const FrontReign about;
   SharedKeyMarks marks;
   BlockedKeys blocked;
@@ -51,8 +65,25 @@ class Reign {
   static constexpr size_t kRememberedSeqs = 65'536;
 
   std::atomic<uint64_t> committed_;
+  std::atomic<uint64_t> waiting_{0};
   mutable absl::Mutex mutex_;
   SeqMap seqs_ ABSL_GUARDED_BY(mutex_){kRememberedSeqs};
+};
+
+// Keys of one blocking command, blocked until it is destroyed.
+class KeyBlock {
+ public:
+  KeyBlock(std::shared_ptr<Reign> reign, std::vector<KeyHash> keys)
+      : reign_(std::move(reign)), keys_(std::move(keys)) {
+    reign_->blocked.Add(keys_);
+  }
+  ~KeyBlock() { reign_->blocked.Remove(keys_); }
+  KeyBlock(const KeyBlock&) = delete;
+  KeyBlock& operator=(const KeyBlock&) = delete;
+
+ private:
+  const std::shared_ptr<Reign> reign_;
+  const std::vector<KeyHash> keys_;
 };
 
 }  // namespace cairn::adapter::redis

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <asio/buffer.hpp>
 #include <utility>
 
@@ -16,11 +17,9 @@ constexpr size_t kMaxQueuedBytes = 16 << 20;
 constexpr std::string_view kReplicaRefuses =
     "READONLY You can't write against a read only replica.";
 
-std::string AddressOf(const Session::Socket& socket) {
-  asio::error_code error;
-  const auto peer = socket.remote_endpoint(error);
+std::string AddressOf(const asio::ip::tcp::endpoint& end, const asio::error_code& error) {
   if (error) return "?:0";
-  return fmt::format("{}:{}", peer.address().to_string(), peer.port());
+  return fmt::format("{}:{}", end.address().to_string(), end.port());
 }
 
 }  // namespace
@@ -32,7 +31,11 @@ Session::Session(uint64_t id, Socket socket, SessionHost* host)
       alive_(std::make_shared<bool>(true)),
       durability_(host->default_durability()),
       parser_(host->limits().requests) {
-  about_.address = AddressOf(socket_);
+  asio::error_code error;
+  const asio::ip::tcp::endpoint peer = socket_.remote_endpoint(error);
+  about_.address = AddressOf(peer, error);
+  const asio::ip::tcp::endpoint local = socket_.local_endpoint(error);
+  about_.local_address = AddressOf(local, error);
   about_.since_us = about_.last_us = host_->now_us();
 }
 
@@ -90,7 +93,7 @@ void Session::Pump() {
 }
 
 void Session::Resume() {
-  if (closed_ || block_ == Block::kNone) return;
+  if (closed_ || block_ == Block::kNone || block_ == Block::kAnswer) return;
   block_ = Block::kNone;
   Pump();
 }
@@ -101,7 +104,7 @@ bool Session::Handle() {
     host_->AwaitMode(this);
     return Blocked(Block::kMode);
   }
-  about_.last_command.assign(parser_.argv().front());
+  about_.last_command = plan_.info != nullptr ? std::string_view(plan_.info->name) : "NULL";
   if (in_multi_) return HandleQueued();
   switch (plan_.kind) {
     case CommandClass::kRefused:
@@ -242,6 +245,9 @@ void Session::SendTo(Backend* backend, Rule rule, After after) {
     }
   }
   ++engine_due_;
+  if (slot.rule == Rule::kKeys) {
+    slot.absence = SignOfAbsence(plan_.info->name, slot.keys.size());
+  }
   backend->Send(parser_.bytes(), this, first_tag_ + slots_.size() - 1);
   host_->Touch(this);
 }
@@ -279,7 +285,7 @@ bool Session::NeedOwn() {
 void Session::Unpin(bool clean) {
   if (own_ == nullptr) return;
   host_->pool().GiveBack(identity_, std::exchange(own_, nullptr), clean);
-  in_multi_ = watching_ = raw_ = dedicated_ = false;
+  in_multi_ = watching_ = raw_ = dedicated_ = subscribed_ = monitors_ = false;
 }
 
 bool Session::HandlePinned() {
@@ -323,7 +329,7 @@ bool Session::HandleTransaction(std::string_view name) {
   } else {
     // EXEC and DISCARD outside of a transaction are errors, UNWATCH is harmless.
     if (name != "discard") watching_ = false;
-    SendTo(own_, Rule::kFree, After::kEndsTransaction);
+    SendTo(own_, Rule::kFree, After::kNothing);
   }
   return true;
 }
@@ -347,7 +353,7 @@ bool Session::HandleQueued() {
   if (name == "exec" || name == "discard" || name == "reset") {
     in_multi_ = watching_ = multi_writes_ = false;
     multi_keys_.clear();
-    SendTo(own_, name == "exec" ? Rule::kBatch : Rule::kFree, After::kEndsTransaction);
+    SendTo(own_, name == "exec" ? Rule::kBatch : Rule::kFree, After::kNothing);
     own_->Flush();  // ROLE right behind it: the next MULTI may be in the same turn.
     return true;
   }
@@ -373,19 +379,21 @@ bool Session::HandleQueued() {
 // an offset of their own.
 bool Session::HandleBlocking() {
   const std::span<const std::string_view> argv = parser_.argv();
-  SendTo(own_, Rule::kAsk, After::kUnblocked);
+  std::vector<KeyHash> keys;
+  for (const KeyRef& key : plan_.keys) {
+    keys.push_back(HashKey(identity_.database, argv[key.argument]));
+  }
+  SendTo(own_, Rule::kAsk, After::kNothing);
   Slot& slot = slots_.back();
   slot.write = false;  // It may never write.
-  for (const KeyRef& key : plan_.keys) {
-    slot.keys.push_back(HashKey(identity_.database, argv[key.argument]));
-  }
-  host_->BlockKeys(slot.keys);
+  slot.block = host_->BlockKeys(std::move(keys));
   return true;
 }
 
 bool Session::HandleSubscription(bool monitor) {
   dedicated_ = true;
   own_->SetPushReceiver(this);
+  (monitor ? monitors_ : subscribed_) = true;
   if (monitor || identity_.version == RespVersion::k2) {
     raw_ = true;
     own_->SetRaw();
@@ -437,9 +445,46 @@ void Session::BecomeAnd(Identity identity, std::string reply) {
       });
 }
 
-void Session::AskEngine() {
+void Session::AskInfo() {
   Backend* const backend = own_ != nullptr ? own_ : NeedShared();
-  if (backend != nullptr && backend->usable()) SendTo(backend, Rule::kFree, After::kNothing);
+  if (backend != nullptr && backend->usable()) SendTo(backend, Rule::kFree, After::kInfo);
+}
+
+void Session::AnswerNow(std::string reply) {
+  if (closed_) return;
+  CHECK(block_ == Block::kAnswer);
+  has_request_ = false;
+  block_ = Block::kReply;
+  Answer(std::move(reply));
+  host_->ResumeLater(this);
+}
+
+void Session::AskPermission(std::string_view probe, std::function<void()> permitted) {
+  Backend* const backend = own_ != nullptr ? own_ : NeedShared();
+  if (backend == nullptr) return;
+  if (!backend->usable()) return Cut();
+  permitted_ = std::move(permitted);
+  AnswerLater();
+  NewSlot().after = After::kPermission;
+  ++engine_due_;
+  backend->Send(probe, this, first_tag_ + slots_.size() - 1);
+  host_->Touch(this);
+}
+
+std::string Session::flags() const {
+  std::string flags;
+  if (blocking() != nullptr) flags += 'b';
+  if (in_multi_) flags += 'x';
+  if (subscribed_) flags += 'P';
+  if (monitors_) flags += 'O';
+  return flags.empty() ? "N" : flags;
+}
+
+Backend* Session::blocking() const {
+  const bool blocks = std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) {
+    return slot.block != nullptr && !slot.ended;
+  });
+  return blocks ? own_ : nullptr;
 }
 
 void Session::ResetState() {

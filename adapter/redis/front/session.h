@@ -9,7 +9,7 @@
 // (reply_gate.h). What a reply has to wait for is decided when its first bytes arrive:
 //   a write, and a read that keys do not explain   until its batch's offset is committed
 //   a read of keys                                 until the marks on them are (key_marks.h)
-//   a missing key                                  until an offset asked for now is: it may have
+//   what may rest on a missing key (absence.h)     until an offset asked for now is: it may have
 //                                                  expired, which is a write
 //   what a connection of its own says unasked      likewise
 // Nothing is written unless the front may answer at that moment (SessionHost::MayAnswer).
@@ -26,6 +26,7 @@
 #include <asio/ip/tcp.hpp>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -33,8 +34,10 @@
 
 #include "absl/container/inlined_vector.h"
 #include "adapter/redis/command_table.h"
+#include "adapter/redis/front/absence.h"
 #include "adapter/redis/front/backend.h"
 #include "adapter/redis/front/backend_pool.h"
+#include "adapter/redis/front/reign.h"
 #include "adapter/redis/key_marks.h"
 #include "adapter/redis/reply_gate.h"
 #include "adapter/redis/request_parser.h"
@@ -84,6 +87,7 @@ class Session : public ReplyReceiver {
   struct About {
     std::string name;     // CLIENT SETNAME.
     std::string address;  // "host:port" of the client.
+    std::string local_address;
     std::string library;  // CLIENT SETINFO.
     std::string library_version;
     MonoMicros since_us = 0;
@@ -103,32 +107,46 @@ class Session : public ReplyReceiver {
   void CloseAfterReplies() { closing_ = true; }
   // Moves to another identity once nothing is due; then answers `reply`, or the engine's refusal.
   void BecomeAnd(Identity identity, std::string reply);
-  // Passes the request in hand on, as one that shows no data.
-  void AskEngine();
+  // The request in hand will be answered later; until then the client is blocked.
+  void AnswerLater() { block_ = Block::kAnswer; }
+  // Requires: AnswerLater.
+  void AnswerNow(std::string reply);
+  // Whether the client's user may do what is in hand, the engine knows: `probe`, a whole command
+  // that does nothing, is sent as the user. What the engine refuses is answered in its words; else
+  // `permitted` runs, after AnswerLater. It may be dropped.
+  void AskPermission(std::string_view probe, std::function<void()> permitted);
+  // Passes INFO on; the reply is worded anew (info_view.h).
+  void AskInfo();
   // Drops every state of the connection (RESET).
   void ResetState();
   enum class ReplyMode : uint8_t { kOn, kOff, kSkip, kSkipNext };
   void set_reply_mode(ReplyMode mode) { reply_mode_ = mode; }
+  // As CLIENT LIST tells: N, or of b (blocked), x (in MULTI), P (subscribed), O (MONITOR).
+  [[nodiscard]] std::string flags() const;
+  // Its engine connection, while a command blocks there; null while none does.
+  [[nodiscard]] Backend* blocking() const;
   // Offset behind this client's last write; 0 before the first, or while it is not known.
   [[nodiscard]] StreamOffset last_write() const { return last_write_; }
 
  private:
   enum class Rule : uint8_t { kFree, kBatch, kKeys, kAsk };
-  enum class After : uint8_t { kNothing, kMulti, kWatch, kEndsTransaction, kUnblocked };
+  enum class After : uint8_t { kNothing, kMulti, kWatch, kInfo, kPermission };
   struct Slot {
     std::string bytes;
     Hold hold;
-    absl::InlinedVector<KeyHash, 2> keys;  // kKeys: what is judged. Of blocking ones: blocked.
+    absl::InlinedVector<KeyHash, 2> keys;  // kKeys: what is judged.
+    std::unique_ptr<KeyBlock> block;       // Of blocking commands.
     uint32_t database = 0;
     Rule rule = Rule::kFree;
     After after = After::kNothing;
+    AbsenceSign absence = AbsenceSign::kNone;
     bool write = false;
     bool begun = false;
     bool ended = false;
     bool silent = false;  // CLIENT REPLY: nothing is written.
     bool streaming = false;
   };
-  enum class Block : uint8_t { kNone, kBackend, kDrain, kReply, kMode, kQueue };
+  enum class Block : uint8_t { kNone, kBackend, kDrain, kReply, kMode, kQueue, kAnswer };
 
   // ---- Requests (session.cc) ---------------------------------------------------------------
   void Read();
@@ -158,6 +176,9 @@ class Session : public ReplyReceiver {
   void AskOffset(Slot& slot);
   void OnPush(const ReplyPiece& piece);
   void Take(Slot& slot, uint64_t tag, const ReplyPiece& piece);
+  [[nodiscard]] bool MayStream(const Slot& slot) const;
+  void Finish(Slot& slot);
+  void FinishPermission(Slot& slot);
   void OnEnded(Slot& slot, const ReplyPiece& piece);
   void Advance();
   void Emit(Slot& slot);
@@ -182,6 +203,7 @@ class Session : public ReplyReceiver {
   bool has_request_ = false;  // parser_.argv() is not handled yet.
   bool reading_ = false;
   Block block_ = Block::kNone;
+  std::function<void()> permitted_;
 
   // An own connection, and why it is kept.
   Backend* own_ = nullptr;
@@ -189,6 +211,8 @@ class Session : public ReplyReceiver {
   bool in_multi_ = false;
   bool watching_ = false;
   bool dedicated_ = false;  // Until the end.
+  bool subscribed_ = false;
+  bool monitors_ = false;
   bool raw_ = false;
   absl::InlinedVector<KeyHash, 4> multi_keys_;
   bool multi_writes_ = false;

@@ -4,10 +4,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "adapter/redis/command_table.h"
 #include "adapter/redis/front/backend_pool.h"
+#include "adapter/redis/front/reign.h"
 #include "adapter/redis/front/session.h"
 #include "adapter/redis/key_marks.h"
 #include "adapter/role_events.h"
@@ -42,8 +46,9 @@ class SessionHost {
   virtual std::optional<std::string> RefuseWrite(Durability durability) = 0;
 
   // Keys of blocking commands, whose effect comes at a moment that nobody knows.
-  virtual void BlockKeys(std::span<const KeyHash> keys) = 0;
-  virtual void UnblockKeys(std::span<const KeyHash> keys) = 0;
+  virtual std::unique_ptr<KeyBlock> BlockKeys(std::vector<KeyHash> keys) = 0;
+  // When everything that the engine has done by now is committed.
+  virtual void UnblockLater(std::unique_ptr<KeyBlock> block) = 0;
   virtual bool AreBlocked(std::span<const KeyHash> keys) const = 0;
 
   // A batch whose offset covers all that the engine has done by now. Asked for on a shared backend,
@@ -61,6 +66,8 @@ class SessionHost {
   virtual void AwaitMode(Session* session) = 0;
   virtual void OnFinished(Session* session) = 0;
 
+  // The engine's reply to INFO, as the agent words it.
+  virtual std::string WordInfo(std::string reply, RespVersion version) = 0;
   // Answers a command of CommandClass::kAgent for the request in hand (agent_commands.cc).
   virtual void AnswerAgentCommand(Session& session, AgentCommand command,
                                   std::span<const std::string_view> argv) = 0;

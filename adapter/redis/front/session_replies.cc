@@ -76,30 +76,63 @@ void Session::OnPush(const ReplyPiece& piece) {
 
 void Session::Take(Slot& slot, uint64_t tag, const ReplyPiece& piece) {
   const bool next = tag == first_tag_ && gate_.empty() && slot.hold.IsOver(host_->committed());
-  if (slot.streaming || (next && slot.bytes.size() + piece.bytes.size() >= kStreamFrom)) {
+  slot.bytes += piece.bytes;
+  held_bytes_ += piece.bytes.size();
+  if (slot.streaming || (next && slot.bytes.size() >= kStreamFrom && MayStream(slot))) {
     CHECK(next);
     slot.streaming = true;
-    if (!slot.silent) {
-      out_ += slot.bytes;
-      out_ += piece.bytes;
-    }
+    if (!slot.silent) out_ += slot.bytes;
     held_bytes_ -= slot.bytes.size();
     slot.bytes.clear();
-  } else {
-    slot.bytes += piece.bytes;
-    held_bytes_ += piece.bytes.size();
-    if (held_bytes_ > host_->limits().max_held_bytes) return Cut();
   }
   host_->Touch(this);
   if (!piece.ends) return;
   slot.ended = true;
   Advance();
+  if (held_bytes_ > host_->limits().max_held_bytes) return Cut();
 }
 
+  if (!slot.streaming) Finish(slot);
 void Session::OnEnded(Slot& slot, const ReplyPiece& piece) {
   const bool ok = piece.type == ReplyType::kSimple;
   switch (slot.after) {
     case After::kNothing:
+// What a reply turns out to be may say that it has to wait, or be worded anew.
+bool Session::MayStream(const Slot& slot) const {
+  if (slot.after == After::kInfo) return false;
+  return durability_ == Durability::kAsync ||
+         !(slot.absence == AbsenceSign::kAnyNull ||
+           ShowsAbsence(slot.absence, slot.keys.size(), slot.bytes));
+}
+
+// All of the reply is in hand.
+void Session::Finish(Slot& slot) {
+  if (slot.after == After::kInfo) {
+    held_bytes_ -= slot.bytes.size();
+    slot.bytes = host_->WordInfo(std::move(slot.bytes), identity_.version);
+    held_bytes_ += slot.bytes.size();
+  }
+  if (slot.after == After::kPermission) FinishPermission(slot);
+  // It has expired, perhaps: then a deletion is on its way into the log.
+  if (durability_ == Durability::kSync &&
+      ShowsAbsence(slot.absence, slot.keys.size(), slot.bytes)) {
+    AskOffset(slot);
+  }
+}
+
+void Session::FinishPermission(Slot& slot) {
+  const std::function<void()> permitted = std::exchange(permitted_, nullptr);
+  const std::string_view words = slot.bytes;
+  if (words.starts_with("-NOPERM") || words.starts_with("-NOAUTH")) {
+    has_request_ = false;
+    block_ = Block::kReply;
+    return host_->ResumeLater(this);
+  }
+  held_bytes_ -= slot.bytes.size();
+  slot.bytes.clear();
+  permitted();
+}
+
       break;
     case After::kMulti:
       in_multi_ = ok && !closed_;
@@ -107,24 +140,20 @@ void Session::OnEnded(Slot& slot, const ReplyPiece& piece) {
     case After::kWatch:
       watching_ = watching_ || ok;
       break;
-    case After::kEndsTransaction:
-    case After::kUnblocked:
+    case After::kInfo:
+    case After::kPermission:
       break;
   }
-  // It has expired, perhaps: then a deletion is on its way into the log.
-  if (piece.null && slot.rule == Rule::kKeys && durability_ == Durability::kSync &&
-      !slot.streaming) {
-    AskOffset(slot);
-  }
   if (closed_) {
-    if (slot.after == After::kUnblocked) host_->UnblockKeys(slot.keys);
+    if (slot.block != nullptr) host_->UnblockLater(std::move(slot.block));
     if (engine_due_ == 0) Unpin(/*clean=*/false);
     return;
   }
   if (own_ != nullptr && engine_due_ == 0 && !in_multi_ && !watching_ && !dedicated_) {
     Unpin(/*clean=*/true);
   }
-  if (block_ == Block::kReply || (block_ == Block::kDrain && engine_due_ == 0)) {
+  const bool awaited = slot.after == After::kMulti || slot.after == After::kWatch;
+  if ((block_ == Block::kReply && awaited) || (block_ == Block::kDrain && engine_due_ == 0)) {
     host_->ResumeLater(this);
   }
 }
@@ -161,7 +190,6 @@ void Session::Emit(Slot& slot) {
   if (!slot.silent) out_ += slot.bytes;
   held_bytes_ -= slot.bytes.size();
   if (slot.write) --writes_under_way_;
-  if (slot.after == After::kUnblocked) host_->UnblockKeys(slot.keys);
   slots_.pop_front();
   ++first_tag_;
   if (block_ == Block::kQueue && slots_.size() < kMaxSlots / 2) host_->ResumeLater(this);
@@ -227,9 +255,8 @@ void Session::WaitWritable() {
 void Session::OnBroken(uint64_t tag) {
   if (tag != 0) {
     --engine_due_;
-    if (closed_ && slots_[tag - first_tag_].after == After::kUnblocked) {
-      host_->UnblockKeys(slots_[tag - first_tag_].keys);
-    }
+    Slot& slot = slots_[tag - first_tag_];
+    if (slot.block != nullptr) host_->UnblockLater(std::move(slot.block));
   }
   if (!closed_) return Close();
   if (finished()) {
@@ -246,16 +273,21 @@ void Session::Close() {
   socket_.shutdown(Socket::shutdown_both, ignored);
   socket_.close(ignored);
   for (Slot& slot : slots_) {
-    if (slot.after == After::kUnblocked && slot.ended) host_->UnblockKeys(slot.keys);
     slot.bytes.clear();
   }
+  bool blocks = false;
   out_.clear();
   out_sent_ = 0;
   (void)gate_.Cut();
+    if (slot.block == nullptr) continue;
+    blocks |= !slot.ended;
+    if (slot.ended) host_->UnblockLater(std::move(slot.block));
   gated_ = 0;
   host_->Touch(this);
   if (engine_due_ == 0) Unpin(/*clean=*/false);
   if (finished()) host_->OnFinished(this);
 }
 
+  // What blocks for it in the engine would take what comes for others.
+  if (blocks && own_ != nullptr) own_->EndSending();
 }  // namespace cairn::adapter::redis
