@@ -244,10 +244,10 @@ void Session::SendTo(Backend* backend, Rule rule, After after) {
       slot.keys.push_back(HashKey(identity_.database, argv[key.argument]));
     }
   }
-  ++engine_due_;
   if (slot.rule == Rule::kKeys) {
     slot.absence = SignOfAbsence(plan_.info->name, slot.keys.size());
   }
+  ++engine_due_;
   backend->Send(parser_.bytes(), this, first_tag_ + slots_.size() - 1);
   host_->Touch(this);
 }
@@ -392,8 +392,8 @@ bool Session::HandleBlocking() {
 
 bool Session::HandleSubscription(bool monitor) {
   dedicated_ = true;
-  own_->SetPushReceiver(this);
   (monitor ? monitors_ : subscribed_) = true;
+  own_->SetPushReceiver(this);
   if (monitor || identity_.version == RespVersion::k2) {
     raw_ = true;
     own_->SetRaw();

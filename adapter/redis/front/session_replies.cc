@@ -85,18 +85,14 @@ void Session::Take(Slot& slot, uint64_t tag, const ReplyPiece& piece) {
     held_bytes_ -= slot.bytes.size();
     slot.bytes.clear();
   }
+  if (held_bytes_ > host_->limits().max_held_bytes) return Cut();
   host_->Touch(this);
   if (!piece.ends) return;
+  if (!slot.streaming) Finish(slot);
   slot.ended = true;
   Advance();
-  if (held_bytes_ > host_->limits().max_held_bytes) return Cut();
 }
 
-  if (!slot.streaming) Finish(slot);
-void Session::OnEnded(Slot& slot, const ReplyPiece& piece) {
-  const bool ok = piece.type == ReplyType::kSimple;
-  switch (slot.after) {
-    case After::kNothing:
 // What a reply turns out to be may say that it has to wait, or be worded anew.
 bool Session::MayStream(const Slot& slot) const {
   if (slot.after == After::kInfo) return false;
@@ -133,6 +129,10 @@ void Session::FinishPermission(Slot& slot) {
   permitted();
 }
 
+void Session::OnEnded(Slot& slot, const ReplyPiece& piece) {
+  const bool ok = piece.type == ReplyType::kSimple;
+  switch (slot.after) {
+    case After::kNothing:
       break;
     case After::kMulti:
       in_multi_ = ok && !closed_;
@@ -272,22 +272,22 @@ void Session::Close() {
   asio::error_code ignored;
   socket_.shutdown(Socket::shutdown_both, ignored);
   socket_.close(ignored);
+  bool blocks = false;
   for (Slot& slot : slots_) {
     slot.bytes.clear();
-  }
-  bool blocks = false;
-  out_.clear();
-  out_sent_ = 0;
-  (void)gate_.Cut();
     if (slot.block == nullptr) continue;
     blocks |= !slot.ended;
     if (slot.ended) host_->UnblockLater(std::move(slot.block));
+  }
+  out_.clear();
+  out_sent_ = 0;
+  (void)gate_.Cut();
   gated_ = 0;
   host_->Touch(this);
+  // What blocks for it in the engine would take what comes for others.
+  if (blocks && own_ != nullptr) own_->EndSending();
   if (engine_due_ == 0) Unpin(/*clean=*/false);
   if (finished()) host_->OnFinished(this);
 }
 
-  // What blocks for it in the engine would take what comes for others.
-  if (blocks && own_ != nullptr) own_->EndSending();
 }  // namespace cairn::adapter::redis
