@@ -1,13 +1,8 @@
-// cairn-agent: makes an unmodified Redis or Valkey durable, one process per engine (`redis`), and
-// works on the logs of caches (`snapshot`).
-#include <string>
-#include <string_view>
+// cairn-agent: makes an unmodified Redis or Valkey durable, one process per engine.
 #include <utility>
-#include <vector>
 
 #include "adapter/redis/agent_process.h"
 #include "adapter/redis/front/front.h"
-#include "adapter/redis/snapshot_command.h"
 #include "base/clock.h"
 
 namespace cairn::adapter::redis {
@@ -32,9 +27,5 @@ absl::StatusOr<std::unique_ptr<FrontPort>> StartFront(const AgentConfig& config,
 }  // namespace cairn::adapter::redis
 
 int main(int argc, char** argv) {
-  const std::vector<std::string> words(argv + 1, argv + argc);
-  if (!words.empty() && words.front() == "snapshot") {
-    return cairn::adapter::redis::RunSnapshotCommand({words.begin() + 1, words.end()});
-  }
   return cairn::adapter::redis::RunAgentProcess(argc, argv, cairn::adapter::redis::StartFront);
 }
