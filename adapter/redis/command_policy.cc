@@ -55,6 +55,8 @@ constexpr CommandPolicy HangUp(std::string_view name) {
 constexpr CommandPolicy kPolicies[] = {
     // Users are the engine's own; what is changed here is changed on this engine only.
     Local("acl"),
+    {.name = "acl|deluser", .kind = CommandClass::kLocal, .rule = ArgumentRule::kUsers},
+    {.name = "acl|setuser", .kind = CommandClass::kLocal, .rule = ArgumentRule::kUsers},
     Agent("asking", AgentCommand::kAsking),
     Agent("auth", AgentCommand::kAuth),
     Refused("bgrewriteaof", kPersistence),

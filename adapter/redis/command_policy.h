@@ -71,6 +71,7 @@ enum class ArgumentRule : uint8_t {
   kCopy,         // With DB into another database.
   kConfigSet,    // Refused for some names.
   kDebug,        // Some are harmless.
+  kUsers,        // Changes the users that it names.
 };
 
 struct CommandPolicy {

@@ -215,6 +215,7 @@ void CommandTable::Judge(Argv argv, CommandPlan* plan) const {
   if (policy.kind == CommandClass::kWrite) JudgeWrite(argv, policy.rule, plan);
   if (policy.rule == ArgumentRule::kConfigSet) JudgeConfigSet(argv, plan);
   if (policy.rule == ArgumentRule::kDebug) JudgeDebug(argv, plan);
+  plan->changes_users = policy.rule == ArgumentRule::kUsers;
   if (info == nullptr || !info->Has(kFlagBlocking)) return;
   if (!IsData(plan->kind) ||
       (policy.rule == ArgumentRule::kBlockOption && !HasOption(argv, 1, "block")))

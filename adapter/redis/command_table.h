@@ -51,6 +51,8 @@ struct CommandPlan {
   // kRefused: why; see RefusalText. Or the connection ends without a word.
   std::string_view reason;
   bool hang_up = false;
+  // It changes users whose names stand from the third argument on.
+  bool changes_users = false;
   // As the engine knows it; null: it does not. Also for a subcommand that it does not know.
   const CommandInfo* info = nullptr;
   // Clients that have not given their password yet may send it.

@@ -110,7 +110,8 @@ asio::awaitable<absl::Status> EngineLink::Connect(Millis timeout) {
     std::vector<std::string> auth = Argv("AUTH");
     if (!address.user.empty()) auth.push_back(address.user);
     auth.push_back(address.password);
-    const absl::StatusOr<RespValue> reply = co_await CallOn(connection, std::move(auth), timeout);
+    const absl::StatusOr<RespValue> reply =
+        co_await CallOn(connection, std::move(auth), timeout, nullptr);
     if (!reply.ok()) co_return reply.status();
     if (reply->error()) {
       connection->Fail(absl::UnavailableError("the engine does not accept the password"));
@@ -124,12 +125,18 @@ asio::awaitable<absl::Status> EngineLink::Connect(Millis timeout) {
 
 asio::awaitable<absl::StatusOr<RespValue>> EngineLink::Call(std::vector<std::string> argv,
                                                             Millis timeout) {
+  co_return co_await Call(std::move(argv), timeout, nullptr);
+}
+
+asio::awaitable<absl::StatusOr<RespValue>> EngineLink::Call(std::vector<std::string> argv,
+                                                            Millis timeout,
+                                                            std::function<bool()> wait_on) {
   if (!connected()) {
     const absl::Status why = absl::UnavailableError(
         fmt::format("not connected to the engine at {}", address_.ToString()));
     co_return connection_ == nullptr ? why : connection_->status;
   }
-  co_return co_await CallOn(connection_, std::move(argv), timeout);
+  co_return co_await CallOn(connection_, std::move(argv), timeout, std::move(wait_on));
 }
 
 asio::awaitable<absl::StatusOr<RespValue>> EngineLink::CallOk(std::vector<std::string> argv,
@@ -144,7 +151,8 @@ asio::awaitable<absl::StatusOr<RespValue>> EngineLink::CallOk(std::vector<std::s
 }
 
 asio::awaitable<absl::StatusOr<RespValue>> EngineLink::CallOn(
-    std::shared_ptr<Connection> connection, std::vector<std::string> argv, Millis timeout) {
+    std::shared_ptr<Connection> connection, std::vector<std::string> argv, Millis timeout,
+    std::function<bool()> wait_on) {
   const auto call = std::make_shared<PendingCall>(connection->socket.get_executor());
   connection->calls.push_back(call);
   const std::vector<std::string_view> views(argv.begin(), argv.end());
@@ -154,6 +162,7 @@ asio::awaitable<absl::StatusOr<RespValue>> EngineLink::CallOn(
     Spawn(connection->socket.get_executor(), WriteCommands(connection));
   }
   if (!call->reply) co_await call->wake.Wait(timeout);
+  while (!call->reply && wait_on != nullptr && wait_on()) co_await call->wake.Wait(timeout);
   if (!call->reply) {
     connection->Fail(absl::DeadlineExceededError(
         fmt::format("the engine did not answer {} within {} ms", argv.front(), timeout.count())));

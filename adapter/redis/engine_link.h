@@ -16,6 +16,7 @@
 
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -51,6 +52,9 @@ class EngineLink {
   [[nodiscard]] bool connected() const;
 
   asio::awaitable<absl::StatusOr<RespValue>> Call(std::vector<std::string> argv, Millis timeout);
+  // Each time when `timeout` has passed, `wait_on` tells whether to wait that long again.
+  asio::awaitable<absl::StatusOr<RespValue>> Call(std::vector<std::string> argv, Millis timeout,
+                                                  std::function<bool()> wait_on);
   // An error reply becomes kFailedPrecondition with the engine's words.
   asio::awaitable<absl::StatusOr<RespValue>> CallOk(std::vector<std::string> argv, Millis timeout);
 
@@ -64,7 +68,8 @@ class EngineLink {
   static asio::awaitable<void> WriteCommands(std::shared_ptr<Connection> connection);
   static asio::awaitable<absl::StatusOr<RespValue>> CallOn(std::shared_ptr<Connection> connection,
                                                            std::vector<std::string> argv,
-                                                           Millis timeout);
+                                                           Millis timeout,
+                                                           std::function<bool()> wait_on);
 
   asio::any_io_executor executor_;
   EngineAddress address_;

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
+#include <sstream>
 #include <utility>
 
 #include "base/check.h"
@@ -13,6 +16,28 @@ namespace cairn::adapter::redis {
 namespace {
 
 using Monotonic = std::chrono::steady_clock;
+
+// So much of the processor a thread must have used within the patience to count as busy: a
+// hundredth of it. The rest may have gone to others on a crowded machine.
+constexpr int64_t kBusyShare = 100;
+
+// The processor time that a process' main thread has used, in clock ticks; 0 if it cannot be told.
+uint64_t MainThreadTicks(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/task/{}/stat", pid, pid));
+  std::string stat;
+  std::getline(file, stat);
+  // Its name may contain anything, and stands in parentheses. The state is field 3, utime and stime
+  // are 14 and 15.
+  const size_t name_end = stat.rfind(')');
+  if (name_end == std::string::npos) return 0;
+  std::istringstream fields(stat.substr(name_end + 1));
+  std::string skipped;
+  for (int field = 3; field < 14; ++field) fields >> skipped;
+  uint64_t user = 0;
+  uint64_t system = 0;
+  fields >> user >> system;
+  return user + system;
+}
 
 }  // namespace
 
@@ -106,8 +131,7 @@ asio::awaitable<absl::Status> EngineWatch::Watch() {
     if (process_ != nullptr && !process_->running()) {
       co_return absl::UnavailableError(fmt::format("the engine ended: {}", process_->ending()));
     }
-    std::vector<std::string> argv = Argv("INFO");
-    const absl::StatusOr<RespValue> reply = co_await link_.Call(std::move(argv), options_.patience);
+    const absl::StatusOr<RespValue> reply = co_await Look();
     if (!reply.ok()) co_return reply.status();
     // An error ("-BUSY", "-LOADING") is a sign of life, too.
     if (reply->error()) continue;
@@ -119,6 +143,26 @@ asio::awaitable<absl::Status> EngineWatch::Watch() {
     facts_ = *std::move(facts);
   }
   co_return absl::CancelledError("stopping");
+}
+
+asio::awaitable<absl::StatusOr<RespValue>> EngineWatch::Look() {
+  const auto give_up = Monotonic::now() + options_.busy_patience;
+  const int64_t busy_ticks =
+      std::max<int64_t>(options_.patience.count() * sysconf(_SC_CLK_TCK) / 1000 / kBusyShare, 1);
+  auto is_busy = [this, give_up, busy_ticks, before = ChildTicks()]() mutable {
+    const uint64_t now = ChildTicks();
+    const bool busy = now >= before + static_cast<uint64_t>(busy_ticks);
+    before = now;
+    if (!busy || Monotonic::now() > give_up) return false;
+    spdlog::warn("the engine computes and answers nobody");
+    return true;
+  };
+  std::vector<std::string> argv = Argv("INFO");
+  co_return co_await link_.Call(std::move(argv), options_.patience, std::move(is_busy));
+}
+
+uint64_t EngineWatch::ChildTicks() const {
+  return process_ == nullptr ? 0 : MainThreadTicks(process_->pid());
 }
 
 asio::awaitable<void> EngineWatch::GoDown(absl::Status why) {

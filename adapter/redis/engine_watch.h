@@ -9,8 +9,16 @@
 // somebody else's. A changed run id is a down followed by a ready: the memory is another one
 // although somebody always answered.
 //
-// The patience is long: an engine that runs a slow script or command for seconds answers nobody and
-// is well. How long clients wait for it is the front's matter.
+// An engine that runs a slow command or script answers nobody and is well; killing it would cost
+// its memory and lose nothing of the slowness. So when the patience ends:
+//   an error ("-BUSY", "-LOADING")     is an answer like others, from the fifth second of a script
+//   on an own child whose main thread     is busy, and waited for; an engine that is stopped, that
+//   hangs has used the processor meanwhile   in a lock or on a disk that does not answer, uses none
+//   anything else                      is down
+// Busy is believed for `busy_patience`, after which it counts as an endless loop. Of an attached
+// engine nobody here knows what it does: it is down at the end of the patience, which costs the
+// lease and its connections, but not the process.
+// How long clients wait for it is the front's matter.
 //
 // Threads: the engine thread (engine_socket.h). Lifetime: after Stop() has returned nothing is
 // called any more.
@@ -43,6 +51,7 @@ class EngineWatchOwner {
 struct EngineWatchOptions {
   Millis interval{200};           // Between two looks.
   Millis patience{10'000};        // For an answer.
+  Millis busy_patience{300'000};  // For an answer of a child that computes.
   Millis start_patience{60'000};  // From the start of a child until it answers.
   Millis min_pause{100};
   Millis max_pause{5'000};
@@ -73,6 +82,8 @@ class EngineWatch {
   asio::awaitable<absl::Status> ComeUp();
   asio::awaitable<absl::Status> ConnectToEngine();
   asio::awaitable<absl::Status> Watch();
+  asio::awaitable<absl::StatusOr<RespValue>> Look();
+  [[nodiscard]] uint64_t ChildTicks() const;
   asio::awaitable<void> GoDown(absl::Status why);
 
   asio::any_io_executor executor_;

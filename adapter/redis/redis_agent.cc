@@ -21,6 +21,8 @@ namespace {
 constexpr size_t kBackgroundThreads = 6;
 constexpr Millis kOpenRetry{300};
 constexpr Millis kPulse{50};
+constexpr Millis kCountReplicas{5'000};
+constexpr absl::Duration kCountTimeout = absl::Seconds(1);
 constexpr absl::Duration kOpenTimeout = absl::Seconds(5);
 constexpr Millis kEngineStopPatience{3'000};
 // Ticks that are due are never nearer than that: no busy loop, whatever the machine asks.
@@ -38,7 +40,8 @@ RedisAgent::RedisAgent(RedisAgentOptions options, const Clock* clock, OnState on
       role_(options_.role),
       tick_(io_),
       random_(std::random_device()()),
-      committed_moved_(io_.get_executor()) {}
+      committed_moved_(io_.get_executor()),
+      count_(io_.get_executor()) {}
 
 RedisAgent::~RedisAgent() = default;
 
@@ -71,6 +74,7 @@ asio::awaitable<void> RedisAgent::Begin() {
   std::uniform_real_distribution<double> draw(0, 1);
   Tell(TickEvent{draw(random_)});
   Spawn(io_.get_executor(), Pulse());
+  Spawn(io_.get_executor(), CountReplicas());
   WakeUp pause(io_.get_executor());
   while (!stopping_) {
     const absl::Status started = co_await head_->Start();
@@ -170,6 +174,27 @@ asio::awaitable<void> RedisAgent::Pulse() {
   }
 }
 
+// WAIT tells of them. Their number changes when an operator changes it.
+asio::awaitable<void> RedisAgent::CountReplicas() {
+  counting_ = true;
+  while (!ended_) {
+    auto describe = [log = *log_]() mutable {
+      DescribeOptions options;
+      options.call.timeout = kCountTimeout;
+      return log.Describe(options);
+    };
+    const absl::StatusOr<LogDescription> log = co_await background_.Run(std::move(describe));
+    if (log.ok()) {
+      const auto voters =
+          std::count_if(log->replicas.begin(), log->replicas.end(),
+                        [](const ReplicaInfo& replica) { return replica.role != "learner"; });
+      log_replicas_ = static_cast<uint32_t>(std::max<std::ptrdiff_t>(voters, 1));
+    }
+    if (!ended_) co_await count_.Wait(kCountReplicas);
+  }
+  counting_ = false;
+}
+
 void RedisAgent::RequestStop() {
   asio::post(io_, [this] {
     if (std::exchange(stopping_, true)) return;
@@ -197,6 +222,9 @@ asio::awaitable<void> RedisAgent::Shutdown() {
   tick_.cancel();
   front_->Stop();
   if (log_ != nullptr) {
+    count_.Wake();
+    WakeUp pause(io_.get_executor());
+    while (counting_) co_await pause.Wait(Millis(2));
     co_await publisher_->Stop();
     co_await feeder_->Stop();
     co_await presence_->Stop();

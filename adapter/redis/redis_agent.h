@@ -89,6 +89,7 @@ class RedisAgent : public FrontHost,
   asio::awaitable<bool> OpenLog();
   void MakeParts(const Log& log);
   asio::awaitable<void> Pulse();
+  asio::awaitable<void> CountReplicas();
   asio::awaitable<void> Shutdown();
   void Fail(const absl::Status& why);
   void Tell(RoleEvent event);
@@ -167,7 +168,9 @@ class RedisAgent : public FrontHost,
   CacheView view_;
   RoleState told_state_ = RoleState::kStopped;
   bool reachable_ = false;
-  uint32_t log_replicas_ = 1;
+  uint32_t log_replicas_ = 1;  // That vote on what is committed.
+  bool counting_ = false;
+  WakeUp count_;
   bool stopping_ = false;
   bool ended_ = false;
   absl::Status status_;

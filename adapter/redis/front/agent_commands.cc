@@ -8,6 +8,7 @@
 #include <charconv>
 #include <utility>
 
+#include "adapter/redis/front/client_commands.h"
 #include "adapter/redis/front/front_thread.h"
 #include "adapter/redis/front/info_view.h"
 #include "base/check.h"
@@ -196,50 +197,7 @@ class Answering {
 
   void Info() { session_.AskInfo(); }
 
-  void Client() {
-    if (Is(1, "id")) return Integer(static_cast<int64_t>(session_.id()));
-    if (Is(1, "getname")) {
-      ReplyWriter writer = Writer();
-      if (session_.about().name.empty()) {
-        writer.Null();
-      } else {
-        writer.Bulk(session_.about().name);
-      }
-      return Send();
-    }
-    if (Is(1, "setname") && argv_.size() == 3) return SetName();
-    if (Is(1, "setinfo") && argv_.size() == 4) {
-      if (Is(2, "lib-name")) session_.about().library = std::string(argv_[3]);
-      if (Is(2, "lib-ver")) session_.about().library_version = std::string(argv_[3]);
-      return Simple("OK");
-    }
-    if (Is(1, "info")) {
-      Writer().Verbatim("txt", thread_.DescribeClient(session_) + "\n");
-      return Send();
-    }
-    if (Is(1, "list")) {
-      Writer().Verbatim("txt", thread_.DescribeClients());
-      return Send();
-    }
-    Error(fmt::format("ERR CLIENT {} is not served by the agent", Printable(argv_[1])));
-  }
-
-  void SetName() {
-    const std::string_view name = argv_[2];
-    const bool plain =
-        std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 127; });
-    if (!plain) {
-      return Error("ERR Client names cannot contain spaces, newlines or special characters.");
-    }
-    session_.about().name = std::string(name);
-    Simple("OK");
-  }
-
-  static std::string Printable(std::string_view word) {
-    std::string text;
-    for (const char c : word.substr(0, 64)) text += c > ' ' && c < 127 ? c : '?';
-    return text;
-  }
+  void Client() { AnswerClientCommand(thread_, session_, argv_); }
 
   void Cairn() {
     if (Is(1, "durability")) return SetDurability();
@@ -256,12 +214,21 @@ class Answering {
     if (Is(1, "info")) return CairnInfo();
     if (Is(1, "handover")) {
       if (thread_.facts().host == nullptr) return Error("ERR nobody can hand over here");
-      thread_.facts().host->RequestHandOver(argv_.size() > 2 ? std::string(argv_[2]) : "");
-      return Simple("OK");
+      return HandOver(argv_.size() > 2 ? std::string(argv_[2]) : "");
     }
     Error(
         "ERR unknown CAIRN subcommand: expected DURABILITY [sync|async], SEQ, INFO or HANDOVER "
         "[agent]");
+  }
+
+  // For those who may also end others' connections.
+  void HandOver(std::string heir) {
+    session_.AskPermission(
+        EncodeCommand({"CLIENT", "KILL", "ID", "9223372036854775807"}),
+        [&session = session_, host = thread_.facts().host, heir = std::move(heir)] {
+          host->RequestHandOver(heir);
+          session.AnswerNow("+OK\r\n");
+        });
   }
 
   void SetDurability() {
@@ -326,22 +293,5 @@ std::string FrontThread::WordInfo(std::string reply, RespVersion version) {
 }
 
 const std::string& FrontThread::engine_version() const { return engine_.version; }
-
-std::string FrontThread::DescribeClient(Session& session) const {
-  const Session::About& about = session.about();
-  return fmt::format(
-      "id={} addr={} name={} age={} idle={} db={} cmd={} user={} resp={} lib-name={} "
-      "lib-ver={}",
-      session.id(), about.address, about.name, (now_us() - about.since_us) / kMicrosPerSecond,
-      (now_us() - about.last_us) / kMicrosPerSecond, session.identity().database,
-      about.last_command, session.identity().user.empty() ? "default" : session.identity().user,
-      session.identity().version == RespVersion::k3 ? 3 : 2, about.library, about.library_version);
-}
-
-std::string FrontThread::DescribeClients() const {
-  std::string text;
-  for (const auto& [id, session] : sessions_) text += DescribeClient(*session) + "\n";
-  return text;
-}
 
 }  // namespace cairn::adapter::redis

@@ -93,6 +93,10 @@ class Backend {
     if (usable()) Break(absl::CancelledError("closed"));
   }
 
+  // Its CLIENT ID there; 0: not known.
+  [[nodiscard]] int64_t engine_id() const { return engine_id_; }
+  void set_engine_id(int64_t id) { engine_id_ = id; }
+
   [[nodiscard]] bool usable() const { return broken_.ok(); }
   // Sent by clients, not taken by the kernel.
   [[nodiscard]] size_t queued_bytes() const {
@@ -136,6 +140,7 @@ class Backend {
   size_t out_sent_ = 0;
   bool waits_writable_ = false;
   bool ending_ = false;
+  int64_t engine_id_ = 0;
   absl::Status broken_;
 };
 

@@ -10,6 +10,7 @@
 #include <asio/redirect_error.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/write.hpp>
+#include <charconv>
 #include <utility>
 
 #include "adapter/redis/reply_scanner.h"
@@ -44,8 +45,8 @@ size_t AppendGreeting(const Identity& identity, std::string* out) {
   return commands;
 }
 
-// Reads whole replies; the first error among them is the answer.
-asio::awaitable<absl::Status> ReadAnswers(EngineSocket& socket, size_t replies) {
+// Reads whole replies; the first error among them is the answer. `last`: the last reply.
+asio::awaitable<absl::Status> ReadAnswers(EngineSocket& socket, size_t replies, std::string* last) {
   ReplyScanner scanner;
   std::string first_error;
   std::string reply;
@@ -63,7 +64,7 @@ asio::awaitable<absl::Status> ReadAnswers(EngineSocket& socket, size_t replies) 
       reply += piece->bytes;
       if (!piece->ends) continue;
       if (piece->error() && first_error.empty()) first_error = reply;
-      reply.clear();
+      *last = std::exchange(reply, "");
       --replies;
     }
   }
@@ -73,8 +74,27 @@ asio::awaitable<absl::Status> ReadAnswers(EngineSocket& socket, size_t replies) 
   co_return absl::PermissionDeniedError(ToAbsl(words));
 }
 
-asio::awaitable<absl::StatusOr<EngineSocket>> OpenAs(asio::io_context* io, EngineAddress engine,
-                                                     Identity identity) {
+// CLIENT ID, which a user may be forbidden to ask: 0.
+asio::awaitable<int64_t> AskId(EngineSocket& socket) {
+  const std::string question = EncodeCommand({"CLIENT", "ID"});
+  asio::error_code error;
+  co_await asio::async_write(socket, asio::buffer(question),
+                             asio::redirect_error(asio::use_awaitable, error));
+  std::string reply;
+  if (error) co_return 0;
+  const absl::Status answered = co_await ReadAnswers(socket, 1, &reply);
+  int64_t id = 0;
+  if (answered.ok()) std::from_chars(reply.data() + 1, reply.data() + reply.size(), id);
+  co_return id;
+}
+
+struct Opened {
+  EngineSocket socket;
+  int64_t id = 0;
+};
+
+asio::awaitable<absl::StatusOr<Opened>> OpenAs(asio::io_context* io, EngineAddress engine,
+                                               Identity identity, bool ask_id) {
   EngineSocket socket(*io);
   const absl::Status connected = co_await ConnectEngine(&socket, engine, kConnectTimeout);
   if (!connected.ok()) co_return connected;
@@ -85,9 +105,13 @@ asio::awaitable<absl::StatusOr<EngineSocket>> OpenAs(asio::io_context* io, Engin
   co_await asio::async_write(socket, asio::buffer(greeting),
                              asio::redirect_error(asio::use_awaitable, error));
   if (error) co_return deadline.Judge(error, "greeting the engine");
-  const absl::Status answered = co_await ReadAnswers(socket, replies);
+  std::string last;
+  const absl::Status answered = co_await ReadAnswers(socket, replies, &last);
   if (!answered.ok()) co_return answered;
-  co_return std::move(socket);
+  int64_t id = 0;
+  if (ask_id) id = co_await AskId(socket);
+  if (deadline.expired()) co_return absl::UnavailableError("the engine does not answer");
+  co_return Opened{std::move(socket), id};
 }
 
 }  // namespace
@@ -97,15 +121,21 @@ BackendPool::BackendPool(asio::io_context* io, EngineAddress engine, BackendOwne
 
 BackendPool::~BackendPool() { *alive_ = false; }
 
-void BackendPool::Connect(const Identity& identity,
-                          std::function<void(absl::StatusOr<EngineSocket>)> done) {
+void BackendPool::Connect(const Identity& identity, bool ask_id, Connected done) {
+  auto make = [this, done = std::move(done)](absl::StatusOr<Opened> opened) {
+    if (!opened.ok()) return done(opened.status());
+    auto backend = std::make_unique<Backend>(std::move(opened->socket), owner_);
+    backend->set_engine_id(opened->id);
+    done(std::move(backend));
+  };
   asio::co_spawn(
       *io_,
-      [](asio::io_context* io, EngineAddress engine, Identity as, std::shared_ptr<bool> alive,
-         std::function<void(absl::StatusOr<EngineSocket>)> then) -> asio::awaitable<void> {
-        absl::StatusOr<EngineSocket> socket = co_await OpenAs(io, std::move(engine), std::move(as));
-        if (*alive) then(std::move(socket));
-      }(io_, engine_, identity, alive_, std::move(done)),
+      [](asio::io_context* io, EngineAddress engine, Identity as, bool ask,
+         std::shared_ptr<bool> alive,
+         std::function<void(absl::StatusOr<Opened>)> then) -> asio::awaitable<void> {
+        absl::StatusOr<Opened> opened = co_await OpenAs(io, std::move(engine), std::move(as), ask);
+        if (*alive) then(std::move(opened));
+      }(io_, engine_, identity, ask_id, alive_, std::move(make)),
       asio::detached);
 }
 
@@ -127,22 +157,23 @@ void BackendPool::Open(const Identity& identity, Ready ready) {
   }
   shared.waiting.push_back(std::move(ready));
   if (std::exchange(shared.opening, true)) return;
-  Connect(identity, [this, identity](absl::StatusOr<EngineSocket> socket) {
+  auto take = [this, identity](absl::StatusOr<std::unique_ptr<Backend>> backend) {
     Shared_& opened = shared_[identity];
     opened.opening = false;
     if (opened.backend != nullptr) Retire(std::move(opened.backend));
     std::vector<Ready> waiting;
     waiting.swap(opened.waiting);
     absl::StatusOr<Backend*> result = nullptr;
-    if (socket.ok()) {
-      opened.backend = std::make_unique<Backend>(*std::move(socket), owner_);
+    if (backend.ok()) {
+      opened.backend = *std::move(backend);
       result = opened.backend.get();
     } else {
-      result = socket.status();
+      result = backend.status();
       shared_.erase(identity);
     }
     for (Ready& one : waiting) one(result);
-  });
+  };
+  Connect(identity, /*ask_id=*/false, std::move(take));
 }
 
 void BackendPool::TakeOwn(const Identity& identity, Ready ready) {
@@ -160,11 +191,12 @@ void BackendPool::TakeOwn(const Identity& identity, Ready ready) {
     });
     return;
   }
-  Connect(identity, [this, ready = std::move(ready)](absl::StatusOr<EngineSocket> socket) {
-    if (!socket.ok()) return ready(socket.status());
-    own_.push_back(std::make_unique<Backend>(*std::move(socket), owner_));
+  auto take = [this, ready = std::move(ready)](absl::StatusOr<std::unique_ptr<Backend>> backend) {
+    if (!backend.ok()) return ready(backend.status());
+    own_.push_back(*std::move(backend));
     ready(own_.back().get());
-  });
+  };
+  Connect(identity, /*ask_id=*/true, std::move(take));
 }
 
 void BackendPool::GiveBack(const Identity& identity, Backend* backend, bool clean) {

@@ -73,7 +73,8 @@ class BackendPool {
     bool opening = false;
   };
 
-  void Connect(const Identity& identity, std::function<void(absl::StatusOr<EngineSocket>)> done);
+  using Connected = std::function<void(absl::StatusOr<std::unique_ptr<Backend>>)>;
+  void Connect(const Identity& identity, bool ask_id, Connected done);
   void Retire(std::unique_ptr<Backend> backend);
 
   asio::io_context* const io_;

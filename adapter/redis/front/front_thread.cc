@@ -63,6 +63,7 @@ void FrontThread::Stop() {
 void FrontThread::EngineUp(const FrontEngine& engine) {
   asio::post(io_, [this, engine] {
     engine_ = engine;
+    own_user_ = engine.address.user.empty() ? "default" : engine.address.user;
     setup_ = engine.setup;
     // The engine would answer what passes its own limits by closing a connection of many.
     limits_ = options_.limits;
@@ -216,6 +217,52 @@ std::optional<std::string> FrontThread::RefuseWrite(Durability durability) {
   if (durability == Durability::kAsync) return lag_->Refuse(now_us());
   if (log_reachable_) return std::nullopt;
   return "NOREPLICAS the log cannot be reached, so no write can be made durable; try again";
+}
+
+void FrontThread::ForEachClient(const std::function<void(Session&)>& take) {
+  std::vector<uint64_t> ids;
+  ids.reserve(sessions_.size());
+  for (const auto& [id, session] : sessions_) ids.push_back(id);
+  for (const uint64_t id : ids) {
+    Session* const session = Find(id);
+    if (session != nullptr && !session->closed()) take(*session);
+  }
+}
+
+void FrontThread::AskCrew(Session& asker, std::function<CrewAnswer(FrontThread&)> ask,
+                          std::function<std::string(CrewAnswer)> tell) {
+  struct Question {
+    std::function<CrewAnswer(FrontThread&)> ask;
+    std::function<std::string(CrewAnswer)> tell;
+    CrewAnswer answer;  // Of the asking thread.
+    size_t due = 0;
+  };
+  auto question = std::make_shared<Question>();
+  question->ask = std::move(ask);
+  question->tell = std::move(tell);
+  question->due = crew_->size();
+  const auto take = [this, question, id = asker.id()](CrewAnswer one) {
+    question->answer.count += one.count;
+    for (auto& line : one.lines) question->answer.lines.push_back(std::move(line));
+    if (--question->due > 0) return;
+    if (Session* session = Find(id)) {
+      session->AnswerNow(question->tell(std::move(question->answer)));
+    }
+  };
+  for (const auto& thread : *crew_) {
+    asio::post(thread->io_, [this, question, take, other = thread.get()] {
+      asio::post(io_, [take, one = question->ask(*other)]() mutable { take(std::move(one)); });
+    });
+  }
+}
+
+void FrontThread::TellEngine(std::string command) {
+  const Identity own = OwnIdentity(engine_.address);
+  pool_->Open(own, [this, command = std::move(command)](const absl::StatusOr<Backend*>& opened) {
+    if (!opened.ok()) return;
+    (*opened)->Send(command, &unheard_, 1);
+    Schedule();
+  });
 }
 
 // ---- Turns ------------------------------------------------------------------------------------

@@ -78,6 +78,7 @@ class FrontThread : public SessionHost, private BackendOwner {
   // ---- SessionHost -------------------------------------------------------------------------
   const CommandTable& commands() const override { return setup_->commands; }
   const SessionLimits& limits() const override { return limits_; }
+  const std::string& own_user() const override { return own_user_; }
   BackendPool& pool() override { return *pool_; }
   SharedKeyMarks& marks() override { return reign_->marks; }
   Durability default_durability() const override { return options_.durability; }
@@ -105,16 +106,27 @@ class FrontThread : public SessionHost, private BackendOwner {
   void AnswerAgentCommand(Session& session, AgentCommand command,
                           std::span<const std::string_view> argv) override;
 
-  // For agent commands.
+  // ---- For agent commands ------------------------------------------------------------------
+  // What an io thread tells another: a line for each client, by id, or how many there were.
+  struct CrewAnswer {
+    std::vector<std::pair<uint64_t, std::string>> lines;
+    int64_t count = 0;
+  };
+  // Asks all io threads, each on its own thread; `asker`, unless it has gone, answers with what
+  // `tell` makes of that. Requires: its answer is due later.
+  void AskCrew(Session& asker, std::function<CrewAnswer(FrontThread&)> ask,
+               std::function<std::string(CrewAnswer)> tell);
+  // All clients that are connected.
+  void ForEachClient(const std::function<void(Session&)>& take);
+  // Sends a command to the engine as the agent; nobody waits for the reply.
+  void TellEngine(std::string command);
   [[nodiscard]] const FrontFacts& facts() const { return *facts_; }
+  [[nodiscard]] const FrontOptions& options() const { return options_; }
   [[nodiscard]] Reign& reign() { return *reign_; }
   [[nodiscard]] const LagBound& lag() const { return *lag_; }
   [[nodiscard]] const FrontEngine& engine() const { return engine_; }
   [[nodiscard]] const std::string& engine_version() const;
   [[nodiscard]] std::vector<std::string> OtherAddresses() const;
-  // As a line of CLIENT LIST.
-  [[nodiscard]] std::string DescribeClient(Session& session) const;
-  [[nodiscard]] std::string DescribeClients() const;
 
  private:
   // Keys that are free when the batch is known, and its offset committed.
@@ -122,6 +134,13 @@ class FrontThread : public SessionHost, private BackendOwner {
     BatchId batch;  // 0 once it is known.
     StreamOffset offset;
     std::unique_ptr<KeyBlock> block;
+  };
+
+  // Of replies that nobody waits for.
+  class Unheard : public ReplyReceiver {
+   public:
+    void OnReply(uint64_t, BatchId, const ReplyPiece&) override {}
+    void OnBroken(uint64_t) override {}
   };
 
   BatchId NewBatch() override;
@@ -155,6 +174,7 @@ class FrontThread : public SessionHost, private BackendOwner {
 
   SessionLimits limits_;
   FrontEngine engine_;
+  std::string own_user_;
   std::shared_ptr<const EngineSetup> setup_;
   std::unique_ptr<BackendPool> pool_;
   std::shared_ptr<Reign> reign_;
@@ -170,6 +190,7 @@ class FrontThread : public SessionHost, private BackendOwner {
   absl::flat_hash_map<BatchId, std::vector<uint64_t>> batch_waiters_;
   std::vector<std::pair<BatchId, uint64_t>> through_waiters_;
   std::vector<Unblocking> unblocking_;
+  Unheard unheard_;
   std::vector<BatchId> unknown_;                                   // To be asked for elsewhere.
   absl::flat_hash_map<BatchId, std::vector<BatchId>> covered_by_;  // By whose offset.
   std::vector<uint64_t> touched_;

@@ -105,15 +105,11 @@ bool Session::Handle() {
     return Blocked(Block::kMode);
   }
   about_.last_command = plan_.info != nullptr ? std::string_view(plan_.info->name) : "NULL";
+  if (plan_.changes_users) RefuseOwnUser();
   if (in_multi_) return HandleQueued();
   switch (plan_.kind) {
     case CommandClass::kRefused:
-      if (plan_.hang_up) {
-        closing_ = true;
-      } else {
-        AnswerError(CommandTable::RefusalText(parser_.argv(), plan_));
-      }
-      return true;
+      return HandleRefused();
     case CommandClass::kAgent:
       // What the agent does to a client's connection has to wait for what is under way on it.
       if (engine_due_ > 0 &&
@@ -131,6 +127,22 @@ bool Session::Handle() {
       return own_ != nullptr && raw_ ? HandlePinned() : HandleShared();
   }
   CHECK_UNREACHABLE();
+}
+
+bool Session::HandleRefused() {
+  if (plan_.hang_up) {
+    closing_ = true;
+  } else {
+    AnswerError(CommandTable::RefusalText(parser_.argv(), plan_));
+  }
+  return true;
+}
+
+void Session::RefuseOwnUser() {
+  const std::span<const std::string_view> argv = parser_.argv();
+  if (std::find(argv.begin() + 2, argv.end(), host_->own_user()) == argv.end()) return;
+  plan_.kind = CommandClass::kRefused;
+  plan_.reason = "the agent itself uses the engine as that user";
 }
 
 // Writes of this moment: refused, or put off, before they reach the engine.
@@ -336,43 +348,89 @@ bool Session::HandleTransaction(std::string_view name) {
 
 // Inside MULTI: what is queued takes effect at EXEC, which marks all of its keys before it leaves.
 bool Session::HandleQueued() {
-  if (plan_.kind == CommandClass::kRefused) {
-    AnswerError(CommandTable::RefusalText(parser_.argv(), plan_));
-    return true;
-  }
   if (!own_->usable()) {
     Cut();
     return true;
   }
   const std::string_view name = plan_.info != nullptr ? plan_.info->name : std::string_view();
+  if (name == "quit") {
+    host_->AnswerAgentCommand(*this, plan_.agent, parser_.argv());
+    return true;
+  }
+  if (name == "reset") {
+    if (engine_due_ > 0) return Blocked(Block::kDrain);
+    in_multi_ = false;
+    host_->AnswerAgentCommand(*this, plan_.agent, parser_.argv());
+    return true;
+  }
+  if (plan_.kind == CommandClass::kRefused) {
+    RefuseQueued(CommandTable::RefusalText(parser_.argv(), plan_));
+    return true;
+  }
+  if (!MayBeQueued()) {
+    RefuseQueued("ERR the agent does not serve this command inside MULTI");
+    return true;
+  }
   if (name == "exec") {
     plan_.writes = multi_writes_;
     if (multi_writes_ && !AdmitWrite()) return block_ == Block::kNone;
     for (const KeyHash key : multi_keys_) host_->marks().Mark(own_->Batch(), key);
   }
-  if (name == "exec" || name == "discard" || name == "reset") {
+  if (name == "exec" || name == "discard") {
     in_multi_ = watching_ = multi_writes_ = false;
     multi_keys_.clear();
     SendTo(own_, name == "exec" ? Rule::kBatch : Rule::kFree, After::kNothing);
     own_->Flush();  // ROLE right behind it: the next MULTI may be in the same turn.
     return true;
   }
-  if (plan_.writes) {
-    multi_writes_ = true;
-    const std::span<const std::string_view> argv = parser_.argv();
-    if (plan_.marks == MarkScope::kDatabase) {
-      multi_keys_.push_back(WholeDatabase(identity_.database));
-    } else if (plan_.marks == MarkScope::kAllDatabases) {
-      multi_keys_.push_back(kEverything);
-    } else if (plan_.marks == MarkScope::kKeys) {
-      for (const KeyRef& key : plan_.keys) {
-        if (key.written) multi_keys_.push_back(HashKey(identity_.database, argv[key.argument]));
-      }
-    }
-    plan_.writes = false;  // Not now.
-  }
+  if (plan_.writes) QueueMarks();
   SendTo(own_, Rule::kFree, After::kNothing);
   return true;
+}
+
+void Session::QueueMarks() {
+  multi_writes_ = true;
+  const std::span<const std::string_view> argv = parser_.argv();
+  if (plan_.marks == MarkScope::kDatabase) {
+    multi_keys_.push_back(WholeDatabase(identity_.database));
+  } else if (plan_.marks == MarkScope::kAllDatabases) {
+    multi_keys_.push_back(kEverything);
+  } else if (plan_.marks == MarkScope::kKeys) {
+    for (const KeyRef& key : plan_.keys) {
+      if (key.written) multi_keys_.push_back(HashKey(identity_.database, argv[key.argument]));
+    }
+  }
+  plan_.writes = false;  // Not now.
+}
+
+// What would change the connection at EXEC, or speak of it, cannot be: the connection is not the
+// client's. Settings of a transaction's own, and what blocks, which inside does not, can.
+bool Session::MayBeQueued() const {
+  switch (plan_.kind) {
+    case CommandClass::kRead:
+    case CommandClass::kWrite:
+    case CommandClass::kLocal:
+      return true;
+    case CommandClass::kPinned:
+      return plan_.pin == PinReason::kTransaction || plan_.pin == PinReason::kBlocking;
+    case CommandClass::kAgent:
+      return plan_.agent == AgentCommand::kInfo || plan_.agent == AgentCommand::kRole ||
+             plan_.agent == AgentCommand::kWait;
+    case CommandClass::kRefused:
+      return false;
+  }
+  CHECK_UNREACHABLE();
+}
+
+// The engine has to know, too, so that EXEC fails as a whole: it is told something that it cannot
+// queue either.
+void Session::RefuseQueued(std::string text) {
+  queue_refusal_ = std::move(text);
+  NewSlot().after = After::kRefusal;
+  ++engine_due_;
+  own_->Send("*1\r\n$13\r\nCAIRN-REFUSED\r\n", this, first_tag_ + slots_.size() - 1);
+  host_->Touch(this);
+  block_ = Block::kReply;
 }
 
 // It takes effect at a moment that nobody knows: until its reply is out, reads of its keys ask for

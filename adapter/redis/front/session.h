@@ -78,6 +78,7 @@ class Session : public ReplyReceiver {
   // The outcome of what waits is unknown, or nobody may be answered: the client is cut.
   void Cut();
   [[nodiscard]] const ReplyGate& gate() const { return gate_; }
+  [[nodiscard]] bool closed() const { return closed_; }
   // Gone, and nothing is due to it.
   [[nodiscard]] bool finished() const { return closed_ && engine_due_ == 0; }
   // Writes of it that are not answered yet.
@@ -130,7 +131,7 @@ class Session : public ReplyReceiver {
 
  private:
   enum class Rule : uint8_t { kFree, kBatch, kKeys, kAsk };
-  enum class After : uint8_t { kNothing, kMulti, kWatch, kInfo, kPermission };
+  enum class After : uint8_t { kNothing, kMulti, kWatch, kInfo, kPermission, kRefusal };
   struct Slot {
     std::string bytes;
     Hold hold;
@@ -159,6 +160,11 @@ class Session : public ReplyReceiver {
   bool HandleBlocking();
   bool HandleSubscription(bool monitor);
   bool HandleQueued();
+  bool HandleRefused();
+  void RefuseOwnUser();
+  void RefuseQueued(std::string text);
+  [[nodiscard]] bool MayBeQueued() const;
+  void QueueMarks();
   bool AdmitWrite();
   bool NeedOwn();
   Backend* NeedShared();
@@ -214,6 +220,7 @@ class Session : public ReplyReceiver {
   bool subscribed_ = false;
   bool monitors_ = false;
   bool raw_ = false;
+  std::string queue_refusal_;  // Of the command that MULTI is being told of.
   absl::InlinedVector<KeyHash, 4> multi_keys_;
   bool multi_writes_ = false;
 

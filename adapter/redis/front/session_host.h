@@ -30,6 +30,8 @@ class SessionHost {
 
   virtual const CommandTable& commands() const = 0;
   virtual const SessionLimits& limits() const = 0;
+  // As whom the agent itself uses the engine.
+  virtual const std::string& own_user() const = 0;
   virtual BackendPool& pool() = 0;
   virtual SharedKeyMarks& marks() = 0;
   virtual Durability default_durability() const = 0;

@@ -108,6 +108,12 @@ void Session::Finish(Slot& slot) {
     slot.bytes = host_->WordInfo(std::move(slot.bytes), identity_.version);
     held_bytes_ += slot.bytes.size();
   }
+  if (slot.after == After::kRefusal) {
+    held_bytes_ -= slot.bytes.size();
+    slot.bytes.clear();
+    ReplyWriter(identity_.version, &slot.bytes).Error(queue_refusal_);
+    held_bytes_ += slot.bytes.size();
+  }
   if (slot.after == After::kPermission) FinishPermission(slot);
   // It has expired, perhaps: then a deletion is on its way into the log.
   if (durability_ == Durability::kSync &&
@@ -142,6 +148,7 @@ void Session::OnEnded(Slot& slot, const ReplyPiece& piece) {
       break;
     case After::kInfo:
     case After::kPermission:
+    case After::kRefusal:
       break;
   }
   if (closed_) {
@@ -152,7 +159,8 @@ void Session::OnEnded(Slot& slot, const ReplyPiece& piece) {
   if (own_ != nullptr && engine_due_ == 0 && !in_multi_ && !watching_ && !dedicated_) {
     Unpin(/*clean=*/true);
   }
-  const bool awaited = slot.after == After::kMulti || slot.after == After::kWatch;
+  const bool awaited =
+      slot.after == After::kMulti || slot.after == After::kWatch || slot.after == After::kRefusal;
   if ((block_ == Block::kReply && awaited) || (block_ == Block::kDrain && engine_due_ == 0)) {
     host_->ResumeLater(this);
   }
