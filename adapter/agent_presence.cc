@@ -20,6 +20,17 @@ namespace {
 
 constexpr absl::Duration kCallTimeout = absl::Seconds(2);
 
+std::string LeaseName(const std::string& address, const std::string& sentinel) {
+  return sentinel.empty() ? address : address + " " + sentinel;
+}
+
+PresentAgent ReadLease(const LeaseInfo& lease) {
+  const size_t blank = lease.name.find(' ');
+  PresentAgent agent{.address = lease.name.substr(0, blank), .holder = lease.holder};
+  if (blank != std::string::npos) agent.sentinel = lease.name.substr(blank + 1);
+  return agent;
+}
+
 }  // namespace
 
 AgentPresence::AgentPresence(asio::any_io_executor executor, Background* background, Client* client,
@@ -50,7 +61,7 @@ absl::StatusOr<AgentPresence::Round> AgentPresence::Look(Client* client, const O
   round.keeper = std::move(keeper);
   if (round.keeper == nullptr || !round.keeper->IsSafe()) {
     LeaseOptions lease;
-    lease.lease_name = options.address;
+    lease.lease_name = LeaseName(options.address, options.sentinel);
     lease.holder = options.holder;
     lease.ttl = options.ttl;
     lease.call.timeout = kCallTimeout;
@@ -67,7 +78,7 @@ absl::StatusOr<AgentPresence::Round> AgentPresence::Look(Client* client, const O
   for (const LeaseInfo& lease : described.leases) {
     // Who lives renews it every third of the TTL: the dead must not be made heirs.
     const bool alive = lease.epoch && lease.remaining_ms * 2 >= lease.ttl_ms;
-    if (alive) round.agents.push_back({lease.name, lease.holder});
+    if (alive) round.agents.push_back(ReadLease(lease));
   }
   std::sort(round.agents.begin(), round.agents.end(),
             [](const PresentAgent& a, const PresentAgent& b) { return a.address < b.address; });

@@ -5,7 +5,8 @@
 // two agents with one address are noticed; its holder is the agent's incarnation (holder_names.h).
 // Who stops in order releases it; who is killed is forgotten after half
 // of the TTL. What is told is for
-// discovery and hand-overs only: no safety hangs on it.
+// discovery and hand-overs only: no safety hangs on it. An agent that plays Sentinel on a port of
+// its own adds that address to the lease's name, behind a blank.
 //
 // Threads: the engine thread; calls that block run in the Background. Lifetime: Stop() before it
 // is destroyed.
@@ -29,8 +30,9 @@
 namespace cairn::adapter {
 
 struct PresentAgent {
-  std::string address;  // "host:port"
-  std::string holder;   // Its incarnation, as an heir is named.
+  std::string address;   // "host:port"
+  std::string sentinel;  // The same; empty: it has no port of its own for that.
+  std::string holder;    // Its incarnation, as an heir is named.
   bool operator==(const PresentAgent&) const = default;
 };
 
@@ -39,6 +41,7 @@ class AgentPresence {
   struct Options {
     std::string log_name;  // Of the cache.
     std::string address;   // This agent's.
+    std::string sentinel;  // May be empty.
     std::string holder;
     absl::Duration ttl = absl::Seconds(3);
     absl::Duration interval = absl::Milliseconds(500);

@@ -61,6 +61,12 @@ void AddClientOptions(OptionTable& table, AgentConfig& c) {
   table.Text("listen", &c.listen, CheckHostPort, "host:port that clients connect to.");
   table.Text("advertise", &c.advertise, CheckHostPort,
              "host:port that clients of other agents are told. Default: --listen.");
+  table.Text(
+      "discovery", &c.discovery, OneOf({"cluster", "sentinel", "none"}),
+      "How clients may look for the primary. cluster: as in a Redis Cluster; replicas answer "
+      "MOVED. sentinel: by SENTINEL commands; to clients of one server, each agent is one.");
+  table.Text("sentinel-listen", &c.sentinel_listen, CheckHostPort,
+             "host:port on which the agent plays Sentinel, also while its data cannot be served.");
   table.Number("io-threads", &c.io_threads, OptionUnit::kCount, 0, 64,
                "Threads that serve clients. 0: one per core, at most 4.");
   table.Number("max-clients", &c.max_clients, OptionUnit::kCount, 1, 1'000'000,
@@ -110,6 +116,9 @@ absl::Status Finish(AgentConfig& config) {
         fmt::format("option advertise is \"{}\": expected an address that others can "
                     "connect to, not a wildcard",
                     config.advertise));
+  }
+  if (config.discovery != "sentinel" && !config.sentinel_listen.empty()) {
+    return Invalid("option sentinel-listen: expected only with option discovery sentinel");
   }
   if (config.engine.empty() && !config.engine_password_file.empty()) {
     return Invalid("option engine-password-file: expected only with option engine");

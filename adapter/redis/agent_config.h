@@ -30,6 +30,8 @@ struct AgentConfig {
   // ---- Clients ----------------------------------------------------------------------------
   std::string listen = "127.0.0.1:6379";
   std::string advertise;  // Empty: `listen`.
+  std::string discovery = "sentinel";
+  std::string sentinel_listen;  // Empty: no port of its own for Sentinel.
   uint64_t io_threads = 0;
   uint64_t max_clients = 10'000;
 

@@ -18,6 +18,9 @@ absl::StatusOr<std::unique_ptr<FrontPort>> StartFront(const AgentConfig& config,
   options.hold_timeout_us = static_cast<int64_t>(config.hold_timeout_ms) * kMicrosPerMilli;
   options.lag.max_us = static_cast<int64_t>(config.lag_ms) * kMicrosPerMilli;
   options.lag.max_bytes = config.lag_bytes;
+  if (config.discovery == "cluster") options.discovery = Discovery::kCluster;
+  if (config.discovery == "none") options.discovery = Discovery::kNone;
+  options.sentinel_listen = config.sentinel_listen;
   absl::StatusOr<std::unique_ptr<Front>> front = Front::Start(std::move(options), host);
   if (!front.ok()) return front.status();
   return std::unique_ptr<FrontPort>(*std::move(front));

@@ -86,6 +86,14 @@ absl::Status SetEngine(const AgentConfig& config, RedisAgentOptions* options) {
   return absl::OkStatus();
 }
 
+// Others reach it at the host that clients are told.
+std::string SentinelAddress(const AgentConfig& config) {
+  if (config.sentinel_listen.empty()) return "";
+  const size_t port = config.sentinel_listen.rfind(':');
+  return config.advertise.substr(0, config.advertise.rfind(':')) +
+         config.sentinel_listen.substr(port);
+}
+
 absl::StatusOr<RedisAgentOptions> OptionsOf(const AgentConfig& config,
                                             const AgentIdentity& identity) {
   RedisAgentOptions options;
@@ -96,6 +104,7 @@ absl::StatusOr<RedisAgentOptions> OptionsOf(const AgentConfig& config,
   options.agent_id = identity.agent_id();
   options.incarnation = identity.incarnation();
   options.address = config.advertise;
+  options.sentinel = SentinelAddress(config);
   RETURN_IF_ERROR(SetEngine(config, &options));
   return options;
 }

@@ -129,6 +129,7 @@ void RedisAgent::MakeParts(const Log& log) {
   AgentPresence::Options presence;
   presence.log_name = options_.log;
   presence.address = options_.address;
+  presence.sentinel = options_.sentinel;
   presence.holder = names_.incarnation();
   presence_ = std::make_unique<AgentPresence>(executor, &background_, client_.get(), presence,
                                               [this](const std::vector<PresentAgent>& agents) {
@@ -283,11 +284,13 @@ void RedisAgent::NoteState() {
 void RedisAgent::RefreshView() {
   CacheView view;
   const LogPosition& position = head_->position();
+  view.log = options_.log;
+  view.primary_name = position.holder;
   view.primary_address = std::string(HolderNames::AddressOf(position.holder));
   view.primary_epoch = position.lease.epoch;
   view.log_replicas = log_replicas_;
   for (const PresentAgent& agent : presence_->agents()) {
-    view.agents.push_back({agent.holder, agent.address});
+    view.agents.push_back({agent.holder, agent.address, agent.sentinel});
   }
   if (view == view_) return;
   view_ = view;

@@ -52,6 +52,7 @@ struct RedisAgentOptions {
   std::string agent_id;     // Of the data directory, which is locked.
   std::string incarnation;  // Of this life.
   std::string address;      // "host:port" where clients reach it.
+  std::string sentinel;     // The same for its Sentinel's port; empty: it has none.
 
   // The engine is a child, or else somebody runs it there.
   std::optional<EngineProcessOptions> engine_process;

@@ -44,6 +44,13 @@ TEST(InfoViewTest, AReplicaTellsOfThePrimaryAgent) {
             "master_link_status:down\r\nconnected_slaves:0\r\n");
 }
 
+TEST(InfoViewTest, SaysThatItIsACluster) {
+  constexpr char kServer[] = "redis_mode:standalone\r\n# Cluster\r\ncluster_enabled:0\r\n";
+  EXPECT_EQ(RewriteInfo(kServer, {.cluster = true}),
+            "redis_mode:cluster\r\n# Cluster\r\ncluster_enabled:1\r\n");
+  EXPECT_EQ(RewriteInfo(kServer, {}), kServer);
+}
+
 TEST(InfoViewTest, FramesTheReplyAnew) {
   const InfoView view{.max_clients = 7};
   EXPECT_EQ(RewriteInfoReply("$13\r\nmaxclients:1\n\r\n", RespVersion::k2, view),

@@ -8,6 +8,8 @@
 #include <charconv>
 #include <utility>
 
+#include "adapter/redis/discovery/cluster_answers.h"
+#include "adapter/redis/discovery/sentinel_answers.h"
 #include "adapter/redis/front/client_commands.h"
 #include "adapter/redis/front/front_thread.h"
 #include "adapter/redis/front/info_view.h"
@@ -50,9 +52,11 @@ class Answering {
       case AgentCommand::kQuit:
         Simple("OK");
         return session_.CloseAfterReplies();
-      // A replica shows committed data to everybody, so there is nothing to choose.
+      // Without a cluster, a replica shows its data to everybody.
       case AgentCommand::kReadOnly:
       case AgentCommand::kReadWrite:
+        session_.set_read_only(command == AgentCommand::kReadOnly);
+        return Simple("OK");
       case AgentCommand::kAsking:
         return Simple("OK");
       case AgentCommand::kWait:
@@ -66,7 +70,7 @@ class Answering {
       case AgentCommand::kCairn:
         return Cairn();
       case AgentCommand::kCluster:
-        return Error("ERR This instance has cluster support disabled");
+        return Cluster();
       case AgentCommand::kSentinel:
         return Sentinel();
       case AgentCommand::kNone:
@@ -133,7 +137,7 @@ class Answering {
     writer.Bulk("id");
     writer.Integer(static_cast<int64_t>(session_.id()));
     writer.Bulk("mode");
-    writer.Bulk("standalone");
+    writer.Bulk(thread_.facts().cluster ? "cluster" : "standalone");
     writer.Bulk("role");
     writer.Bulk(IsReplica() ? "replica" : "master");
     writer.Bulk("modules");
@@ -146,6 +150,9 @@ class Answering {
     const auto database = ReadInteger(argv_[1]);
     if (!database) return Error(kNotInteger);
     if (*database < 0 || *database >= kMostDatabases) return Error("ERR DB index is out of range");
+    if (*database != 0 && thread_.facts().cluster) {
+      return Error("ERR SELECT is not allowed in cluster mode");
+    }
     Identity next = session_.identity();
     next.database = static_cast<uint32_t>(*database);
     if (next == session_.identity()) return Simple("OK");
@@ -258,7 +265,23 @@ class Answering {
     Send();
   }
 
-  void Sentinel() { Error("ERR this agent plays no Sentinel on this port"); }
+  void Cluster() {
+    const auto& cluster = thread_.facts().cluster;
+    if (!cluster) return Error("ERR This instance has cluster support disabled");
+    ReplyWriter writer = Writer();
+    AnswerCluster(*cluster, {.argv = argv_, .replication_offset = thread_.committed().value()},
+                  &writer);
+    Send();
+  }
+
+  void Sentinel() {
+    if (thread_.options().discovery != Discovery::kSentinel || argv_.size() < 2) {
+      return Error("ERR unknown command 'sentinel', or this agent was told to play none");
+    }
+    ReplyWriter writer = Writer();
+    AnswerSentinel(thread_.facts().view, {.address = thread_.facts().own_address}, argv_, &writer);
+    Send();
+  }
 
   FrontThread& thread_;
   Session& session_;
@@ -271,6 +294,12 @@ class Answering {
 void FrontThread::AnswerAgentCommand(Session& session, AgentCommand command,
                                      std::span<const std::string_view> argv) {
   Answering(*this, session, argv).Do(command);
+}
+
+std::optional<std::string> FrontThread::Redirect(std::span<const std::string_view> argv,
+                                                 const CommandPlan& plan, bool read_only) const {
+  if (!facts_->cluster || plan.kind == CommandClass::kRefused) return std::nullopt;
+  return facts_->cluster->Redirect(argv, plan, mode_ != FrontMode::kReplica, read_only);
 }
 
 std::vector<std::string> FrontThread::OtherAddresses() const {
@@ -288,7 +317,8 @@ std::string FrontThread::WordInfo(std::string reply, RespVersion version) {
                       .committed = committed_,
                       .clients = clients_->load(),
                       .max_clients = options_.max_clients,
-                      .own_address = facts_->own_address};
+                      .own_address = facts_->own_address,
+                      .cluster = facts_->cluster.has_value()};
   return RewriteInfoReply(std::move(reply), version, view);
 }
 

@@ -50,7 +50,8 @@ absl::StatusOr<std::unique_ptr<Front>> Front::Start(FrontOptions options, FrontH
         std::make_unique<FrontThread>(&front->options_, &front->threads_, front->threads_.size(),
                                       &front->clients_, &front->next_client_id_));
   }
-  const absl::Status listening = front->Listen();
+  absl::Status listening = front->Listen();
+  if (listening.ok()) listening = front->PlaySentinel();
   if (!listening.ok()) {
     front->Stop();
     return listening;
@@ -75,6 +76,13 @@ absl::Status Front::Listen() {
   const auto bound = acceptor_->local_endpoint(error);
   address_ = fmt::format("{}:{}", bound.address().to_string(), bound.port());
   asio::post(threads_.front()->io(), [this] { Accept(); });
+  return absl::OkStatus();
+}
+
+absl::Status Front::PlaySentinel() {
+  if (options_.sentinel_listen.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(sentinel_, SentinelServer::Start({.listen = options_.sentinel_listen,
+                                                     .own_address = own_address()}));
   return absl::OkStatus();
 }
 
@@ -104,6 +112,7 @@ void Front::Stop() {
     closed.get_future().wait();
   }
   for (const auto& thread : threads_) thread->Stop();
+  if (sentinel_ != nullptr) sentinel_->Stop();
 }
 
 // ---- FrontPort --------------------------------------------------------------------------------
@@ -142,8 +151,13 @@ void Front::Drain(std::function<void()> done) {
 }
 
 void Front::SetView(CacheView view) {
-  auto facts = std::make_shared<const FrontFacts>(
-      FrontFacts{.view = std::move(view), .own_address = own_address(), .host = host_});
+  if (sentinel_ != nullptr) sentinel_->SetView(view);
+  std::optional<ClusterMap> cluster;
+  if (options_.discovery == Discovery::kCluster) cluster.emplace(view, own_address());
+  auto facts = std::make_shared<const FrontFacts>(FrontFacts{.view = std::move(view),
+                                                             .cluster = std::move(cluster),
+                                                             .own_address = own_address(),
+                                                             .host = host_});
   for (const auto& thread : threads_) thread->SetFacts(facts);
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "adapter/redis/discovery/sentinel_server.h"
 #include "adapter/redis/front/front_thread.h"
 #include "adapter/redis/front_port.h"
 
@@ -28,6 +29,8 @@ class Front : public FrontPort {
 
   // Where it listens: "host:port".
   [[nodiscard]] const std::string& address() const { return address_; }
+  // Null: it plays Sentinel on no port of its own.
+  [[nodiscard]] const SentinelServer* sentinel() const { return sentinel_.get(); }
 
   void EngineUp(FrontEngine engine) override;
   void EngineDown() override;
@@ -44,6 +47,7 @@ class Front : public FrontPort {
     return options_.advertise.empty() ? address_ : options_.advertise;
   }
   absl::Status Listen();
+  absl::Status PlaySentinel();
   void Accept();
 
   const FrontOptions options_;
@@ -54,6 +58,7 @@ class Front : public FrontPort {
   FrontCrew threads_;
   std::unique_ptr<asio::ip::tcp::acceptor> acceptor_;  // Of the first thread's context.
   size_t next_thread_ = 0;
+  std::unique_ptr<SentinelServer> sentinel_;
   std::shared_ptr<Reign> reign_;
   bool stopped_ = false;
 };

@@ -25,6 +25,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "adapter/redis/discovery/cluster_map.h"
 #include "adapter/redis/front/backend_pool.h"
 #include "adapter/redis/front/reign.h"
 #include "adapter/redis/front/session.h"
@@ -33,6 +34,10 @@
 #include "adapter/redis/reply_gate.h"
 
 namespace cairn::adapter::redis {
+
+// In whose words clients find the primary. kCluster also changes what replicas answer to clients
+// that know nothing of clusters, so it has to be asked for.
+enum class Discovery : uint8_t { kNone, kSentinel, kCluster };
 
 struct FrontOptions {
   std::string listen = "127.0.0.1:6379";  // "host:port"; port 0: the kernel's choice.
@@ -43,11 +48,14 @@ struct FrontOptions {
   int64_t hold_timeout_us = 10 * kMicrosPerSecond;
   LagBound::Options lag;
   SessionLimits limits;
+  Discovery discovery = Discovery::kSentinel;
+  std::string sentinel_listen;  // Empty: no port of its own for Sentinel.
 };
 
 // What an agent command may want to know of the whole front.
 struct FrontFacts {
   CacheView view;
+  std::optional<ClusterMap> cluster;  // Discovery::kCluster.
   std::string own_address;
   FrontHost* host = nullptr;
 };
@@ -103,6 +111,8 @@ class FrontThread : public SessionHost, private BackendOwner {
   void AwaitMode(Session* session) override { await_mode_.push_back(session->id()); }
   void OnFinished(Session* session) override;
   std::string WordInfo(std::string reply, RespVersion version) override;
+  std::optional<std::string> Redirect(std::span<const std::string_view> argv,
+                                      const CommandPlan& plan, bool read_only) const override;
   void AnswerAgentCommand(Session& session, AgentCommand command,
                           std::span<const std::string_view> argv) override;
 

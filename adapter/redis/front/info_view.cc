@@ -45,6 +45,8 @@ std::string OtherLine(std::string_view line, std::string_view name, const InfoVi
   if (name == "tcp_port") {
     return fmt::format("{}:{}", name, SplitAddress(view.own_address).second);
   }
+  if (view.cluster && name == "redis_mode") return fmt::format("{}:cluster", name);
+  if (view.cluster && name == "cluster_enabled") return fmt::format("{}:1", name);
   return std::string(line);
 }
 

@@ -26,6 +26,7 @@ struct InfoView {
   size_t clients = 0;
   size_t max_clients = 0;
   std::string own_address;
+  bool cluster = false;  // To clients that look there whether they have found a cluster.
 };
 
 // The host and the port of "host:port", both empty if it is none.

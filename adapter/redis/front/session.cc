@@ -107,6 +107,10 @@ bool Session::Handle() {
   about_.last_command = plan_.info != nullptr ? std::string_view(plan_.info->name) : "NULL";
   if (plan_.changes_users) RefuseOwnUser();
   if (in_multi_) return HandleQueued();
+  if (const auto elsewhere = host_->Redirect(parser_.argv(), plan_, read_only_)) {
+    AnswerError(*elsewhere);
+    return true;
+  }
   switch (plan_.kind) {
     case CommandClass::kRefused:
       return HandleRefused();
@@ -371,6 +375,10 @@ bool Session::HandleQueued() {
     RefuseQueued("ERR the agent does not serve this command inside MULTI");
     return true;
   }
+  if (auto elsewhere = host_->Redirect(parser_.argv(), plan_, read_only_)) {
+    RefuseQueued(*std::move(elsewhere));
+    return true;
+  }
   if (name == "exec") {
     plan_.writes = multi_writes_;
     if (multi_writes_ && !AdmitWrite()) return block_ == Block::kNone;
@@ -550,6 +558,7 @@ void Session::ResetState() {
   Unpin(/*clean=*/false);
   identity_ = Identity();
   durability_ = host_->default_durability();
+  read_only_ = false;
   reply_mode_ = ReplyMode::kOn;
   about_.name.clear();
 }

@@ -99,6 +99,8 @@ class Session : public ReplyReceiver {
   [[nodiscard]] const Identity& identity() const { return identity_; }
   [[nodiscard]] Durability durability() const { return durability_; }
   void set_durability(Durability durability) { durability_ = durability; }
+  // READONLY: the client of a cluster takes what a replica has.
+  void set_read_only(bool read_only) { read_only_ = read_only; }
   // Answers the request in hand: `reply` is RESP of identity().version.
   void Answer(std::string reply);
   void AnswerError(std::string_view text);
@@ -202,6 +204,7 @@ class Session : public ReplyReceiver {
   About about_;
   Identity identity_;
   Durability durability_;
+  bool read_only_ = false;
   ReplyMode reply_mode_ = ReplyMode::kOn;
 
   RequestParser parser_;

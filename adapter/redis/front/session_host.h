@@ -68,6 +68,10 @@ class SessionHost {
   virtual void AwaitMode(Session* session) = 0;
   virtual void OnFinished(Session* session) = 0;
 
+  // Why a call is not served here but elsewhere, as an error reply; nullopt: it is. `read_only`: the
+  // client takes what a replica has.
+  virtual std::optional<std::string> Redirect(std::span<const std::string_view> argv,
+                                              const CommandPlan& plan, bool read_only) const = 0;
   // The engine's reply to INFO, as the agent words it.
   virtual std::string WordInfo(std::string reply, RespVersion version) = 0;
   // Answers a command of CommandClass::kAgent for the request in hand (agent_commands.cc).
