@@ -3,8 +3,6 @@
 #include <signal.h>
 
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -70,22 +68,13 @@ absl::StatusOr<std::string> RestartStorm(Lab& lab) {
 
 // ---- SIGSTOP ---------------------------------------------------------------------------
 
-// The letter of /proc/PID/stat: T is stopped.
-char StateOf(pid_t pid) {
-  std::ifstream file(fmt::format("/proc/{}/stat", pid));
-  std::stringstream text;
-  text << file.rdbuf();
-  const size_t name_end = text.str().rfind(") ");
-  return name_end == std::string::npos ? '?' : text.str()[name_end + 2];
-}
-
 absl::StatusOr<std::string> StopNodes(Lab& lab, const std::vector<size_t>& victims) {
   std::string evidence;
   for (const size_t node : victims) lab.cluster().Signal(node, SIGSTOP);
   const absl::Time since = absl::Now();
   lab.Hold();
   for (const size_t node : victims) {
-    const char state = StateOf(lab.cluster().pid(node));
+    const char state = integration::StateOfProcess(lab.cluster().pid(node));
     lab.cluster().Signal(node, SIGCONT);
     if (state != 'T') {
       return NoEffect(fmt::format("{} was in state {}, not T", lab.Name(node), state));
@@ -106,7 +95,7 @@ absl::StatusOr<std::string> StopMajority(Lab& lab) {
 absl::StatusOr<std::string> StopHolder(Lab& lab) {
   if (lab.holder <= 0 || kill(lab.holder, SIGSTOP) != 0) return NoEffect("no holder runs");
   lab.Hold();
-  const char state = StateOf(lab.holder);
+  const char state = integration::StateOfProcess(lab.holder);
   kill(lab.holder, SIGCONT);
   if (state != 'T') return NoEffect("the holder was not stopped");
   return fmt::format("holder (pid {}) in state T for longer than its lease", lab.holder);

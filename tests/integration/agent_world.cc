@@ -1,20 +1,14 @@
 #include "tests/integration/agent_world.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <charconv>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <utility>
 
 #include "adapter/redis/reply_scanner.h"
@@ -83,7 +77,10 @@ std::optional<RespValue> EngineClient::Do(const std::vector<std::string>& argv) 
 
 // ---- AgentWorld -----------------------------------------------------------------------------
 
-AgentWorld::AgentWorld(Options options) : options_(options), pids_(options.agents, -1) {
+AgentWorld::AgentWorld(Options options) : options_(options) {
+  for (size_t agent = 0; agent < options_.agents; ++agent) {
+    agents_.push_back(std::make_unique<Process>());
+  }
   cluster_ =
       std::make_unique<ProcessCluster>(ProcessCluster::Options{.program = CAIRN_BIN_DIR "/cairnd",
                                                                .dir = dir_.path(),
@@ -92,11 +89,11 @@ AgentWorld::AgentWorld(Options options) : options_(options), pids_(options.agent
                                                                .hosts = {}});
   cluster_->StartAll();
   CHECK(cluster_->AwaitAllReady());
-  first_port_ = FreePorts(options_.agents);
+  first_port_ = FreePorts(2 * options_.agents);
 }
 
 AgentWorld::~AgentWorld() {
-  for (size_t agent = 0; agent < pids_.size(); ++agent) {
+  for (size_t agent = 0; agent < agents_.size(); ++agent) {
     KillAgent(agent);
     KillEngine(agent);
   }
@@ -106,66 +103,58 @@ std::string AgentWorld::Directory(size_t agent) const {
   return dir_.File(fmt::format("a{}", agent));
 }
 
-void AgentWorld::StartAgent(size_t agent) {
-  CHECK_EQ(pids_[agent], -1);
+std::string AgentWorld::Endpoints() const {
   std::string endpoints;
   for (const std::string& endpoint : cluster_->Endpoints()) endpoints += endpoint + ",";
-  std::vector<std::string> argv = {
-      CAIRN_BIN_DIR "/plain_agent",
-      "redis",
-      "--log",
-      "cache",
-      "--endpoints",
-      endpoints,
-      "--listen",
-      fmt::format("127.0.0.1:{}", first_port_ + static_cast<int>(agent)),
-      "--data-dir",
-      Directory(agent),
-      "--ttl-ms",
-      std::to_string(options_.ttl_ms),
-      "--keep-engine",
-      options_.keep_engines ? "true" : "false",
-      "--log-level",
-      "debug"};
-  std::vector<char*> pointers;
-  for (std::string& word : argv) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
-  const std::string log = Directory(agent) + ".log";
-  const pid_t pid = fork();
-  CHECK_GE(pid, 0);
-  if (pid == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    const int out = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    dup2(out, STDOUT_FILENO);
-    dup2(out, STDERR_FILENO);
-    execv(pointers[0], pointers.data());
-    _exit(127);
-  }
-  pids_[agent] = pid;
+  return endpoints;
+}
+
+std::string AgentWorld::Address(size_t agent) const {
+  return fmt::format("127.0.0.1:{}", first_port_ + static_cast<int>(agent));
+}
+
+std::string AgentWorld::SentinelAddress(size_t agent) const {
+  return Address(agents_.size() + agent);
+}
+
+void AgentWorld::StartAgent(size_t agent) {
+  std::vector<std::string> argv = {CAIRN_BIN_DIR "/" + options_.program,
+                                   "redis",
+                                   "--log",
+                                   "cache",
+                                   "--endpoints",
+                                   Endpoints(),
+                                   "--listen",
+                                   Address(agent),
+                                   "--data-dir",
+                                   Directory(agent),
+                                   "--ttl-ms",
+                                   std::to_string(options_.ttl_ms),
+                                   "--keep-engine",
+                                   options_.keep_engines ? "true" : "false",
+                                   "--log-level",
+                                   "debug"};
+  if (options_.sentinels) argv.insert(argv.end(), {"--sentinel-listen", SentinelAddress(agent)});
+  argv.insert(argv.end(), options_.flags.begin(), options_.flags.end());
+  agents_[agent]->Start({.argv = std::move(argv),
+                         .environment = {},
+                         .output = Directory(agent) + ".log",
+                         .namespace_fd = -1});
 }
 
 void AgentWorld::StartAllAgents() {
-  for (size_t agent = 0; agent < pids_.size(); ++agent) StartAgent(agent);
+  for (size_t agent = 0; agent < agents_.size(); ++agent) StartAgent(agent);
 }
 
-void AgentWorld::Signal(size_t agent, int signal) {
-  CHECK_GT(pids_[agent], 0);
-  CHECK_EQ(kill(pids_[agent], signal), 0);
-}
+void AgentWorld::Signal(size_t agent, int signal) { agents_[agent]->Signal(signal); }
 
 std::optional<int> AgentWorld::AwaitExit(size_t agent, int seconds) {
-  int status = 0;
-  const bool ended =
-      Eventually([&] { return waitpid(pids_[agent], &status, WNOHANG) == pids_[agent]; }, seconds);
-  if (!ended) return std::nullopt;
-  pids_[agent] = -1;
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  return agents_[agent]->AwaitExit(seconds);
 }
 
 void AgentWorld::KillAgent(size_t agent) {
-  if (pids_[agent] < 0) return;
-  Signal(agent, SIGKILL);
-  CHECK(AwaitExit(agent).has_value());
+  if (agents_[agent]->pid() < 0) return;
+  agents_[agent]->Kill();
 }
 
 void AgentWorld::KillEngine(size_t agent) {
@@ -188,7 +177,7 @@ std::unique_ptr<EngineClient> AgentWorld::Engine(size_t agent) const {
 }
 
 bool AgentWorld::IsPrimary(size_t agent) const {
-  if (pids_[agent] < 0) return false;
+  if (agents_[agent]->pid() < 0) return false;
   const auto engine = Engine(agent);
   if (engine == nullptr) return false;
   const auto reply = engine->Do({"ROLE"});
@@ -202,7 +191,7 @@ std::optional<size_t> AgentWorld::AwaitPrimary(std::optional<size_t> except, int
   std::optional<size_t> primary;
   Eventually(
       [&] {
-        for (size_t agent = 0; agent < pids_.size() && !primary; ++agent) {
+        for (size_t agent = 0; agent < agents_.size() && !primary; ++agent) {
           if (agent != except && IsPrimary(agent)) primary = agent;
         }
         return primary.has_value();
@@ -238,10 +227,7 @@ std::optional<int64_t> AgentWorld::Increment(size_t agent, const std::string& ke
 }
 
 std::string AgentWorld::Output(size_t agent) const {
-  std::ifstream file(Directory(agent) + ".log");
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
+  return ReadWholeFile(Directory(agent) + ".log");
 }
 
 }  // namespace cairn::integration

@@ -1,14 +1,12 @@
 // AgentWorld: a cluster and some agents of one cache, as real processes, each agent with an engine
 // of its own behind a private socket.
 //
-// The agents are `plain_agent`: the agent without a front. Clients here speak to the engines
-// directly, so what they see is not guarded by a lease; a write counts as committed when the
-// engine's WAIT says that its only replica, the agent, has acknowledged it.
+// The agents are `plain_agent` by default: the agent without a front. Clients here speak to the
+// engines directly, so what they see is not guarded by a lease; a write counts as committed when
+// the engine's WAIT says that its only replica, the agent, has acknowledged it.
 //
 // Threads: one. Lifetime: the destructor kills what still runs, engines too.
 #pragma once
-
-#include <sys/types.h>
 
 #include <memory>
 #include <optional>
@@ -45,6 +43,9 @@ class AgentWorld {
     size_t agents = 3;
     bool keep_engines = false;
     int ttl_ms = 1000;
+    std::vector<std::string> flags;  // For every agent.
+    std::string program = "plain_agent";
+    bool sentinels = false;  // Each agent plays Sentinel on a port of its own.
   };
   explicit AgentWorld(Options options);
   ~AgentWorld();
@@ -69,8 +70,13 @@ class AgentWorld {
   // INCR, committed: the new value; nullopt when it failed or its outcome is unknown.
   std::optional<int64_t> Increment(size_t agent, const std::string& key);
 
+  // "host:port" of its clients, or of its Sentinel.
+  [[nodiscard]] std::string Address(size_t agent) const;
+  [[nodiscard]] std::string SentinelAddress(size_t agent) const;
   [[nodiscard]] std::string Output(size_t agent) const;
   [[nodiscard]] ProcessCluster& cluster() { return *cluster_; }
+  // All nodes, with commas.
+  [[nodiscard]] std::string Endpoints() const;
 
  private:
   [[nodiscard]] std::string Directory(size_t agent) const;
@@ -80,7 +86,7 @@ class AgentWorld {
   testing::TempDir dir_;
   std::unique_ptr<ProcessCluster> cluster_;
   int first_port_ = 0;
-  std::vector<pid_t> pids_;  // -1: not running.
+  std::vector<std::unique_ptr<Process>> agents_;
 };
 
 }  // namespace cairn::integration

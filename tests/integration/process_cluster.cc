@@ -1,21 +1,13 @@
 #include "tests/integration/process_cluster.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <httplib.h>
 #include <netinet/in.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <utility>
 
 #include "base/check.h"
@@ -43,41 +35,6 @@ bool PortIsFree(int port) {
   return is_free;
 }
 
-// Of the strings, for exec; a null pointer ends them.
-std::vector<char*> Pointers(std::vector<std::string>& words) {
-  std::vector<char*> pointers;
-  pointers.reserve(words.size() + 1);
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
-struct Child {
-  const std::string& log;
-  int namespace_fd;  // -1: where the parent is.
-  char* const* argv;
-  char* const* environment;
-};
-
-// Only system calls: this is between fork and exec of a process with threads.
-[[noreturn]] void RunChild(const Child& child) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);  // It dies with the test.
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-  const int out = open(child.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  dup2(out, STDOUT_FILENO);
-  dup2(out, STDERR_FILENO);
-  if (child.namespace_fd < 0 || setns(child.namespace_fd, CLONE_NEWNET) == 0) {
-    execve(child.argv[0], child.argv, child.environment);
-  }
-  _exit(127);
-}
-
-int ExitStatus(int status) {
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
 }  // namespace
 
 int FreePorts(size_t count) {
@@ -97,17 +54,12 @@ int FreePorts(size_t count) {
 ProcessCluster::ProcessCluster(Options options)
     : options_(std::move(options)),
       base_port_(options_.hosts.empty() ? FreePorts(2 * options_.nodes) : 0),
-      commands_(options_.nodes, {options_.program, {}, {}}),
-      pids_(options_.nodes) {
-  for (std::atomic<pid_t>& pid : pids_) pid = -1;
+      commands_(options_.nodes, {options_.program, {}, {}}) {
+  for (size_t node = 0; node < options_.nodes; ++node) {
+    processes_.push_back(std::make_unique<Process>());
+  }
   CHECK_LE(2 * options_.nodes, 10u);  // What FreePorts leaves between two searches.
   CHECK(options_.hosts.empty() || options_.hosts.size() == options_.nodes);
-}
-
-ProcessCluster::~ProcessCluster() {
-  for (size_t node = 0; node < size(); ++node) {
-    if (pids_[node] > 0) Kill(node);
-  }
 }
 
 std::vector<std::string> ProcessCluster::Flags(size_t node) const {
@@ -156,52 +108,23 @@ void ProcessCluster::SetEnvironment(size_t node, std::vector<std::string> variab
 }
 
 void ProcessCluster::Spawn(std::vector<std::string> command, size_t node) {
-  CHECK_LT(pid(node), 0);
-  const std::string log = DataDir(node) + ".log";
-  // All memory is taken before the fork: another thread may hold the heap's lock during it.
-  std::vector<std::string> environment = commands_[node].environment;
-  for (char** variable = environ; *variable != nullptr; ++variable) {
-    environment.emplace_back(*variable);
-  }
-  const std::vector<char*> argv = Pointers(command);
-  const std::vector<char*> envp = Pointers(environment);
-  const int network = options_.hosts.empty() ? -1 : options_.hosts[node].namespace_fd;
-  const pid_t child = fork();
-  CHECK_GE(child, 0);
-  if (child == 0) RunChild({log, network, argv.data(), envp.data()});
-  pids_[node] = child;
+  processes_.at(node)->Start(
+      {.argv = std::move(command),
+       .environment = commands_[node].environment,
+       .output = DataDir(node) + ".log",
+       .namespace_fd = options_.hosts.empty() ? -1 : options_.hosts[node].namespace_fd});
 }
 
 void ProcessCluster::StartAll() {
   for (size_t node = 0; node < size(); ++node) Start(node);
 }
 
-void ProcessCluster::Signal(size_t node, int signal) {
-  CHECK_GT(pid(node), 0);
-  CHECK_EQ(kill(pids_[node], signal), 0);
-}
+void ProcessCluster::Signal(size_t node, int signal) { processes_.at(node)->Signal(signal); }
 
-void ProcessCluster::Kill(size_t node) {
-  Signal(node, SIGKILL);
-  waitpid(pids_[node], nullptr, 0);
-  pids_[node] = -1;
-}
+void ProcessCluster::Kill(size_t node) { processes_.at(node)->Kill(); }
 
 std::optional<int> ProcessCluster::AwaitExit(size_t node, int seconds) {
-  CHECK_GT(pid(node), 0);
-  int status = 0;
-  const bool ended =
-      Eventually([&] { return waitpid(pids_[node], &status, WNOHANG) == pids_[node]; }, seconds);
-  if (!ended) return std::nullopt;
-  pids_[node] = -1;
-  return ExitStatus(status);
-}
-
-bool ProcessCluster::IsRunning(size_t node) {
-  if (pid(node) <= 0) return false;
-  siginfo_t info{};
-  const auto id = static_cast<id_t>(pid(node));
-  return waitid(P_PID, id, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+  return processes_.at(node)->AwaitExit(seconds);
 }
 
 int ProcessCluster::Get(size_t node, const std::string& path, std::string* body) const {
@@ -250,10 +173,7 @@ std::string ProcessCluster::DataDir(size_t node) const {
 }
 
 std::string ProcessCluster::Output(size_t node) const {
-  std::ifstream file(DataDir(node) + ".log");
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
+  return ReadWholeFile(DataDir(node) + ".log");
 }
 
 std::string ProcessCluster::InitialCluster() const {

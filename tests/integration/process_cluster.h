@@ -11,26 +11,14 @@
 
 #include <sys/types.h>
 
-#include <atomic>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
+#include "tests/integration/process.h"
 
 namespace cairn::integration {
-
-// Calls `done` every few ms until it returns true; false after `seconds`.
-template <class Condition>
-bool Eventually(Condition done, int seconds = 60) {
-  const absl::Time give_up = absl::Now() + absl::Seconds(seconds);
-  while (!done()) {
-    if (absl::Now() > give_up) return false;
-    absl::SleepFor(absl::Milliseconds(5));
-  }
-  return true;
-}
 
 class ProcessCluster {
  public:
@@ -47,9 +35,6 @@ class ProcessCluster {
     std::vector<Host> hosts;         // One for each node; none: all are on the loopback.
   };
   explicit ProcessCluster(Options options);
-  ~ProcessCluster();
-  ProcessCluster(const ProcessCluster&) = delete;
-  ProcessCluster& operator=(const ProcessCluster&) = delete;
 
   // Nodes are numbered from 0. `flags` come last and win over those of all nodes.
   void Start(size_t node, const std::vector<std::string>& flags = {});
@@ -66,16 +51,16 @@ class ProcessCluster {
   void Kill(size_t node);
   // The exit status (128 + N for signal N) of a process that ends by itself within `seconds`.
   std::optional<int> AwaitExit(size_t node, int seconds = 60);
-  [[nodiscard]] bool IsRunning(size_t node);
+  [[nodiscard]] bool IsRunning(size_t node) const { return processes_.at(node)->IsRunning(); }
   // -1: not running. From any thread.
-  [[nodiscard]] pid_t pid(size_t node) const { return pids_.at(node); }
+  [[nodiscard]] pid_t pid(size_t node) const { return processes_.at(node)->pid(); }
 
   // Status code of GET `path` on the node's HTTP port, and what it answered; 0: no answer.
   int Get(size_t node, const std::string& path, std::string* body = nullptr) const;
   [[nodiscard]] bool IsReady(size_t node) const { return Get(node, "/readyz") == 200; }
   bool AwaitAllReady(int seconds = 60);
 
-  [[nodiscard]] size_t size() const { return pids_.size(); }
+  [[nodiscard]] size_t size() const { return processes_.size(); }
   [[nodiscard]] std::string Endpoint(size_t node) const;
   [[nodiscard]] std::string HttpEndpoint(size_t node) const;
   [[nodiscard]] std::vector<std::string> Endpoints() const;
@@ -98,7 +83,7 @@ class ProcessCluster {
   const Options options_;
   const int base_port_;
   std::vector<Command> commands_;
-  std::vector<std::atomic<pid_t>> pids_;  // -1: not running, or waited for.
+  std::vector<std::unique_ptr<Process>> processes_;
 };
 
 // The first of `count` ports in a row that nobody listens on.
