@@ -3,6 +3,7 @@
 
 #include "adapter/role.h"
 #include "base/check.h"
+#include "base/planted_bug.h"
 
 namespace cairn::adapter {
 
@@ -92,7 +93,8 @@ void Role::ClaimOwnLease() {
   }
   claimed_epoch_ = lease_.epoch;
   const bool inherited =
-      lease_.owner == LeaseOwner::kMine && lease_.transferred && lease_.epoch > epoch_;
+      (lease_.owner == LeaseOwner::kMine && lease_.transferred && lease_.epoch > epoch_) ||
+      (PLANTED(kOldEpochAfterRestart) && lease_.owner == LeaseOwner::kMyPast);
   if (inherited) {
     StartAttempt();
     return Order(AdoptLeaseOrder{attempt_, lease_.epoch});

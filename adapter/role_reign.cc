@@ -1,6 +1,7 @@
 // Role: from the grant to the fence.
 #include "adapter/role.h"
 #include "base/check.h"
+#include "base/planted_bug.h"
 
 namespace cairn::adapter {
 
@@ -13,6 +14,7 @@ void Role::ProceedTaking() {
     case Step::kCatchingUp:
       if (read_seq_.value() < epoch_.value()) return;
       if (memory_.leads()) return AttachFirst();
+      if (PLANTED(kPromoteBeforeAck)) return Promote();
       if (memory_.acked().value() >= epoch_.value() && memory_.all_acked()) Promote();
       return;
     case Step::kPromoting:
@@ -34,7 +36,7 @@ void Role::Promote() {
 void Role::On(const PromotedEvent& e) {
   if (!promoting_) return;  // The engine was lost meanwhile.
   promoting_ = false;
-  if (e.fed_offset == promoted_offset_) {
+  if (e.fed_offset == promoted_offset_ || PLANTED(kPromoteBeforeAck)) {
     memory_.Promoted(Meeting{e.place, promoted_seq_});
     memory_.Seen(published_);
     if (state_ == RoleState::kTaking) AttachFirst();

@@ -1,6 +1,9 @@
 // Compiled with CAIRN_PLANTED_BUGS only: no other build holds a name or a story.
 #include "base/planted_bug.h"
 
+#include <cstdio>
+#include <cstdlib>
+
 namespace cairn {
 namespace {
 
@@ -11,12 +14,17 @@ struct Row {
   std::string_view name;
   Origin origin;
   std::string_view story;
+  std::string_view finder;
 };
 
 constexpr Row kRows[] = {
 #define CAIRN_PLANTED_BUGS_ROW(id, name, origin, story) \
-  {PlantedBug::id, name, Origin::origin, story},
+  {PlantedBug::id, name, Origin::origin, story, "cairn-sim"},
     CAIRN_PLANTED_BUGS_LIST(CAIRN_PLANTED_BUGS_ROW)
+#undef CAIRN_PLANTED_BUGS_ROW
+#define CAIRN_PLANTED_BUGS_ROW(id, name, origin, story, finder) \
+  {PlantedBug::id, name, Origin::origin, story, #finder},
+        CAIRN_PLANTED_AGENT_BUGS_LIST(CAIRN_PLANTED_BUGS_ROW)
 #undef CAIRN_PLANTED_BUGS_ROW
 };
 
@@ -33,6 +41,20 @@ std::string_view ToString(Origin origin) {
 }
 
 }  // namespace
+
+namespace internal {
+
+PlantedBug PlantedBugOfEnvironment() {
+  const char* const name = std::getenv("CAIRN_PLANT");
+  if (name == nullptr) return PlantedBug::kNone;
+  for (const Row& row : kRows) {
+    if (row.name == name) return row.bug;
+  }
+  std::fprintf(stderr, "CAIRN_PLANT is '%s', expected a name of base/planted_bug.h\n", name);
+  std::exit(2);
+}
+
+}  // namespace internal
 
 bool SwitchOnPlantedBug(std::string_view name) {
   for (const Row& row : kRows) {
@@ -52,6 +74,8 @@ std::string DescribePlantedBugs() {
     out += ToString(row.origin);
     out += '\t';
     out += row.story;
+    out += '\t';
+    out += row.finder;
     out += '\n';
   }
   return out;

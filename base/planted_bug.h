@@ -9,8 +9,9 @@
 // Read such a line as if it were not there: PLANTED is the constant false, and the compiler drops
 // the line, unless the build has CAIRN_PLANTED_BUGS, which no build has but the one that
 // scripts/planted-bugs makes. There at most one mistake is on, chosen by name before anything
-// runs. A few lines silence a CHECK or a second check that would notice the mistake at once, so
-// that the tests have to find what users would see.
+// runs (cairn-sim --plant, or CAIRN_PLANT in the environment of a test). A few lines silence a
+// CHECK or a second check that would notice the mistake at once, so that the tests have to find
+// what users would see.
 //
 // What came of it: docs/testing.md, "Planted bugs".
 // Threads: the choice is made while there is one.
@@ -109,19 +110,36 @@
   X(kCaughtUpUnconfirmed, "caught-up-unconfirmed", kDesign,                                    \
     "a tail is told that it has caught up with what this replica has applied")
 
+// The agent's, which the simulator of log nodes cannot see. X(…, finder): the test program that
+// has to fail when CAIRN_PLANT names the mistake.
+#define CAIRN_PLANTED_AGENT_BUGS_LIST(X)                                                         \
+  X(kPromoteBeforeAck, "promote-before-ack", kField,                                             \
+    "a winner is promoted before its engine has acknowledged the last record", role_random_test) \
+  X(kOldEpochAfterRestart, "old-epoch-after-restart", kDesign,                                   \
+    "a restarted agent goes on with the epoch of its former life", role_random_test)             \
+  X(kReplyAtWrongOffset, "reply-at-wrong-offset", kDesign,                                       \
+    "a reply is released at the offset that the engine has reached, not at the committed one",   \
+    redis_front_test)                                                                            \
+  X(kMarkAfterSend, "mark-after-send", kDesign,                                                  \
+    "a key is marked when the write's reply arrives, not before the write is sent",              \
+    redis_front_test)
+
 namespace cairn {
 
 enum class PlantedBug : uint8_t {
   kNone,
-#define CAIRN_PLANTED_BUGS_ENUMERATOR(id, name, origin, story) id,
+#define CAIRN_PLANTED_BUGS_ENUMERATOR(id, ...) id,
   CAIRN_PLANTED_BUGS_LIST(CAIRN_PLANTED_BUGS_ENUMERATOR)
+      CAIRN_PLANTED_AGENT_BUGS_LIST(CAIRN_PLANTED_BUGS_ENUMERATOR)
 #undef CAIRN_PLANTED_BUGS_ENUMERATOR
 };
 
 #ifdef CAIRN_PLANTED_BUGS
 
 namespace internal {
-inline PlantedBug planted_bug = PlantedBug::kNone;
+// The one that CAIRN_PLANT names; a name that there is not ends the program.
+PlantedBug PlantedBugOfEnvironment();
+inline PlantedBug planted_bug = PlantedBugOfEnvironment();
 inline uint64_t planted_bug_hits = 0;
 
 inline bool PlantedBugHit(PlantedBug bug) {
@@ -135,7 +153,7 @@ inline bool PlantedBugHit(PlantedBug bug) {
 bool SwitchOnPlantedBug(std::string_view name);
 // How often the one that is on was asked for.
 inline uint64_t PlantedBugHits() { return internal::planted_bug_hits; }
-// A line each: name, origin, story, between tabs.
+// A line each: name, origin, story, program that has to find it, between tabs.
 std::string DescribePlantedBugs();
 
 #define PLANTED(bug) (::cairn::internal::PlantedBugHit(::cairn::PlantedBug::bug))

@@ -28,6 +28,7 @@
 #include "adapter/role_events.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "base/planted_bug.h"
 
 namespace cairn::adapter::redis {
 
@@ -37,6 +38,7 @@ struct Hold {
   BatchId through;      // All up to it must be known, and what covers them committed. 0: none.
 
   [[nodiscard]] bool IsOver(StreamOffset committed) const {
+    if (PLANTED(kReplyAtWrongOffset)) return !batch && !through;
     return !batch && !through && offset <= committed;
   }
   bool operator==(const Hold&) const = default;

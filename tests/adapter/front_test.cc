@@ -65,6 +65,34 @@ TEST(FrontTest, AReadOfAnotherKeyDoesNotWait) {
   EXPECT_EQ(writer.Next(), kOk);
 }
 
+// The reader has an io thread of its own, so its replies race with those to the writer.
+TEST(FrontTest, NobodySeesAnEffectBeforeItIsCommitted) {
+  constexpr int kRounds = 20;
+  constexpr int kReads = 40;
+  FrontLab lab;
+  FrontClient writer(&lab);
+  FrontClient reader(&lab);
+  ASSERT_EQ(writer.Ask({"SET", "k", "0"}), kOk);
+  std::string reads;
+  for (int i = 0; i < kReads; ++i) AppendCommand({"GET", "k"}, &reads);
+  for (int round = 1; round <= kRounds; ++round) {
+    lab.SetCommitting(false);
+    const std::string before = std::to_string(round - 1);
+    const std::string old = fmt::format("${}\r\n{}\r\n", before.size(), before);
+    reader.Send(reads);
+    writer.Do({"SET", "k", std::to_string(round)});
+    EXPECT_TRUE(writer.Waits());
+    int seen = 0;
+    while (!reader.Waits()) {
+      ASSERT_EQ(reader.Next(), old) << "round " << round << ", which is not committed";
+      ++seen;
+    }
+    lab.SetCommitting(true);
+    ASSERT_EQ(writer.Next(), kOk);
+    while (seen++ < kReads) ASSERT_NE(reader.Next(), "");
+  }
+}
+
 TEST(FrontTest, AsyncAnswersFirst) {
   FrontLab lab;
   lab.SetCommitting(false);

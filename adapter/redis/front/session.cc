@@ -8,6 +8,7 @@
 
 #include "adapter/redis/front/session_host.h"
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "base/strings.h"
 
 namespace cairn::adapter::redis {
@@ -201,7 +202,7 @@ bool Session::HandleShared() {
   }
   Rule rule = Rule::kFree;
   if (write) {
-    MarkWrite(backend);
+    if (!PLANTED(kMarkAfterSend)) MarkWrite(backend);
     rule = Rule::kBatch;
   } else if (plan_.kind == CommandClass::kRead && plan_.read == ReadRule::kWholeOffset) {
     rule = Rule::kBatch;
@@ -254,7 +255,7 @@ void Session::SendTo(Backend* backend, Rule rule, After after) {
       if (durability_ == Durability::kAsync) host_->AwaitBatch(batch, this);
     }
   }
-  if (slot.rule == Rule::kKeys) {
+  if (slot.rule == Rule::kKeys || PLANTED(kMarkAfterSend)) {
     const std::span<const std::string_view> argv = parser_.argv();
     for (const KeyRef& key : plan_.keys) {
       slot.keys.push_back(HashKey(identity_.database, argv[key.argument]));

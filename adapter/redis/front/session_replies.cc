@@ -8,6 +8,7 @@
 #include "adapter/redis/front/session.h"
 #include "adapter/redis/front/session_host.h"
 #include "base/check.h"
+#include "base/planted_bug.h"
 
 namespace cairn::adapter::redis {
 
@@ -20,6 +21,9 @@ void Session::Judge(Slot& slot, BatchId batch) {
     case Rule::kFree:
       return;
     case Rule::kBatch:
+      if (PLANTED(kMarkAfterSend)) {
+        for (const KeyHash key : slot.keys) host_->marks().Mark(batch, key);
+      }
       slot.hold.batch = batch;
       return host_->AwaitBatch(batch, this);
     case Rule::kAsk:
