@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "adapter/redis/engine_socket.h"
 #include "base/status_macros.h"
@@ -44,6 +45,10 @@ void AddCacheOptions(OptionTable& table, AgentConfig& c) {
              "Required.");
   table.Text("endpoints", &c.endpoints, CheckNotEmpty,
              "host:port of some nodes of the cluster, with commas. Default: CAIRN_ENDPOINTS.");
+  table.Text(
+      "store", &c.store, CheckNotEmpty,
+      "file:///DIR or s3://BUCKET/PREFIX of the cache's snapshots (cairn-agent snapshot). An "
+      "engine that begins anew loads the newest one; without a store it needs every record.");
   table.Text("durability", &c.durability, OneOf({"sync", "async"}),
              "sync: a reply means committed. async: the reply comes first, and the lag is bounded. "
              "Clients may choose for themselves with CAIRN DURABILITY.");
@@ -167,6 +172,15 @@ absl::StatusOr<AgentInvocation> ParseAgentInvocation(const std::vector<std::stri
   if (!asked.print.empty()) {
     invocation.action = AgentInvocation::Action::kPrint;
     invocation.text = std::move(asked.print);
+absl::StatusOr<std::string> ReadPasswordFile(const std::string& path) {
+  std::ifstream file(path);
+  std::string password;
+  if (!std::getline(file, password) || password.empty()) {
+    return Invalid(fmt::format("no password in the file {}", path));
+  }
+  return password;
+}
+
     return invocation;
   }
   RETURN_IF_ERROR(Finish(invocation.config));

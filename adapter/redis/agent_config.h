@@ -21,6 +21,7 @@ struct AgentConfig {
   // ---- The cache --------------------------------------------------------------------------
   std::string log;
   std::string endpoints;  // Of the cluster; empty: CAIRN_ENDPOINTS.
+  std::string store;      // Of snapshots; empty: none.
   std::string durability = "sync";
   uint64_t ttl_ms = 2000;
   uint64_t lag_bytes = uint64_t{64} << 20;
@@ -64,3 +65,6 @@ absl::StatusOr<AgentInvocation> ParseAgentInvocation(const std::vector<std::stri
 absl::StatusOr<std::vector<std::string>> SplitCommand(std::string_view command);
 
 }  // namespace cairn::adapter::redis
+// The first line of the file. Errors: kInvalidArgument.
+absl::StatusOr<std::string> ReadPasswordFile(const std::string& path);
+

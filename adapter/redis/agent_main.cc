@@ -1,8 +1,14 @@
-// cairn-agent: makes an unmodified Redis or Valkey durable, one process per engine.
+// cairn-agent: makes an unmodified Redis or Valkey durable, one process per engine (`redis`), and
+// works on the logs of caches (`snapshot`, `restore`).
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "adapter/redis/agent_process.h"
 #include "adapter/redis/front/front.h"
+#include "adapter/redis/restore_command.h"
+#include "adapter/redis/snapshot_command.h"
 #include "base/clock.h"
 
 namespace cairn::adapter::redis {
@@ -32,3 +38,10 @@ absl::StatusOr<std::unique_ptr<FrontPort>> StartFront(const AgentConfig& config,
 int main(int argc, char** argv) {
   return cairn::adapter::redis::RunAgentProcess(argc, argv, cairn::adapter::redis::StartFront);
 }
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words.front() == "snapshot") {
+    return cairn::adapter::redis::RunSnapshotCommand({words.begin() + 1, words.end()});
+  }
+  if (!words.empty() && words.front() == "restore") {
+    return cairn::adapter::redis::RunRestoreCommand({words.begin() + 1, words.end()});
+  }

@@ -7,7 +7,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -46,15 +45,6 @@ int Fail(std::string_view what, const absl::Status& status) {
   return kExitFailed;
 }
 
-absl::StatusOr<std::string> ReadPassword(const std::string& path) {
-  std::ifstream file(path);
-  std::string password;
-  if (!std::getline(file, password) || password.empty()) {
-    return absl::InvalidArgumentError(ToAbsl(fmt::format("no password in the file {}", path)));
-  }
-  return password;
-}
-
 std::vector<std::string> SplitList(std::string_view list) {
   std::vector<std::string> items;
   while (!list.empty()) {
@@ -82,7 +72,7 @@ absl::Status SetEngine(const AgentConfig& config, RedisAgentOptions* options) {
   ASSIGN_OR_RETURN(options->engine_address, ParseEngineAddress(config.engine));
   options->engine_address.user = config.engine_user;
   if (config.engine_password_file.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(options->engine_address.password, ReadPassword(config.engine_password_file));
+  ASSIGN_OR_RETURN(options->engine_address.password, ReadPasswordFile(config.engine_password_file));
   return absl::OkStatus();
 }
 
@@ -106,6 +96,10 @@ absl::StatusOr<RedisAgentOptions> OptionsOf(const AgentConfig& config,
   options.address = config.advertise;
   options.sentinel = SentinelAddress(config);
   RETURN_IF_ERROR(SetEngine(config, &options));
+  options.directory = config.data_dir;
+  if (config.store.empty()) return options;
+  const auto lookup = [](const char* name) -> const char* { return std::getenv(name); };
+  ASSIGN_OR_RETURN(options.store, OpenSnapshotStore(config.store, lookup));
   return options;
 }
 

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 namespace cairn::adapter::redis {
 namespace {
@@ -53,6 +54,23 @@ class FileSource : public RdbSource {
   const uint64_t size_bytes_;
 };
 
+class CountedSource : public RdbSource {
+ public:
+  CountedSource(std::unique_ptr<RdbSource> source, std::function<void(uint64_t, uint64_t)> told)
+      : source_(std::move(source)), told_(std::move(told)) {}
+  [[nodiscard]] uint64_t size_bytes() const override { return source_->size_bytes(); }
+  asio::awaitable<absl::StatusOr<size_t>> Read(std::span<char> into) override {
+    absl::StatusOr<size_t> bytes = co_await source_->Read(into);
+    if (bytes.ok()) told_(read_ += *bytes, size_bytes());
+    co_return bytes;
+  }
+
+ private:
+  const std::unique_ptr<RdbSource> source_;
+  const std::function<void(uint64_t, uint64_t)> told_;
+  uint64_t read_ = 0;
+};
+
 }  // namespace
 
 std::unique_ptr<RdbSource> EmptyRdb() { return std::make_unique<EmptySource>(); }
@@ -70,6 +88,11 @@ absl::StatusOr<std::unique_ptr<RdbSource>> OpenRdbFile(const std::string& path) 
   std::unique_ptr<RdbSource> source =
       std::make_unique<FileSource>(fd, static_cast<uint64_t>(info.st_size));
   return source;
+}
+
+std::unique_ptr<RdbSource> CountReads(std::unique_ptr<RdbSource> source,
+                                      std::function<void(uint64_t bytes, uint64_t of)> told) {
+  return std::make_unique<CountedSource>(std::move(source), std::move(told));
 }
 
 }  // namespace cairn::adapter::redis

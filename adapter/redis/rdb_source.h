@@ -6,6 +6,7 @@
 #include <asio/awaitable.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -28,5 +29,9 @@ std::unique_ptr<RdbSource> EmptyRdb();
 // Reads the file on the engine thread: it should be in the page cache, as after a download.
 // Errors: kNotFound, kUnavailable.
 absl::StatusOr<std::unique_ptr<RdbSource>> OpenRdbFile(const std::string& path);
+
+// The same source; `told` hears how many bytes were read, and of how many.
+std::unique_ptr<RdbSource> CountReads(std::unique_ptr<RdbSource> source,
+                                      std::function<void(uint64_t bytes, uint64_t of)> told);
 
 }  // namespace cairn::adapter::redis

@@ -92,6 +92,8 @@ asio::awaitable<bool> RedisAgent::OpenLog() {
     open.call.timeout = kOpenTimeout;
     open.create_if_missing = true;
     open.settings.fenced = true;
+    // What no snapshot covers must not be trimmed: an engine that begins anew needs it.
+    open.settings.trim_guard = std::string(kSnapshotName);
     auto call = [client = client_.get(), name = options_.log, open] {
       return client->OpenLog(name, open);
     };
@@ -147,9 +149,14 @@ void RedisAgent::MakeParts(const Log& log) {
   }
   watch_ =
       std::make_unique<EngineWatch>(executor, address, process_.get(), this, EngineWatchOptions());
+  SnapshotFeed::Options snapshots;
+  snapshots.directory = options_.directory;
+  snapshots_ =
+      std::make_unique<SnapshotFeed>(&background_, options_.store.get(), log, std::move(snapshots));
   StreamFeeder::Options feeder;
   feeder.sink_password = options_.engine_setup.sink_password;
   feeder.lease_name = options_.lease_name;
+  feeder.snapshots = [this](EngineVersion reader) { return snapshots_->Next(std::move(reader)); };
   feeder_ = std::make_unique<StreamFeeder>(executor, &background_, log, feeder, this);
   StreamPublisher::Options publisher;
   publisher.address = address;
@@ -222,6 +229,7 @@ asio::awaitable<void> RedisAgent::Shutdown() {
   if (std::exchange(ended_, true)) co_return;
   tick_.cancel();
   front_->Stop();
+  if (options_.store != nullptr) options_.store->Stop();
   if (log_ != nullptr) {
     count_.Wake();
     WakeUp pause(io_.get_executor());

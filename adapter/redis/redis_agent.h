@@ -36,6 +36,7 @@
 #include "adapter/redis/engine_watch.h"
 #include "adapter/redis/front_port.h"
 #include "adapter/redis/log_marks.h"
+#include "adapter/redis/snapshot_feed.h"
 #include "adapter/redis/stream_feeder.h"
 #include "adapter/redis/stream_publisher.h"
 #include "adapter/role.h"
@@ -58,6 +59,10 @@ struct RedisAgentOptions {
   std::optional<EngineProcessOptions> engine_process;
   EngineAddress engine_address;
   EngineSetupOptions engine_setup;
+
+  // Of snapshots, for engines that begin anew; null: there is none.
+  std::shared_ptr<SnapshotStore> store;
+  std::string directory;  // This agent's own; dumps lie there meanwhile.
 
   RoleOptions role;
 };
@@ -152,6 +157,7 @@ class RedisAgent : public FrontHost,
   std::unique_ptr<AgentPresence> presence_;
   std::unique_ptr<EngineProcess> process_;
   std::unique_ptr<EngineWatch> watch_;
+  std::unique_ptr<SnapshotFeed> snapshots_;
   std::unique_ptr<StreamFeeder> feeder_;
   std::unique_ptr<StreamPublisher> publisher_;
   std::shared_ptr<const EngineSetup> setup_;

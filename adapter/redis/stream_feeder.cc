@@ -83,13 +83,21 @@ asio::awaitable<SinkDecision> StreamFeeder::Decide(StreamPlace asked) {
     spdlog::info("the engine begins anew, with the log's first record");
     co_return SinkFull{EmptyRdb(), Seq()};
   }
-  absl::StatusOr<SinkFull> full = co_await options_.snapshots();
-  if (!full.ok()) {
-    spdlog::error("no snapshot for the engine: {}", ToStd(full.status().message()));
-    co_return SinkRefuse{};
-  }
+  ++feeding_;  // Stop waits for it.
+  absl::StatusOr<SinkFull> full = co_await options_.snapshots(engine_);
+  --feeding_;
+  TellRefusal(full.status());
+  if (!full.ok() || stopping_) co_return SinkRefuse{};
   spdlog::info("the engine begins anew, with the log as of {}", full->seq);
   co_return *std::move(full);
+}
+
+// The engine asks each second: the same reason is told once.
+void StreamFeeder::TellRefusal(const absl::Status& why) {
+  if (told_refusal_ == ToStd(why.message())) return;
+  told_refusal_ = ToStd(why.message());
+  if (why.ok() || absl::IsCancelled(why)) return;
+  spdlog::critical("the engine cannot be filled, and waits: {}", told_refusal_);
 }
 
 void StreamFeeder::OnStream(uint64_t stream, Seq seq) {
@@ -134,6 +142,8 @@ asio::awaitable<absl::Status> StreamFeeder::FeedAll(uint64_t stream, Seq seq) {
   if (!opened.ok()) co_return opened.status();
   const std::shared_ptr<Tailer> tailer = *std::move(opened);
   tailer_ = tailer;
+  progress_ = FeedProgress();
+  progress_.read = progress_.applied = seq;
   while (stream == sink_.stream() && !stopping_) {
     auto next = [tailer] { return tailer->Next(kNextPatience); };
     absl::StatusOr<TailEvent> event = co_await background_->Run(std::move(next));
@@ -165,6 +175,7 @@ asio::awaitable<absl::Status> StreamFeeder::FeedRecord(uint64_t stream, RecordRe
   absl::StatusOr<FeedStep> step = reader->Next(&record);
   if (!step.ok()) co_return step.status();
   if (step->voided) spdlog::info("a run without an end before record {} counts no more", seq);
+  NoteProgress(*reader, record);
   switch (step->kind) {
     case FeedStep::Kind::kHold:
       co_return absl::OkStatus();
@@ -178,6 +189,17 @@ asio::awaitable<absl::Status> StreamFeeder::FeedRecord(uint64_t stream, RecordRe
       co_return co_await sink_.Push(stream, std::string(), seq);
   }
   CHECK_UNREACHABLE();
+}
+
+// Before it is fed: nobody asks between here and the Push.
+void StreamFeeder::NoteProgress(const RecordReader& reader, const Record& record) {
+  progress_.read = record.seq;
+  progress_.applied = reader.applied_seq();
+  progress_.position = reader.position();
+  if (!record.lease || record.lease->name != options_.lease_name) return;
+  const bool held =
+      record.kind == RecordKind::kLeaseAcquired || record.kind == RecordKind::kLeaseTransferred;
+  progress_.epoch = held ? Epoch(record.seq.value()) : Epoch();
 }
 
 asio::awaitable<absl::Status> StreamFeeder::FeedRun(uint64_t stream, FeedStep step) {

@@ -7,7 +7,9 @@
 // An engine is given a memory only when the owner ordered so (Resync): one that stands exactly at
 // the order's meeting keeps its own, any other gets the newest snapshot, or an empty memory. An
 // engine that comes back to a stream in which it cannot go on, without an order, has lost its
-// memory; the owner is told, and orders anew.
+// memory; the owner is told, and orders anew. While there is none to give (records were trimmed
+// that no snapshot covers), the engine waits, unfed; it asks again each second or so, and the
+// operator is told once.
 //
 // Nothing past the bound is fed: behind a grant come this agent's own records.
 //
@@ -49,8 +51,22 @@ class StreamFeederOwner {
   virtual void OnFeedFailed(const absl::Status& why) = 0;
 };
 
-// A memory that equals the log through `seq`. Asked for when an engine begins anew.
-using SnapshotSource = std::function<asio::awaitable<absl::StatusOr<SinkFull>>()>;
+// A memory that equals the log through `seq`, for an engine of this version that begins anew.
+// Errors are final as long as the operator does nothing, or pass.
+using SnapshotSource =
+    std::function<asio::awaitable<absl::StatusOr<SinkFull>>(EngineVersion reader)>;
+
+// How far the records of the present stream have been read.
+struct FeedProgress {
+  Seq read;
+  // The engine was or is being given the log through here; behind it, up to `read`, are at most
+  // parts of a run.
+  Seq applied;
+  // The primary's stream there; empty: no record told of it.
+  StreamPosition position;
+  // Of the lease as of `applied`; nullopt: no record told of it.
+  std::optional<Epoch> epoch;
+};
 
 class StreamFeeder : private ReplSinkOwner {
  public:
@@ -78,6 +94,7 @@ class StreamFeeder : private ReplSinkOwner {
   asio::awaitable<void> Stop();
 
   [[nodiscard]] ReplSink* sink() { return &sink_; }
+  [[nodiscard]] const FeedProgress& progress() const { return progress_; }
 
  private:
   struct Ordered {
@@ -94,6 +111,8 @@ class StreamFeeder : private ReplSinkOwner {
   asio::awaitable<absl::Status> FeedRecord(uint64_t stream, RecordReader* reader, Record record);
   asio::awaitable<absl::Status> FeedRun(uint64_t stream, FeedStep step);
   asio::awaitable<absl::Status> AwaitBound(uint64_t stream, Seq seq);
+  void NoteProgress(const RecordReader& reader, const Record& record);
+  void TellRefusal(const absl::Status& why);
 
   const asio::any_io_executor executor_;
   Background* const background_;
@@ -107,6 +126,8 @@ class StreamFeeder : private ReplSinkOwner {
   std::shared_ptr<Tailer> tailer_;  // Of the present stream.
   size_t feeding_ = 0;
   bool stopping_ = false;
+  FeedProgress progress_;
+  std::string told_refusal_;
   WakeUp bound_moved_;
 };
 

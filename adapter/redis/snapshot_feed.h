@@ -1,0 +1,59 @@
+// SnapshotFeed: what an engine begins anew with: the newest snapshot of its log, or nothing when
+// the log has every record.
+//
+//   StreamFeeder ──Next──► FetchSnapshot (a thread of the Background) ──file──► SinkFull
+//
+// The file has no name any more when it is handed out: it vanishes with its reader, however that
+// ends. What a process that was killed left behind is removed when the next one begins.
+//
+// Threads: the engine thread (engine_socket.h). Lifetime: outlives all coroutines of Next, which
+// SnapshotStore::Stop() ends soon. Bounds: the disk.
+#pragma once
+
+#include <asio/awaitable.hpp>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "adapter/background.h"
+#include "adapter/redis/repl_sink.h"
+#include "adapter/redis/stream_mark.h"
+#include "adapter/snapshot_fetch.h"
+#include "cairn/log.h"
+
+namespace cairn::adapter::redis {
+
+// As the catalog of snapshots has it.
+adapter::EngineVersion CatalogVersion(const EngineVersion& version);
+
+class SnapshotFeed {
+ public:
+  struct Options {
+    std::string directory;  // Exists, and is this process's alone.
+    Seq max_seq{UINT64_MAX};
+    // Told of a download and of the engine's loading; from any thread.
+    std::function<void(uint64_t bytes, uint64_t of)> on_download;
+    std::function<void(uint64_t bytes, uint64_t of)> on_load;
+  };
+  // `store` may be null.
+  SnapshotFeed(Background* background, SnapshotStore* store, Log log, Options options);
+
+  // As FetchSnapshot.
+  asio::awaitable<absl::StatusOr<SinkFull>> Next(EngineVersion reader);
+
+  // What Next handed out last; nullptr: an empty memory.
+  [[nodiscard]] const FetchedSnapshot* loaded() const { return loaded_ ? &*loaded_ : nullptr; }
+
+ private:
+  Background* const background_;
+  SnapshotStore* const store_;
+  const Log log_;
+  const Options options_;
+  uint64_t files_ = 0;
+  std::optional<FetchedSnapshot> loaded_;
+};
+
+}  // namespace cairn::adapter::redis

@@ -1,0 +1,174 @@
+#include "adapter/snapshot_fetch.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "adapter/snapshot_transfer.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+
+namespace cairn::adapter {
+namespace {
+
+constexpr absl::Duration kCallTimeout = absl::Seconds(30);
+
+// A file that vanishes unless it was kept.
+class NewFile {
+ public:
+  explicit NewFile(std::string path)
+      : path_(std::move(path)),
+        fd_(open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) {}
+  ~NewFile() {
+    if (fd_ < 0) return;
+    close(fd_);
+    if (!kept_) unlink(path_.c_str());
+  }
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
+
+  absl::Status Write(std::string_view bytes) {
+    while (fd_ >= 0 && !bytes.empty()) {
+      const ssize_t written = write(fd_, bytes.data(), bytes.size());
+      if (written < 0 && errno != EINTR) break;
+      if (written > 0) bytes.remove_prefix(static_cast<size_t>(written));
+    }
+    if (fd_ >= 0 && bytes.empty()) return absl::OkStatus();
+    const std::string text = fmt::format("{}: {}", path_, std::strerror(errno));
+    if (errno == ENOSPC) return absl::ResourceExhaustedError(text);
+    return absl::UnavailableError(text);
+  }
+  void Keep() { kept_ = true; }
+
+ private:
+  const std::string path_;
+  const int fd_;
+  bool kept_ = false;
+};
+
+absl::Status NotCovered(const LogDescription& log_now, const std::string& why) {
+  return absl::FailedPreconditionError(
+      fmt::format("the log {} begins with record {}, and an empty engine cannot begin there: {}",
+                  log_now.name, log_now.first_seq, why));
+}
+
+absl::StatusOr<const SnapshotObject*> DumpOf(const FoundSnapshot& found) {
+  const auto& objects = found.manifest.objects;
+  const auto dump = std::find_if(objects.begin(), objects.end(), [](const SnapshotObject& object) {
+    return object.name == kDumpObject;
+  });
+  if (dump != objects.end()) return &*dump;
+  return absl::DataLossError(fmt::format("snapshot {} has no {}", found.name.folder, kDumpObject));
+}
+
+absl::Status Download(SnapshotStore& store, const FoundSnapshot& found,
+                      const FetchOptions& options) {
+  ASSIGN_OR_RETURN(const SnapshotObject* dump, DumpOf(found));
+  NewFile file(options.path);
+  uint64_t bytes = 0;
+  RETURN_IF_ERROR(file.Write(""));
+  RETURN_IF_ERROR(DownloadObject(store, found.name, *dump, [&](std::string_view content) {
+    bytes += content.size();
+    if (options.progress) options.progress(bytes, dump->content_bytes);
+    return file.Write(content);
+  }));
+  file.Keep();
+  return absl::OkStatus();
+}
+
+// The chain behind record `seq`, which ends a group commit; 0: it does not, or is not kept.
+absl::StatusOr<uint64_t> ReadChain(Log log, Seq seq) {
+  ReadOptions read;
+  read.call.timeout = kCallTimeout;
+  read.start_seq = seq;
+  read.end_seq = seq;
+  ReadStream stream = log.Read(read);
+  ASSIGN_OR_RETURN(const std::optional<RecordBatch> batch, stream.Next());
+  return batch ? batch->chain : 0;
+}
+
+// What the log says of the chain at `seq`; 0: nothing.
+absl::StatusOr<uint64_t> ChainAt(Log log, const LogDescription& log_now, Seq seq) {
+  if (seq == log_now.last_seq) return log_now.chain;
+  for (const SnapshotInfo& snapshot : log_now.snapshots) {
+    if (snapshot.seq == seq) return snapshot.chain;
+  }
+  for (const SegmentInfo& segment : log_now.segments) {
+    if (segment.first_seq == seq + 1) return segment.chain_before;
+  }
+  if (seq < log_now.first_seq) return 0;
+  return ReadChain(std::move(log), seq);
+}
+
+}  // namespace
+
+absl::StatusOr<LogDescription> DescribeNow(Log log, bool with_segments) {
+  DescribeOptions describe;
+  describe.call.timeout = kCallTimeout;
+  describe.linearizable = true;
+  describe.with_segments = with_segments;
+  return log.Describe(describe);
+}
+
+absl::Status CheckChain(Log log, const LogDescription& log_now, Seq seq, uint64_t chain) {
+  if (seq > log_now.last_seq) {
+    return absl::DataLossError(
+        fmt::format("the snapshot is of record {}, and the log {} ends with {}", seq, log_now.name,
+                    log_now.last_seq));
+  }
+  ASSIGN_OR_RETURN(const uint64_t actual, ChainAt(std::move(log), log_now, seq));
+  if (actual == chain) return absl::OkStatus();
+  if (actual == 0) {
+    return absl::FailedPreconditionError(
+        fmt::format("the log {} does not tell its chain at record {}", log_now.name, seq));
+  }
+  return absl::DataLossError(
+      fmt::format("the chain at record {} is {:016x} in the snapshot and {:016x} in the log {}: "
+                  "they are not of "
+                  "one history",
+                  seq, chain, actual, log_now.name));
+}
+
+absl::StatusOr<std::optional<FetchedSnapshot>> FetchSnapshot(SnapshotStore* store, Log log,
+                                                             const FetchOptions& options) {
+  ASSIGN_OR_RETURN(const LogDescription log_now, DescribeNow(log, /*with_segments=*/true));
+  const bool whole = log_now.first_seq <= Seq(1);
+  if (store == nullptr) {
+    if (whole) return std::nullopt;
+    return NotCovered(log_now, "give the agent the --store that holds the cache's snapshots");
+  }
+  SnapshotQuery query;
+  query.log_name = log.name();
+  query.log_id = log.id();
+  query.max_seq = options.max_seq;
+  query.reader = options.reader;
+  absl::StatusOr<FoundSnapshot> found = FindSnapshot(*store, query);
+  if (absl::IsNotFound(found.status())) {
+    if (whole) return std::nullopt;
+    return NotCovered(log_now, std::string(found.status().message()));
+  }
+  if (!found.ok()) return found.status();
+  for (const std::string& passed_over : found->passed_over) {
+    spdlog::warn("snapshot passed over: {}", passed_over);
+  }
+  const SnapshotManifest& manifest = found->manifest;
+  const bool exact = manifest.seq == options.max_seq;
+  if (manifest.seq + 1 < log_now.first_seq && !exact) {
+    return NotCovered(
+        log_now, fmt::format("the newest snapshot in {} is as of {}", store->url(), manifest.seq));
+  }
+  const absl::Status same = CheckChain(log, log_now, manifest.seq, manifest.chain);
+  const bool untold = exact && absl::IsFailedPrecondition(same);
+  if (untold) spdlog::warn("the snapshot is not checked: {}", ToStd(same.message()));
+  if (!same.ok() && !untold) return same;
+  RETURN_IF_ERROR(Download(*store, *found, options));
+  return FetchedSnapshot{found->name, std::move(found->manifest), options.path};
+}
+
+}  // namespace cairn::adapter
