@@ -156,6 +156,15 @@ absl::StatusOr<std::vector<std::string>> SplitCommand(std::string_view command) 
   return words;
 }
 
+absl::StatusOr<std::string> ReadPasswordFile(const std::string& path) {
+  std::ifstream file(path);
+  std::string password;
+  if (!std::getline(file, password) || password.empty()) {
+    return Invalid(fmt::format("no password in the file {}", path));
+  }
+  return password;
+}
+
 absl::StatusOr<AgentInvocation> ParseAgentInvocation(const std::vector<std::string>& argv,
                                                      OptionTable::Environment environment) {
   AgentInvocation invocation;
@@ -172,15 +181,6 @@ absl::StatusOr<AgentInvocation> ParseAgentInvocation(const std::vector<std::stri
   if (!asked.print.empty()) {
     invocation.action = AgentInvocation::Action::kPrint;
     invocation.text = std::move(asked.print);
-absl::StatusOr<std::string> ReadPasswordFile(const std::string& path) {
-  std::ifstream file(path);
-  std::string password;
-  if (!std::getline(file, password) || password.empty()) {
-    return Invalid(fmt::format("no password in the file {}", path));
-  }
-  return password;
-}
-
     return invocation;
   }
   RETURN_IF_ERROR(Finish(invocation.config));

@@ -64,7 +64,7 @@ absl::StatusOr<AgentInvocation> ParseAgentInvocation(const std::vector<std::stri
 // Words of a command; blanks separate, quotes of both kinds keep together.
 absl::StatusOr<std::vector<std::string>> SplitCommand(std::string_view command);
 
-}  // namespace cairn::adapter::redis
 // The first line of the file. Errors: kInvalidArgument.
 absl::StatusOr<std::string> ReadPasswordFile(const std::string& path);
 
+}  // namespace cairn::adapter::redis

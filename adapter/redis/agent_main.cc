@@ -36,8 +36,6 @@ absl::StatusOr<std::unique_ptr<FrontPort>> StartFront(const AgentConfig& config,
 }  // namespace cairn::adapter::redis
 
 int main(int argc, char** argv) {
-  return cairn::adapter::redis::RunAgentProcess(argc, argv, cairn::adapter::redis::StartFront);
-}
   const std::vector<std::string> words(argv + 1, argv + argc);
   if (!words.empty() && words.front() == "snapshot") {
     return cairn::adapter::redis::RunSnapshotCommand({words.begin() + 1, words.end()});
@@ -45,3 +43,5 @@ int main(int argc, char** argv) {
   if (!words.empty() && words.front() == "restore") {
     return cairn::adapter::redis::RunRestoreCommand({words.begin() + 1, words.end()});
   }
+  return cairn::adapter::redis::RunAgentProcess(argc, argv, cairn::adapter::redis::StartFront);
+}
