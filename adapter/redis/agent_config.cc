@@ -72,6 +72,16 @@ void AddClientOptions(OptionTable& table, AgentConfig& c) {
       "MOVED. sentinel: by SENTINEL commands; to clients of one server, each agent is one.");
   table.Text("sentinel-listen", &c.sentinel_listen, CheckHostPort,
              "host:port on which the agent plays Sentinel, also while its data cannot be served.");
+  table.Text(
+      "tls-cert", &c.tls_cert, CheckNotEmpty,
+      "PEM file with the certificate that clients are shown, and its chain. TLS 1.2 or newer. "
+      "It is read again when it changes.");
+  table.Text("tls-key", &c.tls_key, CheckNotEmpty, "PEM file with its key.");
+  table.Text(
+      "tls-ca", &c.tls_ca, CheckNotEmpty,
+      "PEM file with the authorities of clients' certificates, which clients then must have.");
+  table.Text("tls-listen", &c.tls_listen, CheckHostPort,
+             "host:port for TLS beside the plain one. Default: --listen is for TLS only.");
   table.Number("io-threads", &c.io_threads, OptionUnit::kCount, 0, 64,
                "Threads that serve clients. 0: one per core, at most 4.");
   table.Number("max-clients", &c.max_clients, OptionUnit::kCount, 1, 1'000'000,

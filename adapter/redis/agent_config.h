@@ -33,6 +33,10 @@ struct AgentConfig {
   std::string advertise;  // Empty: `listen`.
   std::string discovery = "sentinel";
   std::string sentinel_listen;  // Empty: no port of its own for Sentinel.
+  std::string tls_cert;  // Not empty: clients use TLS.
+  std::string tls_key;
+  std::string tls_ca;      // Not empty: they must show a certificate.
+  std::string tls_listen;  // Empty: `listen` is for TLS.
   uint64_t io_threads = 0;
   uint64_t max_clients = 10'000;
 

@@ -18,6 +18,8 @@ absl::StatusOr<std::unique_ptr<FrontPort>> StartFront(const AgentConfig& config,
   FrontOptions options;
   options.listen = config.listen;
   options.advertise = config.advertise;
+  options.tls = {config.tls_cert, config.tls_key, config.tls_ca};
+  options.tls_listen = config.tls_listen;
   options.io_threads = static_cast<int>(config.io_threads);
   options.max_clients = config.max_clients;
   options.durability = config.durability == "sync" ? Durability::kSync : Durability::kAsync;

@@ -55,7 +55,7 @@ class EngineWorld {
   void Drain();
 
  private:
-  testing::TempDir temp_;
+  cairn::testing::TempDir temp_;
   asio::io_context io_{1};
 };
 

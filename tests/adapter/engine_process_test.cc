@@ -179,6 +179,22 @@ TEST_F(EngineWatchTest, KillsAnEngineThatHangs) {
   EXPECT_TRUE(absl::IsDeadlineExceeded(owner_.downs.at(0)));
 }
 
+// It answers nobody for longer than the patience, not even BUSY: the threshold for that is 5 s.
+TEST_F(EngineWatchTest, WaitsForAnEngineThatComputes) {
+  Watch(Millis(300));
+  ASSERT_TRUE(ReadyTimes(1));
+  EngineLink other(world_.executor(), process_.address());
+  ASSERT_TRUE(world_.Run(other.Connect(kCallPatience)).ok());
+  const char* const kLoop =
+      "local s = redis.call('TIME') local now repeat for i = 1, 100000 do end "
+      "now = redis.call('TIME') until (now[1] - s[1]) * 1000000 + now[2] - s[2] > 1500000 "
+      "return 'done'";
+  const auto done = world_.Run(other.Call({"EVAL", kLoop, "0"}, kCallPatience));
+  ASSERT_TRUE(done.ok());
+  EXPECT_EQ(done->text, "done");
+  EXPECT_TRUE(owner_.downs.empty());
+}
+
 TEST_F(EngineWatchTest, ABrokenConnectionCostsNoMemory) {
   Watch();
   ASSERT_TRUE(ReadyTimes(1));

@@ -66,6 +66,8 @@ class FrontClient {
   std::string Ask(const std::vector<std::string>& argv);
   // No reply is there, although the front has answered somebody else since.
   [[nodiscard]] bool Waits();
+  // Whatever the front says from now on is dropped: it may be no RESP.
+  void SkipReplies() { skips_ = true; }
   // It was closed by the front.
   [[nodiscard]] bool IsCut();
 
@@ -75,6 +77,7 @@ class FrontClient {
   FrontLab* const lab_;
   int socket_ = -1;
   bool closed_ = false;
+  bool skips_ = false;
   ReplyScanner scanner_;
   std::string partial_;
   std::vector<std::string> replies_;  // Not asked for yet.

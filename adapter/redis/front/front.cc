@@ -50,32 +50,48 @@ absl::StatusOr<std::unique_ptr<Front>> Front::Start(FrontOptions options, FrontH
         std::make_unique<FrontThread>(&front->options_, &front->threads_, front->threads_.size(),
                                       &front->clients_, &front->next_client_id_));
   }
-  absl::Status listening = front->Listen();
-  if (listening.ok()) listening = front->PlaySentinel();
-  if (!listening.ok()) {
+  const absl::Status opened = front->Open();
+  if (!opened.ok()) {
     front->Stop();
-    return listening;
+    return opened;
   }
   return front;
 }
 
 Front::~Front() { Stop(); }
 
-absl::Status Front::Listen() {
-  ASSIGN_OR_RETURN(const asio::ip::tcp::endpoint endpoint, ParseListen(options_.listen));
-  acceptor_ = std::make_unique<asio::ip::tcp::acceptor>(threads_.front()->io());
+absl::Status Front::Open() {
+  if (!options_.tls.empty()) {
+    ASSIGN_OR_RETURN(credentials_, TlsCredentials::Read(options_.tls));
+  }
+  const bool only_tls = credentials_ != nullptr && options_.tls_listen.empty();
+  RETURN_IF_ERROR(Listen(options_.listen, only_tls));
+  if (!options_.tls_listen.empty()) {
+    RETURN_IF_ERROR(Listen(options_.tls_listen, /*tls=*/true));
+  }
+  for (const auto& door : doors_) {
+    asio::post(threads_.front()->io(), [this, door = door.get()] { Accept(door); });
+  }
+  return PlaySentinel();
+}
+
+absl::Status Front::Listen(const std::string& where, bool tls) {
+  ASSIGN_OR_RETURN(const asio::ip::tcp::endpoint endpoint, ParseListen(where));
+  auto door = std::make_unique<Door>(threads_.front()->io());
+  door->tls = tls;
   asio::error_code error;
-  acceptor_->open(endpoint.protocol(), error);
-  if (!error) acceptor_->set_option(asio::socket_base::reuse_address(true), error);
-  if (!error) acceptor_->bind(endpoint, error);
-  if (!error) acceptor_->listen(asio::socket_base::max_listen_connections, error);
+  asio::ip::tcp::acceptor& acceptor = door->acceptor;
+  acceptor.open(endpoint.protocol(), error);
+  if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
+  if (!error) acceptor.bind(endpoint, error);
+  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) {
     return absl::UnavailableError(
-        ToAbsl(fmt::format("cannot listen at {}: {}", options_.listen, error.message())));
+        ToAbsl(fmt::format("cannot listen at {}: {}", where, error.message())));
   }
-  const auto bound = acceptor_->local_endpoint(error);
-  address_ = fmt::format("{}:{}", bound.address().to_string(), bound.port());
-  asio::post(threads_.front()->io(), [this] { Accept(); });
+  const auto bound = acceptor.local_endpoint(error);
+  door->address = fmt::format("{}:{}", bound.address().to_string(), bound.port());
+  doors_.push_back(std::move(door));
   return absl::OkStatus();
 }
 
@@ -86,31 +102,31 @@ absl::Status Front::PlaySentinel() {
   return absl::OkStatus();
 }
 
-void Front::Accept() {
+void Front::Accept(Door* door) {
   FrontThread* const thread = threads_[next_thread_++ % threads_.size()].get();
-  acceptor_->async_accept(
-      thread->io(), [this, thread](const asio::error_code& error, asio::ip::tcp::socket socket) {
-        if (error == asio::error::operation_aborted) return;
-        if (!error) {
-          asio::post(thread->io(), [thread, taken = std::move(socket)]() mutable {
-            thread->Adopt(std::move(taken));
-          });
-        }
-        Accept();
+  door->acceptor.async_accept(thread->io(), [this, door, thread](const asio::error_code& error,
+                                                                 asio::ip::tcp::socket socket) {
+    if (error == asio::error::operation_aborted) return;
+    if (!error) {
+      TlsContext context;
+      if (door->tls) context = credentials_->Current(SystemClock().Mono());
+      asio::post(thread->io(), [thread, context, taken = std::move(socket)]() mutable {
+        thread->Adopt(std::move(taken), context);
       });
+    }
+    Accept(door);
+  });
 }
 
 void Front::Stop() {
   if (std::exchange(stopped_, true)) return;
-  if (acceptor_ != nullptr) {
-    std::promise<void> closed;
-    asio::post(threads_.front()->io(), [&] {
-      asio::error_code ignored;
-      acceptor_->close(ignored);
-      closed.set_value();
-    });
-    closed.get_future().wait();
-  }
+  std::promise<void> closed;
+  asio::post(threads_.front()->io(), [&] {
+    asio::error_code ignored;
+    for (const auto& door : doors_) door->acceptor.close(ignored);
+    closed.set_value();
+  });
+  closed.get_future().wait();
   for (const auto& thread : threads_) thread->Stop();
   if (sentinel_ != nullptr) sentinel_->Stop();
 }

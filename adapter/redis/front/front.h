@@ -1,7 +1,8 @@
 // Front: where clients of the cache connect: the listening socket and the io threads behind it.
 //
 // Each client belongs to one io thread from its first byte to its last. New clients are dealt out
-// in turn.
+// in turn. With certificates there is a port for TLS: its own (tls_listen), beside the plain one,
+// or the only one.
 //
 // Threads: FrontPort as it says; the rest from the thread that made it.
 #pragma once
@@ -23,12 +24,15 @@ namespace cairn::adapter::redis {
 class Front : public FrontPort {
  public:
   // Listens and starts the threads. Clients are turned away until the first mode that takes them.
-  // Errors: kInvalidArgument: the address is none; kUnavailable: it cannot be listened at.
+  // Errors: kInvalidArgument: the address is none, or the certificate cannot be used; kUnavailable:
+  // it cannot be listened at.
   static absl::StatusOr<std::unique_ptr<Front>> Start(FrontOptions options, FrontHost* host);
   ~Front() override;
 
   // Where it listens: "host:port".
-  [[nodiscard]] const std::string& address() const { return address_; }
+  [[nodiscard]] const std::string& address() const { return doors_.front()->address; }
+  // The same of tls_listen. Requires: it was asked for.
+  [[nodiscard]] const std::string& tls_address() const { return doors_.back()->address; }
   // Null: it plays Sentinel on no port of its own.
   [[nodiscard]] const SentinelServer* sentinel() const { return sentinel_.get(); }
 
@@ -42,21 +46,30 @@ class Front : public FrontPort {
   void Stop() override;
 
  private:
+  // A listening socket, of the first thread's context.
+  struct Door {
+    explicit Door(asio::io_context& io) : acceptor(io) {}
+    asio::ip::tcp::acceptor acceptor;
+    std::string address;
+    bool tls = false;
+  };
+
   Front(FrontOptions options, FrontHost* host) : options_(std::move(options)), host_(host) {}
   [[nodiscard]] const std::string& own_address() const {
-    return options_.advertise.empty() ? address_ : options_.advertise;
+    return options_.advertise.empty() ? address() : options_.advertise;
   }
-  absl::Status Listen();
+  absl::Status Open();
+  absl::Status Listen(const std::string& where, bool tls);
   absl::Status PlaySentinel();
-  void Accept();
+  void Accept(Door* door);
 
   const FrontOptions options_;
   FrontHost* const host_;
-  std::string address_;
   std::atomic<size_t> clients_{0};
   std::atomic<uint64_t> next_client_id_{1};
   FrontCrew threads_;
-  std::unique_ptr<asio::ip::tcp::acceptor> acceptor_;  // Of the first thread's context.
+  std::unique_ptr<TlsCredentials> credentials_;  // Of the first thread.
+  std::vector<std::unique_ptr<Door>> doors_;
   size_t next_thread_ = 0;
   std::unique_ptr<SentinelServer> sentinel_;
   std::shared_ptr<Reign> reign_;

@@ -154,7 +154,7 @@ void FrontThread::SetFacts(std::shared_ptr<const FrontFacts> facts) {
 
 // ---- Clients ----------------------------------------------------------------------------------
 
-void FrontThread::Adopt(Session::Socket socket) {
+void FrontThread::Adopt(ClientStream::Socket socket, const TlsContext& context) {
   asio::error_code ignored;
   if (stopping_ || mode_ == FrontMode::kClosed || setup_ == nullptr) {
     socket.close(ignored);
@@ -163,13 +163,14 @@ void FrontThread::Adopt(Session::Socket socket) {
   if (clients_->fetch_add(1) >= options_.max_clients) {
     clients_->fetch_sub(1);
     socket.non_blocking(true, ignored);
-    socket.send(asio::buffer(kTooMany), 0, ignored);
+    if (context == nullptr) socket.send(asio::buffer(kTooMany), 0, ignored);
     socket.close(ignored);
     return;
   }
   const uint64_t id = next_client_id_->fetch_add(1);
   Session* const session =
-      (sessions_[id] = std::make_unique<Session>(id, std::move(socket), this)).get();
+      (sessions_[id] = std::make_unique<Session>(id, std::move(socket), context, this)).get();
+  if (context != nullptr) handshakes_.emplace_back(now_us() + options_.handshake_timeout_us, id);
   session->Start();
 }
 
@@ -306,11 +307,21 @@ void FrontThread::EndTurn() {
   CheckDrained();
 }
 
+void FrontThread::EndSlowHandshakes() {
+  const MonoMicros now = now_us();
+  while (!handshakes_.empty() && handshakes_.front().first <= now) {
+    Session* const session = Find(handshakes_.front().second);
+    handshakes_.pop_front();
+    if (session != nullptr && !session->established()) session->Cut();
+  }
+}
+
 void FrontThread::Tick() {
   if (stopping_) return;
   for (const uint64_t id : waits_.Expire(now_us())) {
     if (Session* session = Find(id)) session->Cut();
   }
+  EndSlowHandshakes();
   if (!unknown_.empty()) AskElsewhere();
   TakeKnown();
   ticker_.expires_after(kTick);

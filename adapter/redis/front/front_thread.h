@@ -16,6 +16,7 @@
 #include <asio/steady_timer.hpp>
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -43,6 +44,10 @@ struct FrontOptions {
   std::string listen = "127.0.0.1:6379";  // "host:port"; port 0: the kernel's choice.
   std::string advertise;                  // Where clients reach it; empty: where it listens.
   int io_threads = 0;                     // 1 … 64; 0: one for each core, at most 4.
+  // Not empty: clients use TLS at `tls_listen`, or, if that is empty, at `listen`.
+  TlsFiles tls;
+  std::string tls_listen;
+  int64_t handshake_timeout_us = 10 * kMicrosPerSecond;
   size_t max_clients = 10'000;
   Durability durability = Durability::kSync;
   int64_t hold_timeout_us = 10 * kMicrosPerSecond;
@@ -72,7 +77,7 @@ class FrontThread : public SessionHost, private BackendOwner {
   // ---- Any thread --------------------------------------------------------------------------
   asio::io_context& io() { return io_; }
   // On the own thread's context, right after it was accepted.
-  void Adopt(Session::Socket socket);
+  void Adopt(ClientStream::Socket socket, const TlsContext& context);
   void EngineUp(const FrontEngine& engine);
   void EngineDown();
   void SetMode(FrontMode mode, std::shared_ptr<Reign> reign);
@@ -169,6 +174,7 @@ class FrontThread : public SessionHost, private BackendOwner {
   void TakeMode(FrontMode mode, std::shared_ptr<Reign> reign);
   void CheckDrained();
   void Tick();
+  void EndSlowHandshakes();
   Session* Find(uint64_t id);
 
   const FrontOptions& options_;
@@ -199,6 +205,7 @@ class FrontThread : public SessionHost, private BackendOwner {
   WaitIndex waits_;
   absl::flat_hash_map<BatchId, std::vector<uint64_t>> batch_waiters_;
   std::vector<std::pair<BatchId, uint64_t>> through_waiters_;
+  std::deque<std::pair<MonoMicros, uint64_t>> handshakes_;  // Until when; of which client.
   std::vector<Unblocking> unblocking_;
   Unheard unheard_;
   std::vector<BatchId> unknown_;                                   // To be asked for elsewhere.

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <asio/buffer.hpp>
 #include <utility>
 
 #include "adapter/redis/front/session_host.h"
@@ -18,35 +17,25 @@ constexpr size_t kMaxQueuedBytes = 16 << 20;
 constexpr std::string_view kReplicaRefuses =
     "READONLY You can't write against a read only replica.";
 
-std::string AddressOf(const asio::ip::tcp::endpoint& end, const asio::error_code& error) {
-  if (error) return "?:0";
-  return fmt::format("{}:{}", end.address().to_string(), end.port());
-}
-
 }  // namespace
 
-Session::Session(uint64_t id, Socket socket, SessionHost* host)
+Session::Session(uint64_t id, ClientStream::Socket socket, const TlsContext& context,
+                 SessionHost* host)
     : id_(id),
-      socket_(std::move(socket)),
+      stream_(std::move(socket), context),
       host_(host),
       alive_(std::make_shared<bool>(true)),
       durability_(host->default_durability()),
       parser_(host->limits().requests) {
-  asio::error_code error;
-  const asio::ip::tcp::endpoint peer = socket_.remote_endpoint(error);
-  about_.address = AddressOf(peer, error);
-  const asio::ip::tcp::endpoint local = socket_.local_endpoint(error);
-  about_.local_address = AddressOf(local, error);
+  about_.address = stream_.PeerAddress();
+  about_.local_address = stream_.LocalAddress();
   about_.since_us = about_.last_us = host_->now_us();
 }
 
 Session::~Session() { *alive_ = false; }
 
 void Session::Start() {
-  asio::error_code error;
-  socket_.non_blocking(true, error);
-  if (!error) socket_.set_option(asio::ip::tcp::no_delay(true), error);
-  if (error) return Close();
+  if (stream_.Start()) return Close();
   Pump();
 }
 
@@ -55,16 +44,15 @@ void Session::Start() {
 void Session::Read() {
   if (std::exchange(reading_, true)) return;
   const std::span<char> room = parser_.Prepare();
-  socket_.async_receive(asio::buffer(room.data(), room.size()),
-                        [this, alive = alive_](const asio::error_code& error, size_t bytes) {
-                          if (!*alive) return;
-                          reading_ = false;
-                          if (closed_) return;
-                          if (error) return Close();
-                          parser_.Commit(bytes);
-                          about_.last_us = host_->now_us();
-                          Pump();
-                        });
+  stream_.AsyncRead(room, [this, alive = alive_](const asio::error_code& error, size_t bytes) {
+    if (!*alive) return;
+    reading_ = false;
+    if (closed_) return;
+    if (error) return Close();
+    parser_.Commit(bytes);
+    about_.last_us = host_->now_us();
+    Pump();
+  });
 }
 
 void Session::Pump() {

@@ -23,7 +23,6 @@
 // read its held replies is cut beyond SessionLimits::max_held_bytes.
 #pragma once
 
-#include <asio/ip/tcp.hpp>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -37,6 +36,7 @@
 #include "adapter/redis/front/absence.h"
 #include "adapter/redis/front/backend.h"
 #include "adapter/redis/front/backend_pool.h"
+#include "adapter/redis/front/client_stream.h"
 #include "adapter/redis/front/reign.h"
 #include "adapter/redis/key_marks.h"
 #include "adapter/redis/reply_gate.h"
@@ -52,9 +52,8 @@ enum class Durability : uint8_t { kSync, kAsync };
 
 class Session : public ReplyReceiver {
  public:
-  using Socket = asio::ip::tcp::socket;
-
-  Session(uint64_t id, Socket socket, SessionHost* host);
+  // `context`: null for plain bytes.
+  Session(uint64_t id, ClientStream::Socket socket, const TlsContext& context, SessionHost* host);
   ~Session() override;
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -78,6 +77,8 @@ class Session : public ReplyReceiver {
   // The outcome of what waits is unknown, or nobody may be answered: the client is cut.
   void Cut();
   [[nodiscard]] const ReplyGate& gate() const { return gate_; }
+  // It can say something: plain, or its handshake is over.
+  [[nodiscard]] bool established() const { return stream_.established(); }
   [[nodiscard]] bool closed() const { return closed_; }
   // Gone, and nothing is due to it.
   [[nodiscard]] bool finished() const { return closed_ && engine_due_ == 0; }
@@ -198,7 +199,7 @@ class Session : public ReplyReceiver {
   static constexpr size_t kStreamFrom = 64 << 10;
 
   const uint64_t id_;
-  Socket socket_;
+  ClientStream stream_;
   SessionHost* const host_;
   std::shared_ptr<bool> alive_;
   About about_;

@@ -1,7 +1,6 @@
 // Session's other half: replies on their way to the client.
 
 #include <algorithm>
-#include <asio/buffer.hpp>
 #include <asio/error.hpp>
 #include <utility>
 
@@ -234,16 +233,15 @@ void Session::OnKnownThrough(BatchId through, StreamOffset covering) {
 
 void Session::FlushOut() {
   if (closed_ || waits_writable_) return;
-  if (out_sent_ < out_.size() && !host_->MayAnswer()) return Cut();
-  while (out_sent_ < out_.size()) {
-    asio::error_code error;
-    out_sent_ +=
-        socket_.send(asio::buffer(out_.data() + out_sent_, out_.size() - out_sent_), 0, error);
-    if (error == asio::error::would_block || error == asio::error::try_again) {
-      return WaitWritable();
-    }
-    if (error) return Close();
+  const bool has_more = out_sent_ < out_.size() || !stream_.flushed();
+  if (has_more && !host_->MayAnswer()) return Cut();
+  asio::error_code error;
+  while (!error && out_sent_ < out_.size()) {
+    out_sent_ += stream_.Write(std::string_view(out_).substr(out_sent_), error);
   }
+  if (!error) stream_.Flush(error);
+  if (error == asio::error::would_block || error == asio::error::try_again) return WaitWritable();
+  if (error) return Close();
   out_.clear();
   out_sent_ = 0;
   if (out_.capacity() > kMaxOutBytes) out_.shrink_to_fit();
@@ -253,7 +251,7 @@ void Session::FlushOut() {
 
 void Session::WaitWritable() {
   waits_writable_ = true;
-  socket_.async_wait(Socket::wait_write, [this, alive = alive_](const asio::error_code& error) {
+  stream_.AsyncWaitWritable([this, alive = alive_](const asio::error_code& error) {
     if (!*alive) return;
     waits_writable_ = false;
     if (closed_) return;
@@ -281,9 +279,7 @@ void Session::Cut() { Close(); }
 
 void Session::Close() {
   if (std::exchange(closed_, true)) return;
-  asio::error_code ignored;
-  socket_.shutdown(Socket::shutdown_both, ignored);
-  socket_.close(ignored);
+  stream_.Close();
   bool blocks = false;
   for (Slot& slot : slots_) {
     slot.bytes.clear();
