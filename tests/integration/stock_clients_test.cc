@@ -1,0 +1,71 @@
+// Libraries as they come, against agents whose primary is killed: the client finds the next one by
+// itself, and everything that was acknowledged is there.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/integration/agent_world.h"
+#include "tests/integration/stock_client.h"
+
+namespace cairn::integration {
+namespace {
+
+struct StockCase {
+  const char* name;
+  ClientLibrary library;
+  const char* mode;
+};
+
+void PrintTo(const StockCase& example, std::ostream* out) { *out << example.name; }
+
+class StockClientsTest : public ::testing::TestWithParam<StockCase> {
+ protected:
+  static bool IsSentinel() { return std::string(GetParam().mode) == "sentinel"; }
+
+  static AgentWorld::Options WorldOf() {
+    AgentWorld::Options options{.nodes = 1, .agents = 3, .program = "cairn-agent"};
+    options.sentinels = IsSentinel();
+    options.flags = {"--discovery", IsSentinel() ? "sentinel" : "cluster"};
+    return options;
+  }
+
+  static std::vector<std::string> WordsFor(const AgentWorld& world) {
+    std::string addresses;
+    for (size_t agent = 0; agent < 3; ++agent) {
+      if (agent > 0) addresses += ",";
+      addresses += IsSentinel() ? world.SentinelAddress(agent) : world.Address(agent);
+    }
+    return {GetParam().mode, addresses, "cache"};
+  }
+};
+
+TEST_P(StockClientsTest, FollowsFailoversByItselfAndLosesNothing) {
+  AgentWorld world(WorldOf());
+  world.StartAllAgents();
+  std::optional<size_t> primary = world.AwaitPrimary();
+  ASSERT_TRUE(primary.has_value()) << world.Output(0);
+  const auto client = StockClient::Start(GetParam().library, WordsFor(world));
+  if (client == nullptr) GTEST_SKIP() << "the library cannot be had here";
+  ASSERT_TRUE(client->AwaitAcked(50)) << client->Output();
+  for (int round = 0; round < 2; ++round) {
+    world.KillAgent(*primary);
+    ASSERT_TRUE(client->AwaitAcked(50)) << "round " << round << "\n" << client->Output();
+    world.StartAgent(*primary);
+    primary = world.AwaitPrimary(primary);
+    ASSERT_TRUE(primary.has_value());
+  }
+  EXPECT_TRUE(client->Finish()) << client->Output();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Libraries, StockClientsTest,
+    ::testing::Values(StockCase{"IoredisCluster", ClientLibrary::kIoredis, "cluster"},
+                      StockCase{"IoredisSentinel", ClientLibrary::kIoredis, "sentinel"},
+                      StockCase{"RedisPyCluster", ClientLibrary::kRedisPy, "cluster"},
+                      StockCase{"RedisPySentinel", ClientLibrary::kRedisPy, "sentinel"}),
+    [](const auto& example) { return std::string(example.param.name); });
+
+}  // namespace
+}  // namespace cairn::integration
