@@ -19,6 +19,8 @@ namespace cairn::adapter {
 namespace {
 
 constexpr absl::Duration kCallTimeout = absl::Seconds(2);
+// Of the log in which they are present.
+constexpr char kAgentsSuffix[] = ".agents";
 
 std::string LeaseName(const std::string& address, const std::string& sentinel) {
   return sentinel.empty() ? address : address + " " + sentinel;
@@ -29,6 +31,21 @@ PresentAgent ReadLease(const LeaseInfo& lease) {
   PresentAgent agent{.address = lease.name.substr(0, blank), .holder = lease.holder};
   if (blank != std::string::npos) agent.sentinel = lease.name.substr(blank + 1);
   return agent;
+}
+
+absl::StatusOr<std::vector<PresentAgent>> ReadPresent(Log log) {
+  DescribeOptions describe;
+  describe.call.timeout = kCallTimeout;
+  ASSIGN_OR_RETURN(const LogDescription described, log.Describe(describe));
+  std::vector<PresentAgent> agents;
+  for (const LeaseInfo& lease : described.leases) {
+    // Who lives renews it every third of the TTL: the dead must not be made heirs.
+    const bool alive = lease.epoch && lease.remaining_ms * 2 >= lease.ttl_ms;
+    if (alive) agents.push_back(ReadLease(lease));
+  }
+  std::sort(agents.begin(), agents.end(),
+            [](const PresentAgent& a, const PresentAgent& b) { return a.address < b.address; });
+  return agents;
 }
 
 }  // namespace
@@ -56,7 +73,7 @@ absl::StatusOr<AgentPresence::Round> AgentPresence::Look(Client* client, const O
   OpenLogOptions open;
   open.call.timeout = kCallTimeout;
   open.create_if_missing = true;
-  ASSIGN_OR_RETURN(Log log, client->OpenLog(options.log_name + ".agents", open));
+  ASSIGN_OR_RETURN(Log log, client->OpenLog(options.log_name + kAgentsSuffix, open));
   Round round;
   round.keeper = std::move(keeper);
   if (round.keeper == nullptr || !round.keeper->IsSafe()) {
@@ -72,17 +89,18 @@ absl::StatusOr<AgentPresence::Round> AgentPresence::Look(Client* client, const O
     }
     round.keeper = acquired.ok() ? *std::move(acquired) : nullptr;
   }
-  DescribeOptions describe;
-  describe.call.timeout = kCallTimeout;
-  ASSIGN_OR_RETURN(const LogDescription described, log.Describe(describe));
-  for (const LeaseInfo& lease : described.leases) {
-    // Who lives renews it every third of the TTL: the dead must not be made heirs.
-    const bool alive = lease.epoch && lease.remaining_ms * 2 >= lease.ttl_ms;
-    if (alive) round.agents.push_back(ReadLease(lease));
-  }
-  std::sort(round.agents.begin(), round.agents.end(),
-            [](const PresentAgent& a, const PresentAgent& b) { return a.address < b.address; });
+  ASSIGN_OR_RETURN(round.agents, ReadPresent(log));
   return round;
+}
+
+absl::StatusOr<std::vector<PresentAgent>> AgentPresence::List(Client* client,
+                                                              const std::string& log_name) {
+  OpenLogOptions open;
+  open.call.timeout = kCallTimeout;
+  absl::StatusOr<Log> log = client->OpenLog(log_name + kAgentsSuffix, open);
+  if (GetReason(log.status()) == Reason::kLogNotFound) return std::vector<PresentAgent>();
+  if (!log.ok()) return log.status();
+  return ReadPresent(*log);
 }
 
 asio::awaitable<void> AgentPresence::Run() {

@@ -61,6 +61,10 @@ class AgentPresence {
 
   [[nodiscard]] const std::vector<PresentAgent>& agents() const { return agents_; }
 
+  // Who is there, for somebody who is none of them. Blocks. Empty when no agent ever was.
+  static absl::StatusOr<std::vector<PresentAgent>> List(Client* client,
+                                                        const std::string& log_name);
+
  private:
   struct Round {
     std::shared_ptr<LeaseKeeper> keeper;

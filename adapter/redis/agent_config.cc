@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
+#include "adapter/redis/discovery/slot_map.h"
 #include "adapter/redis/engine_socket.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
@@ -39,10 +42,37 @@ std::string CheckCommand(std::string_view text) {
   return words->empty() ? "expected a program and its options" : "";
 }
 
+struct Shard {
+  uint32_t number = 0;
+  uint32_t count = 0;
+};
+
+// "2/3"; nullopt for what is none.
+std::optional<Shard> ReadShard(std::string_view text) {
+  Shard shard;
+  const char* const end = text.data() + text.size();
+  const auto number = std::from_chars(text.data(), end, shard.number);
+  if (number.ec != std::errc() || number.ptr == end || *number.ptr != '/') return std::nullopt;
+  const auto count = std::from_chars(number.ptr + 1, end, shard.count);
+  const bool whole = count.ec == std::errc() && count.ptr == end;
+  const bool within = shard.number >= 1 && shard.number <= shard.count && shard.count <= kMaxShards;
+  return whole && within ? std::optional(shard) : std::nullopt;
+}
+
+std::string CheckShard(std::string_view text) {
+  return ReadShard(text) ? "" : "expected NUMBER/COUNT, as in 1/3";
+}
+
 void AddCacheOptions(OptionTable& table, AgentConfig& c) {
   table.Text("log", &c.log, CheckNotEmpty,
              "The cache's log; made when there is none. The same for all agents of a cache. "
-             "Required.");
+             "Required, unless --cache is given.");
+  table.Text("cache", &c.cache, CheckNotEmpty,
+             "A cache of several logs, in place of --log: each has its share of the keys, as in a "
+             "Redis Cluster, and agents of its own.");
+  table.Text("shard", &c.shard, CheckShard,
+             "NUMBER/COUNT: which of the logs of --cache this agent serves, and how many there "
+             "are; the count is fixed when the first agent starts.");
   table.Text("endpoints", &c.endpoints, CheckNotEmpty,
              "host:port of some nodes of the cluster, with commas. Default: CAIRN_ENDPOINTS.");
   table.Text(
@@ -69,7 +99,8 @@ void AddClientOptions(OptionTable& table, AgentConfig& c) {
   table.Text(
       "discovery", &c.discovery, OneOf({"cluster", "sentinel", "none"}),
       "How clients may look for the primary. cluster: as in a Redis Cluster; replicas answer "
-      "MOVED. sentinel: by SENTINEL commands; to clients of one server, each agent is one.");
+      "MOVED. sentinel: by SENTINEL commands; to clients of one server, each agent is one. "
+      "Default: sentinel; cluster for a --cache.");
   table.Text("sentinel-listen", &c.sentinel_listen, CheckHostPort,
              "host:port on which the agent plays Sentinel, also while its data cannot be served.");
   table.Text(
@@ -116,8 +147,29 @@ void AddProcessOptions(OptionTable& table, AgentConfig& c) {
              "text for people, json for collectors (one object a line).");
 }
 
+// A cache is one log, or several with slots.
+absl::Status FinishCache(AgentConfig& config) {
+  if (config.cache.empty() != config.shard.empty()) {
+    return Invalid("options cache and shard: expected both or none");
+  }
+  if (config.cache.empty()) {
+    if (config.log.empty()) return Invalid("option log is required: expected the cache's log");
+    if (config.discovery.empty()) config.discovery = "sentinel";
+    return absl::OkStatus();
+  }
+  if (!config.log.empty()) return Invalid("options log and cache: expected one of them");
+  if (!config.discovery.empty() && config.discovery != "cluster") {
+    return Invalid("option discovery: a cache of several logs can only be found as a cluster");
+  }
+  const std::optional<Shard> shard = ReadShard(config.shard);
+  config.discovery = "cluster";
+  config.log = ShardLog(config.cache, shard->number);
+  config.shards = shard->count;
+  return absl::OkStatus();
+}
+
 absl::Status Finish(AgentConfig& config) {
-  if (config.log.empty()) return Invalid("option log is required: expected the cache's log");
+  RETURN_IF_ERROR(FinishCache(config));
   if (config.data_dir.empty()) {
     return Invalid("option data-dir is required: expected the directory of this agent");
   }

@@ -19,7 +19,10 @@ namespace cairn::adapter::redis {
 
 struct AgentConfig {
   // ---- The cache --------------------------------------------------------------------------
-  std::string log;
+  std::string log;        // Complete: of a cache of several logs, this agent's own.
+  std::string cache;      // Of several logs; empty: of the one above.
+  std::string shard;      // Which of them: "NUMBER/COUNT".
+  uint64_t shards = 0;    // The count, read; 0: one log.
   std::string endpoints;  // Of the cluster; empty: CAIRN_ENDPOINTS.
   std::string store;      // Of snapshots; empty: none.
   std::string durability = "sync";
@@ -30,8 +33,8 @@ struct AgentConfig {
 
   // ---- Clients ----------------------------------------------------------------------------
   std::string listen = "127.0.0.1:6379";
-  std::string advertise;  // Empty: `listen`.
-  std::string discovery = "sentinel";
+  std::string advertise;        // Empty: `listen`.
+  std::string discovery;        // Never empty once it is complete.
   std::string sentinel_listen;  // Empty: no port of its own for Sentinel.
   std::string tls_cert;  // Not empty: clients use TLS.
   std::string tls_key;

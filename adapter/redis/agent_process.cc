@@ -90,6 +90,8 @@ absl::StatusOr<RedisAgentOptions> OptionsOf(const AgentConfig& config,
   options.cluster = Client::OptionsFromEnvironment();
   if (!config.endpoints.empty()) options.cluster.endpoints = SplitList(config.endpoints);
   options.log = config.log;
+  options.cache = config.cache;
+  options.shards = static_cast<uint32_t>(config.shards);
   options.lease_ttl = absl::Milliseconds(config.ttl_ms);
   options.agent_id = identity.agent_id();
   options.incarnation = identity.incarnation();

@@ -61,7 +61,9 @@ absl::Status RedisAgent::Run(FrontPort* front) {
 }
 
 asio::awaitable<void> RedisAgent::Begin() {
-  const bool opened = co_await OpenLog();
+  const bool shared_out = co_await FindSlots();
+  bool opened = false;
+  if (shared_out) opened = co_await OpenLog();
   absl::Status listening;
   if (opened) listening = feeder_->Listen();
   if (!listening.ok()) status_ = listening;
@@ -70,6 +72,7 @@ asio::awaitable<void> RedisAgent::Begin() {
     co_return;
   }
   presence_->Start();
+  if (shards_ != nullptr) shards_->Start();
   watch_->Start();
   std::uniform_real_distribution<double> draw(0, 1);
   Tell(TickEvent{draw(random_)});
@@ -237,6 +240,7 @@ asio::awaitable<void> RedisAgent::Shutdown() {
     co_await publisher_->Stop();
     co_await feeder_->Stop();
     co_await presence_->Stop();
+    if (shards_ != nullptr) co_await shards_->Stop();
     co_await head_->Stop();
     co_await desk_->Stop();
     co_await watch_->Stop();
@@ -293,6 +297,8 @@ void RedisAgent::RefreshView() {
   CacheView view;
   const LogPosition& position = head_->position();
   view.log = options_.log;
+  view.slots = slots_;
+  view.others = others_;
   view.primary_name = position.holder;
   view.primary_address = std::string(HolderNames::AddressOf(position.holder));
   view.primary_epoch = position.lease.epoch;

@@ -31,6 +31,7 @@
 #include "adapter/holder_names.h"
 #include "adapter/lease_desk.h"
 #include "adapter/log_head.h"
+#include "adapter/redis/discovery/shard_watch.h"
 #include "adapter/redis/engine_process.h"
 #include "adapter/redis/engine_setup.h"
 #include "adapter/redis/engine_watch.h"
@@ -46,7 +47,9 @@ namespace cairn::adapter::redis {
 
 struct RedisAgentOptions {
   ClientOptions cluster;
-  std::string log;  // Created, fenced, when there is none.
+  std::string log;      // Created, fenced, when there is none.
+  std::string cache;    // Of several logs, of which `log` is one; empty: of this one.
+  uint32_t shards = 0;  // Their count.
   std::string lease_name = "primary";
   absl::Duration lease_ttl = absl::Seconds(2);
 
@@ -93,6 +96,7 @@ class RedisAgent : public FrontHost,
   // redis_agent.cc: life, events and orders.
   asio::awaitable<void> Begin();
   asio::awaitable<bool> OpenLog();
+  asio::awaitable<bool> FindSlots();  // redis_agent_shards.cc
   void MakeParts(const Log& log);
   asio::awaitable<void> Pulse();
   asio::awaitable<void> CountReplicas();
@@ -173,6 +177,9 @@ class RedisAgent : public FrontHost,
   bool paused_ = false;
   WakeUp committed_moved_;
   CacheView view_;
+  SlotRange slots_;
+  std::unique_ptr<ShardWatch> shards_;  // Null: there is one log.
+  std::vector<ShardView> others_;
   RoleState told_state_ = RoleState::kStopped;
   bool reachable_ = false;
   uint32_t log_replicas_ = 1;  // That vote on what is committed.
