@@ -24,6 +24,11 @@ class LeaseGuard {
            clock_->Mono() < safe_until_us_.load(std::memory_order_acquire);
   }
 
+  // How long it will be safe; 0: it is not.
+  [[nodiscard]] int64_t MarginUs() const {
+    return IsSafe() ? safe_until_us_.load(std::memory_order_acquire) - clock_->Mono() : 0;
+  }
+
   // 0: not for now; a refused hand-over makes it safe again.
   void SetSafeUntil(MonoMicros until_us) {
     safe_until_us_.store(until_us, std::memory_order_release);

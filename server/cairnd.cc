@@ -27,11 +27,11 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "base/check.h"
+#include "base/http_server.h"
 #include "base/process_log.h"
 #include "base/strings.h"
 #include "server/rpc/rpc_server.h"
 #include "server/runtime/config.h"
-#include "server/runtime/http_server.h"
 #include "server/runtime/node.h"
 
 namespace cairn {
@@ -93,9 +93,9 @@ Ending Supervise(const server::Node& node, rpc::RpcServer& rpc, const sigset_t& 
   }
 }
 
-absl::StatusOr<std::unique_ptr<server::HttpServer>> StartHttp(server::Node& node) {
-  if (node.config().http_listen.empty()) return std::unique_ptr<server::HttpServer>();
-  return server::HttpServer::Start(node.config().http_listen,
+absl::StatusOr<std::unique_ptr<HttpServer>> StartHttp(server::Node& node) {
+  if (node.config().http_listen.empty()) return std::unique_ptr<HttpServer>();
+  return HttpServer::Start(node.config().http_listen,
                                    {.metrics = [&node] { return node.MetricsText(); },
                                     .not_ready = [&node] { return node.NotReady(); }});
 }

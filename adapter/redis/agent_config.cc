@@ -141,6 +141,8 @@ void AddProcessOptions(OptionTable& table, AgentConfig& c) {
   table.Text("data-dir", &c.data_dir, CheckNotEmpty,
              "Directory of the agent's identity and of its engine; made (mode 0700) when missing. "
              "Required.");
+  table.Text("metrics-listen", &c.metrics_listen, CheckHostPort,
+             "host:port of the pages /metrics, /healthz and /readyz. Default: none.");
   table.Text("log-level", &c.log_level, OneOf({"trace", "debug", "info", "warn", "error"}),
              "Least severe lines that are logged.");
   table.Text("log-format", &c.log_format, OneOf({"text", "json"}),
@@ -186,6 +188,12 @@ absl::Status Finish(AgentConfig& config) {
   }
   if (config.discovery != "sentinel" && !config.sentinel_listen.empty()) {
     return Invalid("option sentinel-listen: expected only with option discovery sentinel");
+  }
+  if (config.tls_cert.empty() != config.tls_key.empty()) {
+    return Invalid("options tls-cert and tls-key: expected both or none");
+  }
+  if (config.tls_cert.empty() && !(config.tls_ca.empty() && config.tls_listen.empty())) {
+    return Invalid("options tls-ca and tls-listen: expected only with option tls-cert");
   }
   if (config.engine.empty() && !config.engine_password_file.empty()) {
     return Invalid("option engine-password-file: expected only with option engine");

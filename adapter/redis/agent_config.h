@@ -36,7 +36,7 @@ struct AgentConfig {
   std::string advertise;        // Empty: `listen`.
   std::string discovery;        // Never empty once it is complete.
   std::string sentinel_listen;  // Empty: no port of its own for Sentinel.
-  std::string tls_cert;  // Not empty: clients use TLS.
+  std::string tls_cert;         // Not empty: clients use TLS.
   std::string tls_key;
   std::string tls_ca;      // Not empty: they must show a certificate.
   std::string tls_listen;  // Empty: `listen` is for TLS.
@@ -53,6 +53,7 @@ struct AgentConfig {
 
   // ---- The process --------------------------------------------------------------------------
   std::string data_dir;
+  std::string metrics_listen;  // Empty: no pages.
   std::string log_level = "info";
   std::string log_format = "text";
 };

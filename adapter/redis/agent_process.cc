@@ -14,8 +14,10 @@
 
 #include "absl/synchronization/mutex.h"
 #include "adapter/agent_identity.h"
+#include "adapter/redis/agent_metrics.h"
 #include "adapter/redis/redis_agent.h"
 #include "base/check.h"
+#include "base/http_server.h"
 #include "base/process_log.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
@@ -121,6 +123,17 @@ void ExitAtNextSignal(const sigset_t& stop) {
   }).detach();
 }
 
+// Null: none are asked for.
+absl::StatusOr<std::unique_ptr<HttpServer>> StartPages(const AgentConfig& config,
+                                                       const RedisAgent& agent,
+                                                       const FrontPort& front) {
+  if (config.metrics_listen.empty()) return std::unique_ptr<HttpServer>();
+  return HttpServer::Start(
+      config.metrics_listen,
+      {.metrics = [&agent, &front] { return MetricsText(agent.Status(), front.Stats()); },
+       .not_ready = [&agent] { return agent.Status().NotReady(); }});
+}
+
 int Run(const AgentConfig& config, const FrontFactory& start_front) {
   const sigset_t stop = BlockStopSignals();
   SetUpProcessLog("cairn-agent", config.log_level, config.log_format);
@@ -136,6 +149,11 @@ int Run(const AgentConfig& config, const FrontFactory& start_front) {
   });
   auto front = start_front(config, &agent);
   if (!front.ok()) return Fail("cannot serve", front.status());
+  auto pages = StartPages(config, agent, **front);
+  if (!pages.ok()) {
+    (*front)->Stop();
+    return Fail("cannot serve", pages.status());
+  }
   absl::Status ended;
   std::thread engine_thread([&] {
     ended = agent.Run(front->get());

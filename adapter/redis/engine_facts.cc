@@ -85,6 +85,19 @@ void ReadReplication(InfoReader* info, EngineFacts* facts) {
   facts->primary_port = static_cast<uint16_t>(info->Number("master_port"));
 }
 
+void ReadUse(const InfoReader& info, EngineUse* use) {
+  const auto number = [&](std::string_view field) {
+    const std::string text = info.TextOr(field, "0");
+    uint64_t value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+  };
+  use->memory_bytes = number("used_memory");
+  use->evicted_keys = number("evicted_keys");
+  use->hits = number("keyspace_hits");
+  use->misses = number("keyspace_misses");
+}
+
 }  // namespace
 
 absl::StatusOr<EngineFacts> ParseEngineFacts(std::string_view info) {
@@ -96,6 +109,7 @@ absl::StatusOr<EngineFacts> ParseEngineFacts(std::string_view info) {
   facts.has_data = info.find("\ndb") != std::string_view::npos ||
                    reader.TextOr("number_of_libraries", "0") != "0";
   ReadReplication(&reader, &facts);
+  ReadUse(reader, &facts.use);
   RETURN_IF_ERROR(reader.status());
   return facts;
 }

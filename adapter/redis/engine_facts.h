@@ -18,6 +18,14 @@
 
 namespace cairn::adapter::redis {
 
+// What the engine has and does; of no consequence for the agent.
+struct EngineUse {
+  uint64_t memory_bytes = 0;
+  uint64_t evicted_keys = 0;
+  uint64_t hits = 0;
+  uint64_t misses = 0;
+};
+
 struct EngineFacts {
   std::string kind;  // "redis" or "valkey".
   std::string version;
@@ -39,6 +47,8 @@ struct EngineFacts {
   bool link_up = false;
   std::string primary_host;
   uint16_t primary_port = 0;
+
+  EngineUse use;
 
   [[nodiscard]] StreamPlace place() const { return {replid, offset}; }
 };

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "adapter/lease_guard.h"
+#include "adapter/redis/agent_status.h"
 #include "adapter/redis/discovery/cache_view.h"
 #include "adapter/redis/engine_setup.h"
 #include "adapter/redis/engine_socket.h"
@@ -54,6 +55,7 @@ class FrontHost {
   // Hands the lease to the agent with this name or address; how it ends is told in the log. Empty:
   // to whoever comes first.
   virtual void RequestHandOver(std::string heir) = 0;
+  [[nodiscard]] virtual AgentStatus Status() const = 0;
 };
 
 class FrontPort {
@@ -77,6 +79,8 @@ class FrontPort {
   virtual void Drain(std::function<void()> done) = 0;
 
   virtual void SetView(CacheView view) = 0;
+  // Any thread.
+  [[nodiscard]] virtual FrontStats Stats() const { return {}; }
   // While the log does not answer, writes may be refused before they reach the engine.
   virtual void SetLogReachable(bool reachable) = 0;
 

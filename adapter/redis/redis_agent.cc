@@ -181,6 +181,7 @@ asio::awaitable<void> RedisAgent::Pulse() {
       Tell(LogReachEvent{reachable});
     }
     RefreshView();
+    RefreshStatus();
     co_await pause.Wait(kPulse);
   }
 }
@@ -309,6 +310,33 @@ void RedisAgent::RefreshView() {
   if (view == view_) return;
   view_ = view;
   front_->SetView(std::move(view));
+}
+
+void RedisAgent::RefreshStatus() {
+  AgentStatus status = counted_;
+  status.role = role_.state();
+  status.epoch = role_.epoch();
+  status.front = role_.front();
+  status.log_reachable = reachable_;
+  status.engine_ready = watch_->ready();
+  status.engine = watch_->facts().use;
+  if (status.role == RoleState::kPrimary || status.role == RoleState::kLeaving) {
+    if (desk_->guard() != nullptr) status.lease_margin_us = desk_->guard()->MarginUs();
+    const StreamOffset committed = publisher_->committed().offset;
+    const StreamOffset read = publisher_->read_offset();
+    status.in_flight_bytes = read > committed ? read - committed : 0;
+  } else {
+    const Seq last = head_->position().read_seq;
+    const Seq applied = feeder_->progress().applied;
+    status.records_behind = last > applied ? last - applied : 0;
+  }
+  const absl::MutexLock lock(&status_mutex_);
+  status_told_ = status;
+}
+
+AgentStatus RedisAgent::Status() const {
+  const absl::MutexLock lock(&status_mutex_);
+  return status_told_;
 }
 
 // By name or address; empty: anybody else.

@@ -24,7 +24,9 @@
 #include <random>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "adapter/agent_presence.h"
 #include "adapter/background.h"
@@ -91,6 +93,7 @@ class RedisAgent : public FrontHost,
   // Hands the lease over, if there is an heir, and ends. Any thread.
   void RequestStop();
   void RequestHandOver(std::string heir) override;
+  [[nodiscard]] AgentStatus Status() const override ABSL_LOCKS_EXCLUDED(status_mutex_);
 
  private:
   // redis_agent.cc: life, events and orders.
@@ -106,6 +109,7 @@ class RedisAgent : public FrontHost,
   void ArmTick();
   void NoteState();
   void RefreshView();
+  void RefreshStatus();
   [[nodiscard]] std::string FindHeir(const std::string& wanted) const;
 
   void Do(const CampaignOrder& order) { desk_->Do(order); }
@@ -113,7 +117,10 @@ class RedisAgent : public FrontHost,
   void Do(const AdoptLeaseOrder& order) { desk_->Do(order); }
   void Do(const ReleaseOrder& order) { desk_->Do(order); }
   void Do(const DropLeaseOrder& order) { desk_->Do(order); }
-  void Do(const TransferOrder& order) { desk_->Do(order); }
+  void Do(const TransferOrder& order) {
+    ++counted_.hand_overs;
+    desk_->Do(order);
+  }
   void Do(const FeedOrder& order) { feeder_->Bound(order.through); }
   void Do(const PromoteOrder& order);
   void Do(const AttachOrder& order);
@@ -188,6 +195,10 @@ class RedisAgent : public FrontHost,
   bool stopping_ = false;
   bool ended_ = false;
   absl::Status status_;
+
+  AgentStatus counted_;  // What is counted; the rest is looked at.
+  mutable absl::Mutex status_mutex_;
+  AgentStatus status_told_ ABSL_GUARDED_BY(status_mutex_);
 };
 
 }  // namespace cairn::adapter::redis

@@ -73,6 +73,7 @@ void RedisAgent::OnEngineReady(const EngineFacts& facts) {
 }
 
 void RedisAgent::OnEngineDown(const absl::Status&) {
+  ++counted_.engine_downs;
   feeder_->Release();
   front_->EngineDown();
   Tell(EngineDownEvent{});
@@ -97,6 +98,7 @@ void RedisAgent::OnCommitted(StreamOffset offset, Seq seq) {
 }
 
 void RedisAgent::OnPublisherFailed(PublisherTrouble why, const absl::Status& status) {
+  ++counted_.publisher_failures;
   spdlog::warn("the publisher: {}", ToStd(status.message()));
   Tell(PublisherFailedEvent{why});
 }
@@ -110,6 +112,7 @@ asio::awaitable<void> RedisAgent::Promote(PromoteOrder order) {
       co_await PromoteEngine(watch_->link(), feeder_->sink(), order.expected, kCallPatience);
   feeder_->Release();
   if (promoted.ok()) {
+    ++counted_.promotions;
     spdlog::info("the engine leads: {} at {}", promoted->place.history, promoted->place.offset);
     co_return Tell(*promoted);
   }
@@ -167,6 +170,7 @@ asio::awaitable<void> RedisAgent::StopPublisher() {
 void RedisAgent::Do(const ResyncOrder& order) { Spawn(io_.get_executor(), Resync(order)); }
 
 asio::awaitable<void> RedisAgent::Resync(ResyncOrder order) {
+  ++counted_.resyncs;
   if (paused_) co_await PauseEngine(false);
   feeder_->Resync(std::move(order.meeting));
   const absl::Status told = co_await FollowSink(watch_->link(), feeder_->sink(), kCallPatience);

@@ -24,11 +24,11 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/check.h"
+#include "base/http_server.h"
 #include "base/random.h"
 #include "base/strings.h"
 #include "server/rpc/rpc_server.h"
 #include "server/runtime/config.h"
-#include "server/runtime/http_server.h"
 #include "server/runtime/node.h"
 #include "storage/rocks_hooks.h"
 #include "tests/support/lossy_fs.h"
@@ -69,9 +69,9 @@ int Run(server::NodeConfig config, uint64_t seed, std::string boot_id, const sig
   if (absl::Status started = node.Start(); !started.ok()) return Fail("cannot start", started);
   auto rpc = rpc::RpcServer::Start(&node);
   if (!rpc.ok()) return Fail("cannot serve", rpc.status());
-  auto http = server::HttpServer::Start(node.config().http_listen,
-                                        {.metrics = [&node] { return node.MetricsText(); },
-                                         .not_ready = [&node] { return node.NotReady(); }});
+  auto http = HttpServer::Start(node.config().http_listen,
+                                {.metrics = [&node] { return node.MetricsText(); },
+                                 .not_ready = [&node] { return node.NotReady(); }});
   if (!http.ok()) return Fail("cannot serve pages", http.status());
 
   int signal_number = 0;

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/http_server.h"
 #include "base/random.h"
-#include "server/runtime/http_server.h"
 #include "server/runtime/peer_frames.h"
 #include "tests/rpc/test_node.h"
 
@@ -101,9 +101,9 @@ TEST_F(GarbageTest, OnTheServicePort) {
 }
 
 TEST_F(GarbageTest, OnTheHttpPort) {
-  auto http = server::HttpServer::Start("127.0.0.1:0",
-                                        {.metrics = [this] { return node().node().MetricsText(); },
-                                         .not_ready = [this] { return node().node().NotReady(); }});
+  auto http =
+      HttpServer::Start("127.0.0.1:0", {.metrics = [this] { return node().node().MetricsText(); },
+                                        .not_ready = [this] { return node().node().NotReady(); }});
   ASSERT_TRUE(http.ok());
   for (const std::string& bytes : Garbage()) {
     const RawSocket socket((*http)->port());

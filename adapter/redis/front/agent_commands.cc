@@ -258,6 +258,15 @@ class Answering {
         IsReplica() ? "replica" : "primary", view.primary_epoch, view.primary_address,
         session_.durability() == Durability::kSync ? "sync" : "async", thread_.committed(),
         thread_.lag().lag_bytes(), thread_.lag().lag_us(thread_.now_us()) / kMicrosPerMilli);
+    if (thread_.facts().host != nullptr) {
+      const AgentStatus status = thread_.facts().host->Status();
+      const std::string why = status.NotReady();
+      text += fmt::format(
+          "state:{}\r\nready:{}\r\nlog:{}\r\nengine:{}\r\nrecords_behind:{}\r\n"
+          "engine_memory_bytes:{}\r\n",
+          Name(status.role), why.empty() ? "yes" : why, status.log_reachable ? "up" : "down",
+          status.engine_ready ? "up" : "down", status.records_behind, status.engine.memory_bytes);
+    }
     for (const CacheView::Agent& agent : view.agents) {
       text += fmt::format("agent:{} {}\r\n", agent.address, agent.name);
     }

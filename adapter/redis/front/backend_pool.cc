@@ -215,6 +215,13 @@ void BackendPool::GiveBack(const Identity& identity, Backend* backend, bool clea
   }
 }
 
+size_t BackendPool::size() const {
+  size_t count = own_.size();
+  for (const auto& [identity, shared] : shared_) count += shared.backend != nullptr ? 1 : 0;
+  for (const auto& [identity, idle] : idle_) count += idle.size();
+  return count;
+}
+
 void BackendPool::Flush() {
   for (const auto& [identity, shared] : shared_) {
     if (shared.backend != nullptr) shared.backend->Flush();

@@ -59,6 +59,8 @@ class BackendPool {
   // due to anybody but the owner.
   void GiveBack(const Identity& identity, Backend* backend, bool clean);
 
+  // Connections that are open.
+  [[nodiscard]] size_t size() const;
   // Hands out all bytes that were sent in this turn.
   void Flush();
   // To be called for each backend that broke, at any time after.

@@ -177,6 +177,13 @@ void Front::SetView(CacheView view) {
   for (const auto& thread : threads_) thread->SetFacts(facts);
 }
 
+FrontStats Front::Stats() const {
+  FrontStats stats;
+  stats.clients = clients_.load();
+  for (const auto& thread : threads_) thread->AddTo(&stats);
+  return stats;
+}
+
 void Front::SetLogReachable(bool reachable) {
   for (const auto& thread : threads_) thread->SetLogReachable(reachable);
 }

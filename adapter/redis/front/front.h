@@ -42,6 +42,7 @@ class Front : public FrontPort {
   void Committed(StreamOffset offset, Seq seq) override;
   void Drain(std::function<void()> done) override;
   void SetView(CacheView view) override;
+  [[nodiscard]] FrontStats Stats() const override;
   void SetLogReachable(bool reachable) override;
   void Stop() override;
 

@@ -15,6 +15,7 @@ namespace cairn::adapter::redis {
 namespace {
 
 constexpr std::chrono::milliseconds kTick{20};
+constexpr int64_t kCountEveryUs = kMicrosPerSecond / 2;
 constexpr std::string_view kTooMany = "-ERR max number of clients reached\r\n";
 
 // What the agent itself is to the engine.
@@ -307,6 +308,23 @@ void FrontThread::EndTurn() {
   CheckDrained();
 }
 
+void FrontThread::Count() {
+  const MonoMicros now = now_us();
+  if (now - counted_us_ < kCountEveryUs) return;
+  counted_us_ = now;
+  uint64_t replies = 0;
+  uint64_t bytes = 0;
+  for (const auto& [id, session] : sessions_) {
+    replies += session->gate().size();
+    bytes += session->held_bytes();
+  }
+  counters_.held_replies.Set(replies);
+  counters_.held_bytes.Set(bytes);
+  counters_.backends.Set(pool_ == nullptr ? 0 : pool_->size());
+  counters_.lag_bytes.Set(lag_->lag_bytes());
+  counters_.lag_us.Set(static_cast<uint64_t>(lag_->lag_us(now)));
+}
+
 void FrontThread::EndSlowHandshakes() {
   const MonoMicros now = now_us();
   while (!handshakes_.empty() && handshakes_.front().first <= now) {
@@ -322,6 +340,7 @@ void FrontThread::Tick() {
     if (Session* session = Find(id)) session->Cut();
   }
   EndSlowHandshakes();
+  Count();
   if (!unknown_.empty()) AskElsewhere();
   TakeKnown();
   ticker_.expires_after(kTick);

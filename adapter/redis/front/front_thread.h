@@ -86,10 +86,12 @@ class FrontThread : public SessionHost, private BackendOwner {
   void Drain(std::function<void()> done);
   void SetLogReachable(bool reachable);
   void SetFacts(std::shared_ptr<const FrontFacts> facts);
+  void AddTo(FrontStats* stats) const { counters_.AddTo(stats); }
   void Stop();
 
   // ---- SessionHost -------------------------------------------------------------------------
   const CommandTable& commands() const override { return setup_->commands; }
+  FrontCounters& counters() override { return counters_; }
   const SessionLimits& limits() const override { return limits_; }
   const std::string& own_user() const override { return own_user_; }
   BackendPool& pool() override { return *pool_; }
@@ -175,6 +177,7 @@ class FrontThread : public SessionHost, private BackendOwner {
   void CheckDrained();
   void Tick();
   void EndSlowHandshakes();
+  void Count();
   Session* Find(uint64_t id);
 
   const FrontOptions& options_;
@@ -187,6 +190,8 @@ class FrontThread : public SessionHost, private BackendOwner {
   asio::steady_timer ticker_;
   std::atomic<bool> commit_posted_{false};
   std::atomic<bool> known_posted_{false};
+  FrontCounters counters_;
+  MonoMicros counted_us_ = 0;
 
   SessionLimits limits_;
   FrontEngine engine_;

@@ -69,6 +69,7 @@ void Session::Pump() {
         closing_ = true;
         return;
       }
+      host_->counters().requests.Add(1);
       host_->commands().Judge(parser_.argv(), &plan_);
       if (reply_mode_ == ReplyMode::kSkipNext) {
         reply_mode_ = ReplyMode::kSkip;
@@ -152,6 +153,7 @@ bool Session::AdmitWrite() {
       break;
   }
   if (const auto refusal = host_->RefuseWrite(durability_)) {
+    host_->counters().writes_refused.Add(1);
     AnswerError(*refusal);
     return false;
   }

@@ -77,6 +77,7 @@ class Session : public ReplyReceiver {
   // The outcome of what waits is unknown, or nobody may be answered: the client is cut.
   void Cut();
   [[nodiscard]] const ReplyGate& gate() const { return gate_; }
+  [[nodiscard]] size_t held_bytes() const { return held_bytes_; }
   // It can say something: plain, or its handshake is over.
   [[nodiscard]] bool established() const { return stream_.established(); }
   [[nodiscard]] bool closed() const { return closed_; }

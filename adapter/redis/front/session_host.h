@@ -11,6 +11,7 @@
 
 #include "adapter/redis/command_table.h"
 #include "adapter/redis/front/backend_pool.h"
+#include "adapter/redis/front/front_counters.h"
 #include "adapter/redis/front/reign.h"
 #include "adapter/redis/front/session.h"
 #include "adapter/redis/key_marks.h"
@@ -29,6 +30,7 @@ class SessionHost {
   virtual ~SessionHost() = default;
 
   virtual const CommandTable& commands() const = 0;
+  virtual FrontCounters& counters() = 0;
   virtual const SessionLimits& limits() const = 0;
   // As whom the agent itself uses the engine.
   virtual const std::string& own_user() const = 0;
@@ -68,8 +70,8 @@ class SessionHost {
   virtual void AwaitMode(Session* session) = 0;
   virtual void OnFinished(Session* session) = 0;
 
-  // Why a call is not served here but elsewhere, as an error reply; nullopt: it is. `read_only`: the
-  // client takes what a replica has.
+  // Why a call is not served here but elsewhere, as an error reply; nullopt: it is. `read_only`:
+  // the client takes what a replica has.
   virtual std::optional<std::string> Redirect(std::span<const std::string_view> argv,
                                               const CommandPlan& plan, bool read_only) const = 0;
   // The engine's reply to INFO, as the agent words it.

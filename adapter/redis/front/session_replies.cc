@@ -186,8 +186,11 @@ void Session::Advance() {
 
 void Session::Release() {
   if (gate_.empty()) return;
+  const MonoMicros due_us = gate_.deadline_us();
   size_t released = gate_.Release(host_->committed());
   if (released == 0) return;
+  // By the oldest of them: they had the same time from the moment in which they were in hand.
+  host_->counters().CountHeld(host_->hold_deadline_us() - due_us, released);
   for (; released > 0; --released) {
     Emit(slots_.front());
     --gated_;
@@ -275,7 +278,10 @@ void Session::OnBroken(uint64_t tag) {
   }
 }
 
-void Session::Cut() { Close(); }
+void Session::Cut() {
+  if (!closed_) host_->counters().clients_cut.Add(1);
+  Close();
+}
 
 void Session::Close() {
   if (std::exchange(closed_, true)) return;

@@ -1,7 +1,7 @@
-// HttpServer: the pages for monitoring.
+// HttpServer: the pages of a process for monitoring.
 //   /metrics   Prometheus text
 //   /healthz   200 while the process serves at all
-//   /readyz    200 when the node takes requests; 503 with the reason in the body otherwise
+//   /readyz    200 when the process takes requests; 503 with the reason in the body otherwise
 //
 // Threads: one that accepts and two that answer, all its own; pages are called on the
 //   latter. Bounds: two requests at a time, 16 waiting, no request bodies, 5 s to send one.
@@ -15,7 +15,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace cairn::server {
+namespace cairn {
 
 struct HttpPages {
   std::function<std::string()> metrics;
@@ -42,4 +42,4 @@ class HttpServer {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace cairn::server
+}  // namespace cairn

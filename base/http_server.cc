@@ -1,4 +1,4 @@
-#include "server/runtime/http_server.h"
+#include "base/http_server.h"
 
 #include <fmt/format.h>
 #include <httplib.h>
@@ -12,7 +12,7 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 
-namespace cairn::server {
+namespace cairn {
 namespace {
 
 constexpr size_t kThreads = 2;
@@ -67,7 +67,7 @@ absl::StatusOr<HostPort> SplitAddress(const std::string& address) {
       std::from_chars(address.data() + colon + 1, end, result.port).ptr != end ||
       colon + 1 == address.size() || result.port < 0 || result.port > 65535) {
     return absl::InvalidArgumentError(
-        ToAbsl(fmt::format("http-listen is \"{}\": expected host:port", address)));
+        ToAbsl(fmt::format("the pages' address is \"{}\": expected host:port", address)));
   }
   result.host = address.substr(0, colon);
   if (result.host.front() == '[' && result.host.back() == ']') {
@@ -128,8 +128,8 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string&
     port = -1;
   }
   if (port < 0) {
-    return absl::UnavailableError(ToAbsl(
-        fmt::format("http-listen {}: cannot be bound (in use, or not this host's)", address)));
+    return absl::UnavailableError(ToAbsl(fmt::format(
+        "the pages' address {} cannot be bound (in use, or not this host's)", address)));
   }
   impl->port = static_cast<uint16_t>(port);
   impl->thread = std::thread([&server] { server.listen_after_bind(); });
@@ -138,4 +138,4 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string&
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }
 
-}  // namespace cairn::server
+}  // namespace cairn
