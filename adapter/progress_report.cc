@@ -15,8 +15,8 @@ constexpr int64_t kDrawGapUs = kMicrosPerSecond / 10;
 constexpr int64_t kLineGapUs = 5 * kMicrosPerSecond;
 constexpr size_t kBarCells = 24;
 
-constexpr std::array<std::string_view, 7> kNames = {"download", "load",   "replay", "save",
-                                                    "rehearse", "upload", "copy"};
+constexpr std::array<std::string_view, 8> kNames = {"download", "load",   "replay", "save",
+                                                    "rehearse", "upload", "dump",   "lag"};
 
 std::string Amount(Phase phase, uint64_t amount) {
   constexpr double kMiB = 1 << 20;

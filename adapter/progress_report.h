@@ -22,7 +22,7 @@
 
 namespace cairn::adapter {
 
-enum class Phase : uint8_t { kDownload, kLoad, kReplay, kSave, kRehearse, kUpload, kCopy };
+enum class Phase : uint8_t { kDownload, kLoad, kReplay, kSave, kRehearse, kUpload, kDump, kLag };
 // "download", …
 std::string_view Name(Phase phase);
 // Bytes; records in kReplay, whose numbers are seqs.

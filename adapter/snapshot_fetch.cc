@@ -58,6 +58,14 @@ absl::Status NotCovered(const LogDescription& log_now, const std::string& why) {
                   log_now.name, log_now.first_seq, why));
 }
 
+// As of when the log began with adopted data; 0: it began with nothing.
+Seq AdoptedSeq(const LogDescription& log_now) {
+  for (const SnapshotInfo& snapshot : log_now.snapshots) {
+    if (snapshot.name == kAdoptedName) return snapshot.seq;
+  }
+  return Seq();
+}
+
 absl::StatusOr<const SnapshotObject*> DumpOf(const FoundSnapshot& found) {
   const auto& objects = found.manifest.objects;
   const auto dump = std::find_if(objects.begin(), objects.end(), [](const SnapshotObject& object) {
@@ -138,7 +146,8 @@ absl::Status CheckChain(Log log, const LogDescription& log_now, Seq seq, uint64_
 absl::StatusOr<std::optional<FetchedSnapshot>> FetchSnapshot(SnapshotStore* store, Log log,
                                                              const FetchOptions& options) {
   ASSIGN_OR_RETURN(const LogDescription log_now, DescribeNow(log, /*with_segments=*/true));
-  const bool whole = log_now.first_seq <= Seq(1);
+  const Seq adopted = AdoptedSeq(log_now);
+  const bool whole = log_now.first_seq <= Seq(1) && !adopted;
   if (store == nullptr) {
     if (whole) return std::nullopt;
     return NotCovered(log_now, "give the agent the --store that holds the cache's snapshots");
@@ -158,6 +167,12 @@ absl::StatusOr<std::optional<FetchedSnapshot>> FetchSnapshot(SnapshotStore* stor
     spdlog::warn("snapshot passed over: {}", passed_over);
   }
   const SnapshotManifest& manifest = found->manifest;
+  if (manifest.seq < adopted) {
+    return NotCovered(log_now,
+                      fmt::format("the newest snapshot in {} is as of {}, before data were "
+                                  "adopted at {}",
+                                  store->url(), manifest.seq, adopted));
+  }
   const bool exact = manifest.seq == options.max_seq;
   if (manifest.seq + 1 < log_now.first_seq && !exact) {
     return NotCovered(

@@ -31,6 +31,8 @@ namespace cairn::adapter {
 
 // Under which the log knows the newest snapshot; the trim guard of a cache's log names it.
 inline constexpr std::string_view kSnapshotName = "cairn-agent";
+// Under which it knows the snapshot with which a cache began that was adopted with data.
+inline constexpr std::string_view kAdoptedName = "cairn-agent-adopted";
 // The object of a snapshot that holds an engine's dump.
 inline constexpr std::string_view kDumpObject = "dump.rdb.zst";
 
@@ -48,9 +50,10 @@ struct FetchedSnapshot {
   std::string path;
 };
 
-// Nullopt: the log has every record since its first, and the store no snapshot that serves; an
-// engine begins empty. `store` may be null: there is none.
-// Errors: kFailedPrecondition when records are trimmed that no snapshot covers, saying what the
+// Nullopt: the log has every record since its first, began with nothing, and the store has no
+// snapshot that serves; an engine begins empty. `store` may be null: there is none.
+// Errors: kFailedPrecondition when records are trimmed, or data were adopted, that no snapshot
+// covers, saying what the
 // operator can do; kDataLoss when snapshot and log are not of one history; those of store and log.
 absl::StatusOr<std::optional<FetchedSnapshot>> FetchSnapshot(SnapshotStore* store, Log log,
                                                              const FetchOptions& options);

@@ -132,6 +132,10 @@ void AddEngineOptions(OptionTable& table, AgentConfig& c) {
              "As whom the agent logs in there. Default: the default user.");
   table.Text("engine-password-file", &c.engine_password_file, CheckNotEmpty,
              "File with the password for it.");
+  table.Switch(
+      "adopt", &c.adopt,
+      "The engine's data become those of the log, which must have none. With --store. To be "
+      "left out again at the next start.");
   table.Switch("allow-eviction", &c.allow_eviction,
                "Accept an engine that evicts keys: an eviction that is not committed may come "
                "back.");
@@ -194,6 +198,9 @@ absl::Status Finish(AgentConfig& config) {
   }
   if (config.tls_cert.empty() && !(config.tls_ca.empty() && config.tls_listen.empty())) {
     return Invalid("options tls-ca and tls-listen: expected only with option tls-cert");
+  }
+  if (config.adopt && config.store.empty()) {
+    return Invalid("option adopt: expected only with option store");
   }
   if (config.engine.empty() && !config.engine_password_file.empty()) {
     return Invalid("option engine-password-file: expected only with option engine");

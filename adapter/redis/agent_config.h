@@ -50,6 +50,7 @@ struct AgentConfig {
   std::string engine_user;
   std::string engine_password_file;
   bool allow_eviction = false;
+  bool adopt = false;
 
   // ---- The process --------------------------------------------------------------------------
   std::string data_dir;

@@ -1,10 +1,11 @@
 // cairn-agent: makes an unmodified Redis or Valkey durable, one process per engine (`redis`), and
-// works on the logs of caches (`snapshot`, `restore`).
+// works on the logs of caches (`snapshot`, `restore`, `adopt`).
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "adapter/redis/adopt_command.h"
 #include "adapter/redis/agent_process.h"
 #include "adapter/redis/front/front.h"
 #include "adapter/redis/restore_command.h"
@@ -39,6 +40,9 @@ absl::StatusOr<std::unique_ptr<FrontPort>> StartFront(const AgentConfig& config,
 
 int main(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words.front() == "adopt") {
+    return cairn::adapter::redis::RunAdoptCommand({words.begin() + 1, words.end()});
+  }
   if (!words.empty() && words.front() == "snapshot") {
     return cairn::adapter::redis::RunSnapshotCommand({words.begin() + 1, words.end()});
   }

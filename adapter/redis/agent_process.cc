@@ -29,6 +29,8 @@ constexpr int kExitOk = 0;
 constexpr int kExitFailed = 1;
 constexpr int kExitConfig = 2;
 constexpr int kExitSecondSignal = 130;
+// Dump, rehearsal and upload happen between the grant and the first client.
+constexpr int64_t kAdoptionPatienceUs = int64_t{24 * 3600} * kMicrosPerSecond;
 
 sigset_t BlockStopSignals() {
   sigset_t stop;
@@ -101,6 +103,9 @@ absl::StatusOr<RedisAgentOptions> OptionsOf(const AgentConfig& config,
   options.sentinel = SentinelAddress(config);
   RETURN_IF_ERROR(SetEngine(config, &options));
   options.directory = config.data_dir;
+  ASSIGN_OR_RETURN(options.scratch_command, SplitCommand(config.engine_cmd));
+  options.role.adopt = config.adopt;
+  if (config.adopt) options.role.taking_patience_us = kAdoptionPatienceUs;
   if (config.store.empty()) return options;
   const auto lookup = [](const char* name) -> const char* { return std::getenv(name); };
   ASSIGN_OR_RETURN(options.store, OpenSnapshotStore(config.store, lookup));

@@ -234,9 +234,13 @@ asio::awaitable<void> RedisAgent::Shutdown() {
   tick_.cancel();
   front_->Stop();
   if (options_.store != nullptr) options_.store->Stop();
+  WakeUp pause(io_.get_executor());
+  while (adoption_ != nullptr) {
+    adoption_->Cancel();
+    co_await pause.Wait(Millis(10));
+  }
   if (log_ != nullptr) {
     count_.Wake();
-    WakeUp pause(io_.get_executor());
     while (counting_) co_await pause.Wait(Millis(2));
     co_await publisher_->Stop();
     co_await feeder_->Stop();

@@ -33,6 +33,7 @@
 #include "adapter/holder_names.h"
 #include "adapter/lease_desk.h"
 #include "adapter/log_head.h"
+#include "adapter/redis/adoption.h"
 #include "adapter/redis/discovery/shard_watch.h"
 #include "adapter/redis/engine_process.h"
 #include "adapter/redis/engine_setup.h"
@@ -65,8 +66,9 @@ struct RedisAgentOptions {
   EngineAddress engine_address;
   EngineSetupOptions engine_setup;
 
-  // Of snapshots, for engines that begin anew; null: there is none.
+  // Of snapshots, for engines that begin anew; null: there is none, and nothing can be adopted.
   std::shared_ptr<SnapshotStore> store;
+  std::vector<std::string> scratch_command = {"redis-server"};  // Of throw-away engines.
   std::string directory;  // This agent's own; dumps lie there meanwhile.
 
   RoleOptions role;
@@ -134,6 +136,7 @@ class RedisAgent : public FrontHost,
   // redis_agent_engine.cc: what happens with the engine.
   asio::awaitable<void> Promote(PromoteOrder order);
   asio::awaitable<void> Attach(AttachOrder order);
+  asio::awaitable<Attachment> Adopt(Epoch epoch);
   asio::awaitable<absl::StatusOr<uint32_t>> DatabaseAt(StreamPlace place);
   asio::awaitable<void> StopPublisher();
   asio::awaitable<void> Resync(ResyncOrder order);
@@ -169,10 +172,12 @@ class RedisAgent : public FrontHost,
   std::unique_ptr<EngineProcess> process_;
   std::unique_ptr<EngineWatch> watch_;
   std::unique_ptr<SnapshotFeed> snapshots_;
+  Adoption* adoption_ = nullptr;  // Under way.
   std::unique_ptr<StreamFeeder> feeder_;
   std::unique_ptr<StreamPublisher> publisher_;
   std::shared_ptr<const EngineSetup> setup_;
   std::string run_id_;
+  EngineVersion engine_version_;
 
   Role role_;
   std::deque<RoleEvent> events_;

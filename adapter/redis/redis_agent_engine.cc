@@ -17,6 +17,8 @@ namespace {
 
 // For one command; the watch decides when an engine counts as gone.
 constexpr Millis kCallPatience{10'000};
+// An adoption costs the engine a fork.
+constexpr Millis kAdoptionPause{5'000};
 constexpr absl::Duration kReadTimeout = absl::Seconds(30);
 
 // Reads data records of the log again, for LogMarks.
@@ -60,8 +62,9 @@ void RedisAgent::OnEngineReady(const EngineFacts& facts) {
   absl::StatusOr<EngineVersion> version =
       EngineVersion::Parse(fmt::format("{}/{}", facts.kind, facts.version));
   if (!version.ok()) return Fail(version.status());
-  publisher_->SetEngine(*version);
-  feeder_->SetEngine(*std::move(version));
+  engine_version_ = *std::move(version);
+  publisher_->SetEngine(engine_version_);
+  feeder_->SetEngine(engine_version_);
   run_id_ = facts.run_id;
   front_->EngineUp({watch_->link()->address(), run_id_, facts.version, setup_});
   // A replica may be of an earlier life's sink, whose positions nobody knows.
@@ -89,7 +92,8 @@ void RedisAgent::OnMemoryLost() {
 void RedisAgent::OnFeedFailed(const absl::Status& why) {
   spdlog::critical("the engine cannot be fed: {}", ToStd(why.message()));
   if (absl::IsFailedPrecondition(why)) return Tell(VersionFenceEvent{true});
-  if (GetReason(why) == Reason::kTrimmed) OnMemoryLost();
+  // What it needs is in a snapshot only.
+  if (absl::IsOutOfRange(why)) OnMemoryLost();
 }
 
 void RedisAgent::OnCommitted(StreamOffset offset, Seq seq) {
@@ -120,17 +124,15 @@ asio::awaitable<void> RedisAgent::Promote(PromoteOrder order) {
   Tell(PromotionFailedEvent{});
 }
 
-void RedisAgent::Do(const AttachOrder& order) {
-  // Adoption has a program of its own.
-  CHECK(order.kind != AttachKind::kAdopt);
-  Spawn(io_.get_executor(), Attach(order));
-}
+void RedisAgent::Do(const AttachOrder& order) { Spawn(io_.get_executor(), Attach(order)); }
 
 asio::awaitable<void> RedisAgent::Attach(AttachOrder order) {
   const uint64_t attachment = attachment_;
   Attachment how = Attachment::kFailed;
   if (order.kind == AttachKind::kAgain) {
     how = co_await publisher_->Again();
+  } else if (order.kind == AttachKind::kAdopt) {
+    how = co_await Adopt(order.epoch);
   } else {
     const absl::StatusOr<uint32_t> db = co_await DatabaseAt(order.from);
     if (db.ok() && attachment == attachment_) {
@@ -142,6 +144,38 @@ asio::awaitable<void> RedisAgent::Attach(AttachOrder order) {
     }
   }
   if (attachment == attachment_) Tell(AttachedEvent{how});
+}
+
+// Whatever fails: the engine's memory is the only one, and is never given up (no kGap).
+asio::awaitable<Attachment> RedisAgent::Adopt(Epoch epoch) {
+  const uint64_t attachment = attachment_;
+  ProgressReport report(ProgressReport::Style::kNone, clock_);
+  const ReplayHost host{.executor = io_.get_executor(),
+                        .background = &background_,
+                        .store = options_.store.get(),
+                        .report = &report,
+                        .engine_command = options_.scratch_command};
+  Adoption adoption(host, client_.get(), *log_,
+                    {.directory = options_.directory, .created_by = options_.address}, clock_);
+  adoption_ = &adoption;
+  const absl::StatusOr<Adoption::Adopted> adopted =
+      co_await adoption.Run(watch_->link()->address(), engine_version_, epoch);
+  adoption_ = nullptr;
+  Attachment how = Attachment::kFailed;
+  if (adopted.ok() && attachment == attachment_) {
+    StreamPublisher::Beginning beginning;
+    beginning.epoch = epoch;
+    beginning.from = adopted->place;
+    beginning.adopted = Seq(epoch.value());
+    how = co_await publisher_->Open(std::move(beginning));
+  }
+  if (how == Attachment::kContinued || attachment != attachment_) co_return how;
+  spdlog::error("the engine's data are not adopted: {}", ToStd(adopted.status().message()));
+  // Another dump must not be another snapshot as of the same record: a new epoch begins anew.
+  if (adoption.published()) Tell(PublisherFailedEvent{PublisherTrouble::kUnknown});
+  WakeUp pause(io_.get_executor());
+  if (!ended_) co_await pause.Wait(kAdoptionPause);
+  co_return Attachment::kFailed;
 }
 
 // An engine that was promoted just now says SELECT before its first write: any will do.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <charconv>
 #include <utility>
 #include <vector>
 
@@ -142,6 +143,7 @@ asio::awaitable<absl::Status> StreamFeeder::FeedAll(uint64_t stream, Seq seq) {
   if (!opened.ok()) co_return opened.status();
   const std::shared_ptr<Tailer> tailer = *std::move(opened);
   tailer_ = tailer;
+  began_seq_ = seq;
   progress_ = FeedProgress();
   progress_.read = progress_.applied = seq;
   while (stream == sink_.stream() && !stopping_) {
@@ -171,6 +173,7 @@ asio::awaitable<absl::Status> StreamFeeder::FeedRecord(uint64_t stream, RecordRe
                                                        Record record) {
   const Seq seq = record.seq;
   absl::Status allowed = co_await AwaitBound(stream, seq);
+  if (allowed.ok()) allowed = CheckAdopted(record);
   if (!allowed.ok()) co_return allowed;
   absl::StatusOr<FeedStep> step = reader->Next(&record);
   if (!step.ok()) co_return step.status();
@@ -189,6 +192,23 @@ asio::awaitable<absl::Status> StreamFeeder::FeedRecord(uint64_t stream, RecordRe
       co_return co_await sink_.Push(stream, std::string(), seq);
   }
   CHECK_UNREACHABLE();
+}
+
+absl::Status StreamFeeder::CheckAdopted(const Record& record) const {
+  const auto found = record.metadata.find(std::string(kAdoptedKey));
+  if (found == record.metadata.end()) return absl::OkStatus();
+  uint64_t adopted = 0;
+  const char* const end = found->second.data() + found->second.size();
+  const auto [parsed, error] = std::from_chars(found->second.data(), end, adopted);
+  if (error != std::errc() || parsed != end) {
+    return absl::DataLossError(fmt::format("record {}: '{}' under the key '{}' is no seq",
+                                           record.seq, found->second, kAdoptedKey));
+  }
+  if (began_seq_ >= Seq(adopted)) return absl::OkStatus();
+  return absl::OutOfRangeError(fmt::format(
+      "data were adopted as of record {}, which only a snapshot holds; the engine began with the "
+      "log as of {}",
+      adopted, began_seq_));
 }
 
 // Before it is fed: nobody asks between here and the Push.

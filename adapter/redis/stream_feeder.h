@@ -47,7 +47,8 @@ class StreamFeederOwner {
   virtual void OnFed(const EngineFedEvent& fed) = 0;
   // The engine does not hold what it was fed any more.
   virtual void OnMemoryLost() = 0;
-  // It cannot be fed any further. kFailedPrecondition: the log is of a newer engine.
+  // It cannot be fed any further. kFailedPrecondition: the log is of a newer engine. kOutOfRange:
+  // records or data that it needs are only in a snapshot.
   virtual void OnFeedFailed(const absl::Status& why) = 0;
 };
 
@@ -111,6 +112,7 @@ class StreamFeeder : private ReplSinkOwner {
   asio::awaitable<absl::Status> FeedRecord(uint64_t stream, RecordReader* reader, Record record);
   asio::awaitable<absl::Status> FeedRun(uint64_t stream, FeedStep step);
   asio::awaitable<absl::Status> AwaitBound(uint64_t stream, Seq seq);
+  [[nodiscard]] absl::Status CheckAdopted(const Record& record) const;
   void NoteProgress(const RecordReader& reader, const Record& record);
   void TellRefusal(const absl::Status& why);
 
@@ -127,6 +129,7 @@ class StreamFeeder : private ReplSinkOwner {
   size_t feeding_ = 0;
   bool stopping_ = false;
   FeedProgress progress_;
+  Seq began_seq_;  // Of the present stream: the engine held the log through there.
   std::string told_refusal_;
   WakeUp bound_moved_;
 };

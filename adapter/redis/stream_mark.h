@@ -20,6 +20,10 @@ namespace cairn::adapter::redis {
 
 inline constexpr std::string_view kStreamMarkKey = "redis";
 
+// Another key, in the record that opens a reign under which data were adopted: the seq as of which
+// they are a snapshot. A memory that did not begin with that, or a newer one, lacks them.
+inline constexpr std::string_view kAdoptedKey = "redis-adopted";
+
 // "redis/7.0.15".
 struct EngineVersion {
   std::string name;  // "redis", "valkey"

@@ -53,7 +53,7 @@ absl::Status StreamPublisher::Begin(const Beginning& beginning) {
                   .replid = from_.history,
                   .end_offset = from_.offset.value(),
                   .db = beginning.db};
-  return Hand(opening).status();
+  return Hand(opening, beginning.adopted).status();
 }
 
 asio::awaitable<Attachment> StreamPublisher::Connect(StreamPlace place, StreamOffset committed) {
@@ -178,10 +178,11 @@ asio::awaitable<bool> StreamPublisher::HandOn() {
 }
 
 // False: the buffer is full.
-absl::StatusOr<bool> StreamPublisher::Hand(const StreamRecord& record) {
+absl::StatusOr<bool> StreamPublisher::Hand(const StreamRecord& record, std::optional<Seq> adopted) {
   NewRecord out;
   out.payload = record.payload;
   out.metadata[std::string(kStreamMarkKey)] = record.mark.ToText();
+  if (adopted) out.metadata[std::string(kAdoptedKey)] = fmt::to_string(adopted->value());
   absl::StatusOr<uint64_t> ticket = log_publisher_->TryAppend(out);
   if (!ticket.ok()) {
     failed_ = true;  // OnAppendFailed tells why.

@@ -63,6 +63,8 @@ class StreamPublisher : private LogPublisherOwner {
     Epoch epoch;
     StreamPlace from;
     uint32_t db = 0;
+    // Data were adopted, as a snapshot as of there; see kAdoptedKey.
+    std::optional<Seq> adopted;
   };
 
   StreamPublisher(asio::any_io_executor executor, Log log, Options options,
@@ -102,7 +104,7 @@ class StreamPublisher : private LogPublisherOwner {
   asio::awaitable<void> Pump();
   asio::awaitable<absl::Status> ReadSome();
   asio::awaitable<bool> HandOn();
-  absl::StatusOr<bool> Hand(const StreamRecord& record);
+  absl::StatusOr<bool> Hand(const StreamRecord& record, std::optional<Seq> adopted = {});
   void Settle();
 
   const asio::any_io_executor executor_;

@@ -117,7 +117,7 @@ std::string AgentWorld::SentinelAddress(size_t agent) const {
   return Address(agents_.size() + agent);
 }
 
-void AgentWorld::StartAgent(size_t agent) {
+void AgentWorld::StartAgent(size_t agent, const std::vector<std::string>& flags) {
   std::vector<std::string> argv = {CAIRN_BIN_DIR "/" + options_.program,
                                    "redis",
                                    "--log",
@@ -136,6 +136,7 @@ void AgentWorld::StartAgent(size_t agent) {
                                    "debug"};
   if (options_.sentinels) argv.insert(argv.end(), {"--sentinel-listen", SentinelAddress(agent)});
   argv.insert(argv.end(), options_.flags.begin(), options_.flags.end());
+  argv.insert(argv.end(), flags.begin(), flags.end());
   agents_[agent]->Start({.argv = std::move(argv),
                          .environment = {},
                          .output = Directory(agent) + ".log",
@@ -172,8 +173,12 @@ void AgentWorld::KillEngine(size_t agent) {
   CHECK(Eventually([&] { return Engine(agent) == nullptr || kill(pid, 0) != 0; }));
 }
 
+std::string AgentWorld::EngineSocket(size_t agent) const {
+  return Directory(agent) + "/engine/engine.sock";
+}
+
 std::unique_ptr<EngineClient> AgentWorld::Engine(size_t agent) const {
-  return EngineClient::Connect(Directory(agent) + "/engine/engine.sock");
+  return EngineClient::Connect(EngineSocket(agent));
 }
 
 bool AgentWorld::IsPrimary(size_t agent) const {

@@ -52,7 +52,8 @@ class AgentWorld {
   AgentWorld(const AgentWorld&) = delete;
   AgentWorld& operator=(const AgentWorld&) = delete;
 
-  void StartAgent(size_t agent);
+  // `flags`: of this one, this time.
+  void StartAgent(size_t agent, const std::vector<std::string>& flags = {});
   void StartAllAgents();
   // SIGKILL, and waits for the end.
   void KillAgent(size_t agent);
@@ -60,6 +61,8 @@ class AgentWorld {
   std::optional<int> AwaitExit(size_t agent, int seconds = 60);
   void KillEngine(size_t agent);
 
+  // Where the agent's engine listens; an engine of somebody else's may take the place.
+  [[nodiscard]] std::string EngineSocket(size_t agent) const;
   // A new connection; nullptr while the engine is not there.
   [[nodiscard]] std::unique_ptr<EngineClient> Engine(size_t agent) const;
   // Who publishes: its engine leads, and its agent follows the engine's stream. Waits.
