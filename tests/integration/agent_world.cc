@@ -120,8 +120,6 @@ std::string AgentWorld::SentinelAddress(size_t agent) const {
 void AgentWorld::StartAgent(size_t agent, const std::vector<std::string>& flags) {
   std::vector<std::string> argv = {CAIRN_BIN_DIR "/" + options_.program,
                                    "redis",
-                                   "--log",
-                                   "cache",
                                    "--endpoints",
                                    Endpoints(),
                                    "--listen",
@@ -134,6 +132,12 @@ void AgentWorld::StartAgent(size_t agent, const std::vector<std::string>& flags)
                                    options_.keep_engines ? "true" : "false",
                                    "--log-level",
                                    "debug"};
+  if (options_.logs == 1) {
+    argv.insert(argv.end(), {"--log", "cache"});
+  } else {
+    const std::string shard = fmt::format("{}/{}", agent % options_.logs + 1, options_.logs);
+    argv.insert(argv.end(), {"--cache", "cache", "--shard", shard});
+  }
   if (options_.sentinels) argv.insert(argv.end(), {"--sentinel-listen", SentinelAddress(agent)});
   argv.insert(argv.end(), options_.flags.begin(), options_.flags.end());
   argv.insert(argv.end(), flags.begin(), flags.end());
@@ -193,11 +197,17 @@ bool AgentWorld::IsPrimary(size_t agent) const {
 }
 
 std::optional<size_t> AgentWorld::AwaitPrimary(std::optional<size_t> except, int seconds) {
+  return AwaitPrimaryOf(0, except, seconds);
+}
+
+std::optional<size_t> AgentWorld::AwaitPrimaryOf(size_t log, std::optional<size_t> except,
+                                                 int seconds) {
   std::optional<size_t> primary;
   Eventually(
       [&] {
         for (size_t agent = 0; agent < agents_.size() && !primary; ++agent) {
-          if (agent != except && IsPrimary(agent)) primary = agent;
+          const bool serves = agent % options_.logs == log;
+          if (serves && agent != except && IsPrimary(agent)) primary = agent;
         }
         return primary.has_value();
       },

@@ -46,6 +46,7 @@ class AgentWorld {
     std::vector<std::string> flags;  // For every agent.
     std::string program = "plain_agent";
     bool sentinels = false;  // Each agent plays Sentinel on a port of its own.
+    size_t logs = 1;         // More: agents serve them in turn.
   };
   explicit AgentWorld(Options options);
   ~AgentWorld();
@@ -67,6 +68,9 @@ class AgentWorld {
   [[nodiscard]] std::unique_ptr<EngineClient> Engine(size_t agent) const;
   // Who publishes: its engine leads, and its agent follows the engine's stream. Waits.
   std::optional<size_t> AwaitPrimary(std::optional<size_t> except = {}, int seconds = 60);
+  // Of one of several logs.
+  std::optional<size_t> AwaitPrimaryOf(size_t log, std::optional<size_t> except = {},
+                                       int seconds = 60);
   // That agent's engine follows its agent, and holds `value` under `key`. Waits.
   bool AwaitReplica(size_t agent, const std::string& key, const std::string& value,
                     int seconds = 60);

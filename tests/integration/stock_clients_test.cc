@@ -59,6 +59,30 @@ TEST_P(StockClientsTest, FollowsFailoversByItselfAndLosesNothing) {
   EXPECT_TRUE(client->Finish()) << client->Output();
 }
 
+// Three logs with two agents each; the client knows of the cluster what its agents tell.
+TEST(ThreeLogsTest, KeysOfAllLogsAreThereAfterEachHasLostItsPrimary) {
+  AgentWorld::Options options{.nodes = 1, .agents = 6};
+  options.program = "cairn-agent";
+  options.logs = 3;
+  AgentWorld world(options);
+  world.StartAllAgents();
+  std::vector<size_t> primaries;
+  for (size_t log = 0; log < 3; ++log) {
+    const std::optional<size_t> primary = world.AwaitPrimaryOf(log);
+    ASSERT_TRUE(primary.has_value()) << world.Output(log);
+    primaries.push_back(*primary);
+  }
+  const auto client = StockClient::Start(ClientLibrary::kIoredis,
+                                         {"cluster", world.Address(0) + "," + world.Address(4)});
+  if (client == nullptr) GTEST_SKIP() << "the library cannot be had here";
+  ASSERT_TRUE(client->AwaitAcked(100)) << client->Output();
+  for (size_t log = 0; log < 3; ++log) {
+    world.KillAgent(primaries[log]);
+    ASSERT_TRUE(client->AwaitAcked(100)) << "log " << log << "\n" << client->Output();
+  }
+  EXPECT_TRUE(client->Finish()) << client->Output();
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Libraries, StockClientsTest,
     ::testing::Values(StockCase{"IoredisCluster", ClientLibrary::kIoredis, "cluster"},
