@@ -33,10 +33,10 @@ std::vector<std::string> NodeFlags(const std::vector<std::string>& more) {
   return flags;
 }
 
-std::vector<integration::ProcessCluster::Host> Hosts(const VirtualNet* net) {
+std::vector<integration::ProcessCluster::Host> Hosts(const VirtualNet* net, size_t nodes) {
   std::vector<integration::ProcessCluster::Host> hosts;
   if (net == nullptr) return hosts;
-  for (size_t host = 0; host < net->size(); ++host) {
+  for (size_t host = 0; host < nodes; ++host) {
     hosts.push_back({VirtualNet::AddressOf(host), net->NamespaceFd(host)});
   }
   return hosts;
@@ -55,7 +55,7 @@ Lab::Lab(LabOptions options, std::unique_ptr<VirtualNet> net, const cli::Interru
                                            .dir = options_.dir,
                                            .nodes = options_.nodes,
                                            .flags = NodeFlags(options_.flags),
-                                           .hosts = Hosts(net_.get())});
+                                           .hosts = Hosts(net_.get(), options_.nodes)});
   for (size_t node = 0; node < size(); ++node) {
     shims_.push_back(
         std::make_unique<ShimPage>(fmt::format("{}/{}.shim", options_.dir, Name(node))));
@@ -94,7 +94,7 @@ absl::StatusOr<size_t> Lab::Leader() {
       const auto status = StatusOf(node);
       if (!status.ok()) continue;
       for (const GroupStatus& group : status->groups) {
-        if (group.log != kLoadLog || group.role != "leader" || group.term < newest) continue;
+        if (group.log != options_.log || group.role != "leader" || group.term < newest) continue;
         leader = node;
         newest = group.term;
       }
@@ -187,7 +187,7 @@ std::vector<size_t> Lab::Draw(size_t count, bool with_leader) {
 
 size_t Lab::DrawHolder(double leader_chance) {
   const bool leader_first = random_.Chance(leader_chance);
-  const std::vector<size_t> holders = HoldersOf(kLoadLog);
+  const std::vector<size_t> holders = HoldersOf(options_.log);
   for (const size_t node : Draw(size(), leader_first)) {
     if (std::find(holders.begin(), holders.end(), node) != holders.end()) return node;
   }

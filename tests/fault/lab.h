@@ -26,7 +26,6 @@
 
 namespace cairn::fault {
 
-// The log by which a node counts as the leader.
 inline constexpr const char* kLoadLog = "load";
 
 struct LabOptions {
@@ -34,6 +33,7 @@ struct LabOptions {
   std::string dir;      // Of data and logs.
   size_t nodes = 3;
   uint64_t seed = 1;
+  std::string log = kLoadLog;  // By which a node counts as the leader.
   // How long a fault lasts on average.
   absl::Duration hold = absl::Seconds(4);
   // How often the newborn-log fault makes a log at a time; 0: as often as its time allows.
@@ -44,7 +44,7 @@ struct LabOptions {
 
 class Lab {
  public:
-  // `net` may be null. Requires: `net` has that many hosts.
+  // `net` may be null. Requires: the first hosts of `net` are for the nodes.
   Lab(LabOptions options, std::unique_ptr<VirtualNet> net, const cli::Interrupt* interrupt);
   Lab(const Lab&) = delete;
   Lab& operator=(const Lab&) = delete;

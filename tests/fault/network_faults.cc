@@ -56,7 +56,7 @@ absl::StatusOr<std::string> BlackholeLeader(Lab& lab) {
   const size_t node = lab.Draw(1, true).front();
   return Disturb(lab, Lab::Name(node) + " heard and reached by nobody", &PacketCounts::cut,
                  [&](VirtualNet& net) {
-                   for (size_t other = 0; other <= lab.size(); ++other) {
+                   for (size_t other = 0; other <= net.size(); ++other) {
                      if (other != node) net.SetPair(node, other, kCut);
                    }
                  });
@@ -145,7 +145,7 @@ absl::StatusOr<std::string> HalfOpen(Lab& lab) {
   std::string killed;
   auto evidence =
       Disturb(lab, "connections left half open", &PacketCounts::cut, [&](VirtualNet& net) {
-        for (size_t other = 0; other <= lab.size(); ++other) {
+        for (size_t other = 0; other <= net.size(); ++other) {
           if (other != node) net.SetPair(node, other, kCut);
         }
         killed = lab.Kill(node);

@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 
 namespace cairn::fault {
-namespace {
 
 using Object = nlohmann::ordered_json;
 
@@ -31,8 +30,6 @@ std::string RowText(const FaultRow& row) {
   for (const std::string& error : row.errors) text += fmt::format("{:22} ! {}\n", "", error);
   return text;
 }
-
-}  // namespace
 
 bool Verdict::Passed() const {
   const uint64_t wrong =

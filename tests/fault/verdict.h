@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,10 @@ struct FaultRow {
   std::vector<std::string> errors;
   std::string impossible;  // Why it cannot be injected here; empty: it can.
 };
+
+// A line, and one for each error.
+std::string RowText(const FaultRow& row);
+nlohmann::ordered_json RowJson(const FaultRow& row);
 
 struct Verdict {
   uint64_t seed = 0;
