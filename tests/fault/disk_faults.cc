@@ -164,8 +164,8 @@ absl::StatusOr<std::string> OneCrashedMachine(Lab& lab) {
   // The move took its leadership away; it gets it back where that can be had.
   const auto status = lab.StatusOf(crashed);
   if (status.ok()) {
-    const auto moved =
-        lab.client().admin().TransferLeadership(lab.options().log, status->node_id, "", {absl::Seconds(5)});
+    const auto moved = lab.client().admin().TransferLeadership(lab.options().log, status->node_id,
+                                                               "", {absl::Seconds(5)});
     static_cast<void>(moved.ok());  // A follower that acknowledged is as good a victim.
   }
   for (const size_t node : absent) lab.cluster().Signal(node, SIGSTOP);

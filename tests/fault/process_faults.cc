@@ -116,8 +116,8 @@ absl::StatusOr<std::string> TransferLeadership(Lab& lab) {
   std::string way;
   for (int i = 0; i < kTransfers; ++i) {
     ASSIGN_OR_RETURN(const size_t from, lab.Leader());
-    const auto moved =
-        lab.client().admin().TransferLeadership(lab.options().log, NodeId{}, "", {absl::Seconds(5)});
+    const auto moved = lab.client().admin().TransferLeadership(lab.options().log, NodeId{}, "",
+                                                               {absl::Seconds(5)});
     if (!moved.ok() && !absl::IsFailedPrecondition(moved.status())) return moved.status();
     lab.Wait(absl::Milliseconds(lab.random().Between(0, 700)));
     ASSIGN_OR_RETURN(const size_t to, lab.Leader());
