@@ -14,13 +14,16 @@ help() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
 # Where the programs are: $CAIRN_BIN, else the release build's folder.
 cairn_bin() { echo "${CAIRN_BIN:-$PWD/build/release/bin}"; }
 
-# ensure_programs — builds cairnd and cairn into build/release unless they are there, or unless
+readonly kPrograms="cairnd cairn cairn-agent"
+
+# ensure_programs — builds the programs into build/release unless they are there, or unless
 # $CAIRN_BIN says where they are.
 ensure_programs() {
-  local bin
+  local bin program missing=''
   bin=$(cairn_bin)
-  [ -x "$bin/cairnd" ] && [ -x "$bin/cairn" ] && return
-  [ -z "${CAIRN_BIN:-}" ] || fail "no cairnd and cairn in CAIRN_BIN=$CAIRN_BIN"
+  for program in $kPrograms; do [ -x "$bin/$program" ] || missing+=" $program"; done
+  [ -n "$missing" ] || return 0
+  [ -z "${CAIRN_BIN:-}" ] || fail "not in CAIRN_BIN=$CAIRN_BIN:$missing"
   build_programs
 }
 
@@ -30,9 +33,10 @@ configure() { cmake --preset "$@" >/dev/null; }
 # build_programs — installs what is missing and brings build/release up to date.
 build_programs() {
   scripts/setup build >&2
-  echo "Building cairnd and cairn in build/release" >&2
+  echo "Building $kPrograms in build/release" >&2
   configure release
-  cmake --build --preset release --target cairnd cairn >&2
+  # shellcheck disable=SC2086
+  cmake --build --preset release --target $kPrograms >&2
 }
 
 # now_ms — milliseconds since 1970.

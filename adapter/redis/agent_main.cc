@@ -1,5 +1,5 @@
 // cairn-agent: makes an unmodified Redis or Valkey durable, one process per engine (`redis`), and
-// works on the logs of caches (`snapshot`, `restore`, `adopt`).
+// works on caches and their logs (`status`, `snapshot`, `restore`, `adopt`).
 #include <string>
 #include <string_view>
 #include <utility>
@@ -10,6 +10,7 @@
 #include "adapter/redis/front/front.h"
 #include "adapter/redis/restore_command.h"
 #include "adapter/redis/snapshot_command.h"
+#include "adapter/redis/status_command.h"
 #include "base/clock.h"
 
 namespace cairn::adapter::redis {
@@ -48,6 +49,9 @@ int main(int argc, char** argv) {
   }
   if (!words.empty() && words.front() == "restore") {
     return cairn::adapter::redis::RunRestoreCommand({words.begin() + 1, words.end()});
+  }
+  if (!words.empty() && words.front() == "status") {
+    return cairn::adapter::redis::RunStatusCommand({words.begin() + 1, words.end()});
   }
   return cairn::adapter::redis::RunAgentProcess(argc, argv, cairn::adapter::redis::StartFront);
 }
