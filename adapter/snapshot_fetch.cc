@@ -52,18 +52,22 @@ class NewFile {
   bool kept_ = false;
 };
 
-absl::Status NotCovered(const LogDescription& log_now, const std::string& why) {
-  return absl::FailedPreconditionError(
-      fmt::format("the log {} begins with record {}, and an empty engine cannot begin there: {}",
-                  log_now.name, log_now.first_seq, why));
-}
-
 // As of when the log began with adopted data; 0: it began with nothing.
 Seq AdoptedSeq(const LogDescription& log_now) {
   for (const SnapshotInfo& snapshot : log_now.snapshots) {
     if (snapshot.name == kAdoptedName) return snapshot.seq;
   }
   return Seq();
+}
+
+absl::Status NotCovered(const LogDescription& log_now, const std::string& why) {
+  const Seq adopted = AdoptedSeq(log_now);
+  const std::string begins =
+      adopted >= log_now.first_seq
+          ? fmt::format("began with data that were adopted, as of record {}", adopted)
+          : fmt::format("begins with record {}", log_now.first_seq);
+  return absl::FailedPreconditionError(fmt::format(
+      "the log {} {}, and an empty engine cannot begin there: {}", log_now.name, begins, why));
 }
 
 absl::StatusOr<const SnapshotObject*> DumpOf(const FoundSnapshot& found) {
@@ -167,14 +171,9 @@ absl::StatusOr<std::optional<FetchedSnapshot>> FetchSnapshot(SnapshotStore* stor
     spdlog::warn("snapshot passed over: {}", passed_over);
   }
   const SnapshotManifest& manifest = found->manifest;
-  if (manifest.seq < adopted) {
-    return NotCovered(log_now,
-                      fmt::format("the newest snapshot in {} is as of {}, before data were "
-                                  "adopted at {}",
-                                  store->url(), manifest.seq, adopted));
-  }
   const bool exact = manifest.seq == options.max_seq;
-  if (manifest.seq + 1 < log_now.first_seq && !exact) {
+  const bool continues = manifest.seq + 1 >= log_now.first_seq || exact;
+  if (!continues || manifest.seq < adopted) {
     return NotCovered(
         log_now, fmt::format("the newest snapshot in {} is as of {}", store->url(), manifest.seq));
   }

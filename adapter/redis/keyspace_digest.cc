@@ -30,7 +30,6 @@ std::optional<uint64_t> TakeNumber(std::string_view* text) {
 absl::StatusOr<SnapshotDatabase> ParseDatabase(std::string_view line) {
   constexpr std::string_view kKeys = ":keys=";
   std::string_view rest = line.substr(2);
-  SnapshotDatabase database;
   const std::optional<uint64_t> number = TakeNumber(&rest);
   if (number && rest.starts_with(kKeys)) {
     rest.remove_prefix(kKeys.size());

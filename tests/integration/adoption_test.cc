@@ -8,9 +8,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include "cairn/client.h"
+#include "cairn/lease_keeper.h"
+#include "cairn/log.h"
 #include "tests/integration/agent_world.h"
 #include "tests/integration/process.h"
 
@@ -18,7 +20,6 @@ namespace cairn::integration {
 namespace {
 
 using ::testing::HasSubstr;
-using Json = nlohmann::json;
 
 // With DEBUG, whose digest tells whether two engines hold the same.
 constexpr char kEngine[] = "redis-server --enable-debug-command local";
@@ -27,10 +28,8 @@ class AdoptionTest : public ::testing::Test {
  protected:
   AdoptionTest() {
     std::filesystem::create_directory(dir_.File("store"));
-    world_ = std::make_unique<AgentWorld>(AgentWorld::Options{
-        .nodes = 1,
-        .agents = 2,
-        .flags = {"--engine-cmd", kEngine, "--store", "file://" + dir_.File("store")}});
+    world_ = std::make_unique<AgentWorld>(
+        AgentWorld::Options{.nodes = 1, .agents = 2, .flags = {"--engine-cmd", kEngine}});
   }
 
   // A Redis of somebody's, with data, that listens on `socket`.
@@ -52,6 +51,26 @@ class AdoptionTest : public ::testing::Test {
     }
   }
 
+  [[nodiscard]] std::string StoreUrl() const { return "file://" + dir_.File("store"); }
+
+  void StartAgent(size_t agent, std::vector<std::string> flags = {}) {
+    flags.insert(flags.end(), {"--store", StoreUrl()});
+    world_->StartAgent(agent, flags);
+  }
+
+  // Follows the Redis of StartRedis, and waits for SIGUSR1.
+  void StartAdopter() {
+    adopter_.Start({.argv = {CAIRN_BIN_DIR "/cairn-agent", "adopt", "--log", "cache", "--endpoints",
+                             world_->Endpoints(), "--store", StoreUrl(), "--from",
+                             "unix:" + LiveSocket(), "-o", "json", "--log-level", "info"},
+                    .environment = {},
+                    .output = dir_.File("adopt.out")});
+  }
+  [[nodiscard]] std::string LiveSocket() const { return dir_.File("live.sock"); }
+  [[nodiscard]] std::string Adopted() const { return ReadWholeFile(dir_.File("adopt.out")); }
+  // It has the data, and tells the lag.
+  [[nodiscard]] bool Follows() const { return Adopted().find("\"lag\"") != std::string::npos; }
+
   std::string Digest(size_t agent) {
     const auto engine = world_->Engine(agent);
     const auto reply = engine == nullptr ? std::nullopt : engine->Do({"DEBUG", "DIGEST"});
@@ -61,6 +80,7 @@ class AdoptionTest : public ::testing::Test {
   testing::TempDir dir_;
   std::unique_ptr<AgentWorld> world_;
   Process redis_;
+  Process adopter_;
   std::unique_ptr<EngineClient> client_;
 };
 
@@ -68,13 +88,13 @@ TEST_F(AdoptionTest, AnEngineInItsPlaceKeepsItsDataAndAnotherAgentGetsThem) {
   const std::string socket = world_->EngineSocket(0);
   std::filesystem::create_directories(std::filesystem::path(socket).parent_path());
   StartRedis(socket);
-  world_->StartAgent(0, {"--engine", "unix:" + socket, "--adopt", "true"});
+  StartAgent(0, {"--engine", "unix:" + socket, "--adopt", "true"});
   ASSERT_TRUE(Eventually([&] {
     return world_->Output(0).find("role: primary") != std::string::npos;
   })) << world_->Output(0);
   ASSERT_EQ(world_->Increment(0, "n"), std::optional<int64_t>(6)) << world_->Output(0);
 
-  world_->StartAgent(1);
+  StartAgent(1);
   ASSERT_TRUE(world_->AwaitReplica(1, "n", "6")) << world_->Output(1);
   EXPECT_EQ(Digest(1), Digest(0));
   world_->KillAgent(0);
@@ -83,27 +103,22 @@ TEST_F(AdoptionTest, AnEngineInItsPlaceKeepsItsDataAndAnotherAgentGetsThem) {
 }
 
 TEST_F(AdoptionTest, ALiveRedisIsCutOverWithoutLosingWhatItAcknowledged) {
-  const std::string socket = dir_.File("live.sock");
-  StartRedis(socket);
-  Process adopter;
-  const std::string output = dir_.File("adopt.out");
-  adopter.Start({.argv = {CAIRN_BIN_DIR "/cairn-agent", "adopt", "--log", "cache", "--endpoints",
-                          world_->Endpoints(), "--store", "file://" + dir_.File("store"), "--from",
-                          "unix:" + socket, "-o", "json", "--log-level", "info"},
-                 .environment = {},
-                 .output = output});
-  // It follows: the lag is told. Only then agents may come; before, one would be the primary.
+  StartRedis(LiveSocket());
+  StartAdopter();
   int64_t acknowledged = 5;
+  // What it was refused with; empty when it was not.
   const auto increment = [&] {
     const auto reply = client_->Do({"INCR", "n"});
     if (reply && !reply->error()) acknowledged = reply->integer;
     return reply && reply->error() ? reply->text : "";
   };
+  // Only then agents may come: before, one would be the primary.
   ASSERT_TRUE(Eventually([&] {
     increment();
-    return ReadWholeFile(output).find("\"lag\"") != std::string::npos;
-  })) << ReadWholeFile(output);
-  world_->StartAllAgents();
+    return Follows();
+  })) << Adopted();
+  StartAgent(0);
+  StartAgent(1);
   ASSERT_TRUE(Eventually([&] {
     increment();
     const auto engine = world_->Engine(0);
@@ -111,37 +126,71 @@ TEST_F(AdoptionTest, ALiveRedisIsCutOverWithoutLosingWhatItAcknowledged) {
     return got && std::atoi(got->text.c_str()) > 5;
   })) << world_->Output(0);
 
-  adopter.Signal(SIGUSR1);
+  adopter_.Signal(SIGUSR1);
   std::string refusal;
   ASSERT_TRUE(Eventually([&] {
     refusal = increment();
     return !refusal.empty();
-  })) << ReadWholeFile(output);
+  })) << Adopted();
   EXPECT_THAT(refusal, HasSubstr("NOREPLICAS"));
-  EXPECT_EQ(adopter.AwaitExit(), std::optional<int>(0)) << ReadWholeFile(output);
+  EXPECT_EQ(adopter_.AwaitExit(), std::optional<int>(0)) << Adopted();
   const std::optional<size_t> primary = world_->AwaitPrimary();
   ASSERT_TRUE(primary.has_value()) << world_->Output(0);
   EXPECT_EQ(world_->Increment(*primary, "n"), std::optional<int64_t>(acknowledged + 1))
-      << ReadWholeFile(output);
+      << Adopted();
   const auto engine = world_->Engine(*primary);
   EXPECT_EQ(engine->Do({"SELECT", "2"})->text, "OK");
   EXPECT_EQ(engine->Do({"STRLEN", "big"})->integer, 3 << 20);
 }
 
+TEST_F(AdoptionTest, AnEngineThatBeganWithNothingIsFilledWithWhatIsAdoptedLater) {
+  ClientOptions options;
+  options.endpoints = world_->cluster().Endpoints();
+  const auto cluster = Client::Connect(options);
+  ASSERT_TRUE(cluster.ok());
+  OpenLogOptions open;
+  open.create_if_missing = true;
+  open.settings.fenced = true;
+  const absl::StatusOr<Log> log = (*cluster)->OpenLog("cache", open);
+  ASSERT_TRUE(log.ok());
+  // Somebody is the primary, so that the agent follows: an empty log, with an empty engine.
+  LeaseOptions held;
+  held.holder = "some/body@127.0.0.1:1";
+  const auto lease = LeaseKeeper::Acquire(*log, held);
+  ASSERT_TRUE(lease.ok());
+  StartAgent(1);
+  ASSERT_TRUE(Eventually([&] {
+    return world_->Output(1).find("role: follower") != std::string::npos;
+  })) << world_->Output(1);
+  world_->Signal(1, SIGSTOP);
+  ASSERT_TRUE((*lease)->Release().ok());
+
+  StartRedis(LiveSocket());
+  StartAdopter();
+  ASSERT_TRUE(Eventually([&] { return Follows(); })) << Adopted();
+  world_->Signal(1, SIGCONT);
+  EXPECT_TRUE(world_->AwaitReplica(1, "n", "5")) << world_->Output(1);
+  EXPECT_THAT(world_->Output(1), HasSubstr("data were adopted as of record"));
+}
+
+TEST_F(AdoptionTest, AnAgentWithoutTheSnapshotServesNothingRatherThanHalfOfTheData) {
+  StartRedis(LiveSocket());
+  StartAdopter();
+  ASSERT_TRUE(Eventually([&] { return Follows(); })) << Adopted();
+  std::filesystem::create_directory(dir_.File("other"));
+  world_->StartAgent(0, {"--store", "file://" + dir_.File("other")});
+  EXPECT_TRUE(Eventually([&] {
+    return world_->Output(0).find("began with data that were adopted") != std::string::npos;
+  })) << world_->Output(0);
+}
+
 TEST_F(AdoptionTest, ALogThatHasDataTakesNoOthers) {
-  world_->StartAgent(0);
+  StartAgent(0);
   ASSERT_EQ(world_->AwaitPrimary(), std::optional<size_t>(0)) << world_->Output(0);
-  const std::string socket = dir_.File("live.sock");
-  StartRedis(socket);
-  Process adopter;
-  const std::string output = dir_.File("adopt.out");
-  adopter.Start({.argv = {CAIRN_BIN_DIR "/cairn-agent", "adopt", "--log", "cache", "--endpoints",
-                          world_->Endpoints(), "--store", "file://" + dir_.File("store"), "--from",
-                          "unix:" + socket},
-                 .environment = {},
-                 .output = output});
-  EXPECT_EQ(adopter.AwaitExit(), std::optional<int>(1));
-  EXPECT_THAT(ReadWholeFile(output), HasSubstr("has data"));
+  StartRedis(LiveSocket());
+  StartAdopter();
+  EXPECT_EQ(adopter_.AwaitExit(), std::optional<int>(1));
+  EXPECT_THAT(Adopted(), HasSubstr("has data"));
   EXPECT_FALSE(client_->Do({"SET", "still", "writable"})->error());
 }
 
