@@ -94,6 +94,19 @@ TEST(RedirectTest, OfSeveralLogsEachKeyHasItsOwn) {
   EXPECT_EQ(Redirect(map, {"FLUSHALL"}, true), "served");
 }
 
+// Messages reach the replicas through the log, and come from the primary only.
+TEST(RedirectTest, ChannelsOfShardsGoBySlots) {
+  const ClusterMap replica(ViewOfOneLog(), "10.0.0.1:1");
+  EXPECT_EQ(Redirect(replica, {"SSUBSCRIBE", "foo"}, false), "served");
+  EXPECT_EQ(Redirect(replica, {"SPUBLISH", "foo", "bar"}, false), "MOVED 12182 10.0.0.1:2");
+  const ClusterMap second(ViewOfThreeLogs(), "10.0.0.1:2");
+  EXPECT_EQ(Redirect(second, {"SSUBSCRIBE", "foo"}, true), "MOVED 12182 10.0.0.1:3");
+  EXPECT_EQ(Redirect(second, {"SPUBLISH", "foo", "123"}, true), "MOVED 12182 10.0.0.1:3");
+  EXPECT_EQ(Redirect(second, {"SPUBLISH", "123", "foo"}, true), "served");
+  EXPECT_THAT(Redirect(second, {"SSUBSCRIBE", "foo", "123"}, true), StartsWith("CROSSSLOT "));
+  EXPECT_EQ(Redirect(second, {"SUNSUBSCRIBE", "foo"}, true), "served");
+}
+
 TEST(RedirectTest, WhereNobodyIsPrimaryClientsAreToldToAskAgain) {
   CacheView view = ViewOfOneLog();
   // Its lease is over, and the log still names it.

@@ -42,6 +42,16 @@ ClusterMap::Shard MakeShard(const ShardView& view, std::string_view own_address)
   return shard;
 }
 
+// Channels that go by slots. SUNSUBSCRIBE is served anywhere: it ends what was begun there.
+bool HasShardChannels(const CommandInfo& info) {
+  return info.name == "ssubscribe" || info.name == "spublish";
+}
+
+void FindShardChannels(const CommandInfo& info, size_t argc, std::vector<KeyRef>* found) {
+  const size_t end = info.name == "spublish" ? std::min<size_t>(argc, 2) : argc;
+  for (uint32_t i = 1; i < end; ++i) found->push_back({i, false});
+}
+
 }  // namespace
 
 HostPort ReadHostPort(std::string_view address) {
@@ -101,9 +111,14 @@ std::optional<std::string> ClusterMap::Redirect(std::span<const std::string_view
                                                 bool read_only) const {
   std::vector<KeyRef> found;
   const std::vector<KeyRef>* keys = &plan.keys;
+  bool any_replica = read_only && !plan.writes;
   // The plan tells the keys of what needs marks or waits for them, and of nothing else.
   if (keys->empty() && plan.info != nullptr) {
     (void)FindKeys(*plan.info, argv, &found);
+    if (HasShardChannels(*plan.info)) {
+      FindShardChannels(*plan.info, argv.size(), &found);
+      any_replica = !plan.writes;
+    }
     keys = &found;
   }
   if (keys->empty()) {
@@ -119,7 +134,7 @@ std::optional<std::string> ClusterMap::Redirect(std::span<const std::string_view
   }
   const Shard* const shard = Find(slot);
   if (shard == nullptr) return std::string(kNotServed);
-  if (shard == &own_shard() && (is_primary || (read_only && !plan.writes))) return std::nullopt;
+  if (shard == &own_shard() && (is_primary || any_replica)) return std::nullopt;
   return MovedTo(slot, *shard);
 }
 
