@@ -59,6 +59,30 @@ TEST_P(StockClientsTest, FollowsFailoversByItselfAndLosesNothing) {
   EXPECT_TRUE(client->Finish()) << client->Output();
 }
 
+// A client of one address, and one agent: what a single Redis is replaced by.
+class PlainClientTest : public ::testing::TestWithParam<ClientLibrary> {};
+
+TEST_P(PlainClientTest, FindsEverythingWhenItsOnlyAgentIsBack) {
+  AgentWorld::Options options{.nodes = 1, .agents = 1};
+  options.program = "cairn-agent";
+  AgentWorld world(options);
+  world.StartAgent(0);
+  ASSERT_TRUE(world.AwaitPrimary().has_value()) << world.Output(0);
+  const auto client = StockClient::Start(GetParam(), {"plain", world.Address(0)});
+  if (client == nullptr) GTEST_SKIP() << "the library cannot be had here";
+  ASSERT_TRUE(client->AwaitAcked(50)) << client->Output();
+  world.KillAgent(0);
+  world.StartAgent(0);
+  ASSERT_TRUE(client->AwaitAcked(50)) << client->Output();
+  EXPECT_TRUE(client->Finish()) << client->Output();
+}
+
+INSTANTIATE_TEST_SUITE_P(Libraries, PlainClientTest,
+                         ::testing::Values(ClientLibrary::kIoredis, ClientLibrary::kRedisPy),
+                         [](const auto& library) {
+                           return library.param == ClientLibrary::kIoredis ? "Ioredis" : "RedisPy";
+                         });
+
 // Three logs with two agents each; the client knows of the cluster what its agents tell.
 TEST(ThreeLogsTest, KeysOfAllLogsAreThereAfterEachHasLostItsPrimary) {
   AgentWorld::Options options{.nodes = 1, .agents = 6};
