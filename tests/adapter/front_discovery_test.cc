@@ -80,6 +80,16 @@ TEST(FrontDiscoveryTest, AReplicaInAClusterServesThoseWhoSayReadOnly) {
   EXPECT_THAT(client.Ask({"CLUSTER", "SLOTS"}), StartsWith("*1\r\n*5\r\n:0\r\n:16383\r\n"));
 }
 
+TEST(FrontDiscoveryTest, WhoMayNotAskIsToldSo) {
+  FrontLab lab(Playing(Discovery::kCluster));
+  lab.front().SetView(ViewOfMe());
+  lab.engine().Ask({"ACL", "SETUSER", "u", "on", ">p", "~*", "+@all", "-cluster|nodes"});
+  FrontClient client(&lab);
+  EXPECT_EQ(client.Ask({"AUTH", "u", "p"}), kOk);
+  EXPECT_THAT(client.Ask({"CLUSTER", "NODES"}), StartsWith("-NOPERM "));
+  EXPECT_THAT(client.Ask({"CLUSTER", "SLOTS"}), StartsWith("*1\r\n"));
+}
+
 // The log still names this agent, whose lease is over: nobody is sent in circles.
 TEST(FrontDiscoveryTest, ADeposedPrimaryDoesNotSendClientsToItself) {
   FrontLab lab(Playing(Discovery::kCluster));

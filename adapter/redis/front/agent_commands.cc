@@ -280,7 +280,16 @@ class Answering {
     ReplyWriter writer = Writer();
     AnswerCluster(*cluster, {.argv = argv_, .replication_offset = thread_.committed().value()},
                   &writer);
-    Send();
+    SendIfPermitted();
+  }
+
+  // To an engine that is no cluster and no Sentinel, the command is an error that changes nothing,
+  // unless this user may not ask it, or has not logged in.
+  void SendIfPermitted() {
+    std::string probe;
+    AppendCommand(argv_, &probe);
+    session_.AskPermission(
+        probe, [&session = session_, reply = std::move(reply_)] { session.AnswerNow(reply); });
   }
 
   void Sentinel() {
@@ -289,7 +298,7 @@ class Answering {
     }
     ReplyWriter writer = Writer();
     AnswerSentinel(thread_.facts().view, {.address = thread_.facts().own_address}, argv_, &writer);
-    Send();
+    SendIfPermitted();
   }
 
   FrontThread& thread_;
