@@ -1,5 +1,8 @@
 // cairn-agent: makes an unmodified Redis or Valkey durable, one process per engine (`redis`), and
 // works on caches and their logs (`status`, `snapshot`, `restore`, `adopt`).
+#include <fmt/format.h>
+
+#include <array>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,22 +39,36 @@ absl::StatusOr<std::unique_ptr<FrontPort>> StartFront(const AgentConfig& config,
   return std::unique_ptr<FrontPort>(*std::move(front));
 }
 
+struct Tool {
+  std::string_view name;
+  int (*run)(const std::vector<std::string>& argv);
+};
+constexpr std::array kTools = {Tool{"snapshot", RunSnapshotCommand},
+                               Tool{"restore", RunRestoreCommand}, Tool{"adopt", RunAdoptCommand},
+                               Tool{"status", RunStatusCommand}};
+
+constexpr int kExitConfig = 2;
+constexpr char kUsage[] =
+    "cairn-agent COMMAND --help\n"
+    "  redis      makes an engine durable: one agent beside each\n"
+    "  snapshot   takes a snapshot of a cache, once or as often as asked\n"
+    "  restore    builds a cache as of any kept record or moment\n"
+    "  adopt      a live Redis becomes a cache, and an agent takes its place\n"
+    "  status     how an agent is\n";
+
 }  // namespace
 }  // namespace cairn::adapter::redis
 
 int main(int argc, char** argv) {
+  namespace redis = cairn::adapter::redis;
   const std::vector<std::string> words(argv + 1, argv + argc);
-  if (!words.empty() && words.front() == "adopt") {
-    return cairn::adapter::redis::RunAdoptCommand({words.begin() + 1, words.end()});
+  const std::string_view command = words.empty() ? "--help" : std::string_view(words.front());
+  if (command == "--help" || command == "-h") {
+    fmt::print("{}", redis::kUsage);
+    return words.empty() ? redis::kExitConfig : 0;
   }
-  if (!words.empty() && words.front() == "snapshot") {
-    return cairn::adapter::redis::RunSnapshotCommand({words.begin() + 1, words.end()});
+  for (const redis::Tool& tool : redis::kTools) {
+    if (command == tool.name) return tool.run({words.begin() + 1, words.end()});
   }
-  if (!words.empty() && words.front() == "restore") {
-    return cairn::adapter::redis::RunRestoreCommand({words.begin() + 1, words.end()});
-  }
-  if (!words.empty() && words.front() == "status") {
-    return cairn::adapter::redis::RunStatusCommand({words.begin() + 1, words.end()});
-  }
-  return cairn::adapter::redis::RunAgentProcess(argc, argv, cairn::adapter::redis::StartFront);
+  return redis::RunAgentProcess(argc, argv, redis::StartFront);
 }

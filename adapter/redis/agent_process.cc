@@ -185,8 +185,8 @@ int RunAgentProcess(int argc, const char* const* argv, const FrontFactory& start
   const bool only_version = words.size() == 1 && words[0] == "--version";
   if (!only_version) {
     if (words.empty() || words[0] != "redis") {
-      fmt::print(stderr,
-                 "cairn-agent: expected the engine's kind first: cairn-agent redis --help\n");
+      fmt::print(stderr, "cairn-agent: there is no command '{}': cairn-agent --help\n",
+                 words.empty() ? "" : words[0]);
       return kExitConfig;
     }
     words.erase(words.begin());

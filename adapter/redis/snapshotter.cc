@@ -9,6 +9,7 @@
 #include "adapter/redis/stored_dump.h"
 #include "adapter/snapshot_fetch.h"
 #include "base/status_macros.h"
+#include "base/strings.h"
 
 namespace cairn::adapter::redis {
 namespace {
@@ -82,8 +83,12 @@ asio::awaitable<absl::StatusOr<SnapshotResult>> Snapshotter::Take(ReplayedEngine
   // Again, if it is an old one: the process that stored it may have died right then.
   if (status.ok()) status = co_await Register(&result);
   if (status.ok()) status = co_await Trim(&result);
-  if (status.ok()) status = co_await RemoveOld(&result);
   if (!status.ok()) co_return status;
+  // What stays costs space; the snapshot is as good as any.
+  const absl::Status removed = co_await RemoveOld(&result);
+  if (!removed.ok() && !cancelled_) {
+    spdlog::warn("old snapshots, or what uploads left behind, stay: {}", ToStd(removed.message()));
+  }
   co_return result;
 }
 

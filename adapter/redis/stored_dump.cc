@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <random>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -72,7 +73,9 @@ absl::StatusOr<SnapshotName> StoreDump(SnapshotStore& store, ProgressReport* rep
 }
 
 std::string LocationOf(const SnapshotStore& store, const SnapshotName& name) {
-  return fmt::format("{}/{}", store.url(), name.folder);
+  const std::string_view url = store.url();
+  const std::string_view place = url.substr(0, url.find('?'));  // Options of S3 stand behind it.
+  return fmt::format("{}/{}{}", place, name.folder, url.substr(place.size()));
 }
 
 absl::Status RegisterStored(Client* client, Log log, const SnapshotManifest& manifest,

@@ -35,7 +35,9 @@ class AdoptionTest : public ::testing::Test {
   // A Redis of somebody's, with data, that listens on `socket`.
   void StartRedis(const std::string& socket) {
     redis_.Start({.argv = {"/usr/bin/redis-server", "--port", "0", "--unixsocket", socket, "--save",
-                           "", "--enable-debug-command", "local"},
+                           "", "--enable-debug-command", "local",
+                           // Else it waits five seconds for more replicas before it dumps.
+                           "--repl-diskless-sync-delay", "0"},
                   .environment = {},
                   .output = dir_.File("redis.out")});
     ASSERT_TRUE(Eventually([&] { return (client_ = EngineClient::Connect(socket)) != nullptr; }));
@@ -60,11 +62,12 @@ class AdoptionTest : public ::testing::Test {
 
   // Follows the Redis of StartRedis, and waits for SIGUSR1.
   void StartAdopter() {
-    adopter_.Start({.argv = {CAIRN_BIN_DIR "/cairn-agent", "adopt", "--log", "cache", "--endpoints",
-                             world_->Endpoints(), "--store", StoreUrl(), "--from",
-                             "unix:" + LiveSocket(), "-o", "json", "--log-level", "info"},
-                    .environment = {},
-                    .output = dir_.File("adopt.out")});
+    adopter_.Start(
+        {.argv = {CAIRN_BIN_DIR "/cairn-agent", "adopt", "--log", "cache", "--endpoints",
+                  world_->Endpoints(), "--store", StoreUrl(), "--from", "unix:" + LiveSocket(),
+                  "--work-dir", dir_.path(), "-o", "json", "--log-level", "info"},
+         .environment = {},
+         .output = dir_.File("adopt.out")});
   }
   [[nodiscard]] std::string LiveSocket() const { return dir_.File("live.sock"); }
   [[nodiscard]] std::string Adopted() const { return ReadWholeFile(dir_.File("adopt.out")); }

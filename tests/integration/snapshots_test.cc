@@ -5,12 +5,14 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "tests/adapter/s3rver.h"
 #include "tests/integration/agent_world.h"
 #include "tests/integration/process.h"
 
@@ -27,11 +29,13 @@ constexpr char kEngine[] = "redis-server --enable-debug-command local";
 
 class SnapshotsTest : public ::testing::Test {
  protected:
-  SnapshotsTest() { std::filesystem::create_directory(dir_.File("store")); }
+  SnapshotsTest() : store_url_("file://" + dir_.File("store")) {
+    std::filesystem::create_directory(dir_.File("store"));
+  }
 
   void MakeWorld(size_t agents, bool with_store = true) {
     AgentWorld::Options options{.nodes = 1, .agents = agents, .flags = {"--engine-cmd", kEngine}};
-    if (with_store) options.flags.insert(options.flags.end(), {"--store", StoreUrl()});
+    if (with_store) options.flags.insert(options.flags.end(), {"--store", store_url_});
     world_ = std::make_unique<AgentWorld>(options);
   }
 
@@ -40,13 +44,20 @@ class SnapshotsTest : public ::testing::Test {
     ASSERT_EQ(world_->AwaitPrimary(), std::optional<size_t>(agent)) << world_->Output(agent);
   }
 
-  [[nodiscard]] std::string StoreUrl() const { return "file://" + dir_.File("store"); }
-
   [[nodiscard]] std::vector<std::string> ToolCommand(const std::string& tool,
                                                      std::vector<std::string> flags) const {
-    std::vector<std::string> argv = {
-        CAIRN_BIN_DIR "/cairn-agent", tool,      "--log",    "cache", "--endpoints",
-        world_->Endpoints(),          "--store", StoreUrl(), "-o",    "json"};
+    std::vector<std::string> argv = {CAIRN_BIN_DIR "/cairn-agent",
+                                     tool,
+                                     "--log",
+                                     "cache",
+                                     "--endpoints",
+                                     world_->Endpoints(),
+                                     "--store",
+                                     store_url_,
+                                     "--work-dir",
+                                     dir_.path(),
+                                     "-o",
+                                     "json"};
     argv.insert(argv.end(), flags.begin(), flags.end());
     return argv;
   }
@@ -90,6 +101,7 @@ class SnapshotsTest : public ::testing::Test {
   }
 
   testing::TempDir dir_;
+  std::string store_url_;
   std::unique_ptr<AgentWorld> world_;
   int tools_ = 0;
 };
@@ -189,8 +201,12 @@ TEST_F(SnapshotsTest, ARestoreIsAsOfTheRecordThatWasAskedFor) {
   EXPECT_EQ(again.value("digest", ""), wanted);
   EXPECT_EQ(again["loaded_seq"], before["seq"]);
   EXPECT_TRUE(std::filesystem::exists(dir_.File("cache/dump.rdb")));
-  const Json oldest = Tool("restore", {"--at", "1", "--rdb", dir_.File("first.rdb")});
+  const Json oldest = Tool("restore", {"--at", "2000-01-01", "--rdb", dir_.File("first.rdb")});
   EXPECT_THAT(oldest["databases"], IsEmpty());
+  EXPECT_EQ(oldest.value("seq", 1), 0);
+  const Json newest = Tool("restore", {"--at", "2100-01-01", "--rdb", dir_.File("last.rdb")});
+  EXPECT_EQ(newest.value("digest", ""), Digest(0));
+  EXPECT_GT(newest["seq"], end["seq"]);
 
   // Nothing is overwritten, and a file that is not whole has no name.
   const auto [output, status] = RunTool("restore", {"--rdb", dir_.File("now.rdb")});
@@ -221,6 +237,24 @@ TEST_F(SnapshotsTest, AnEmptyEngineOfSomebodyElseIsFilledAndLeads) {
   const auto [output, status] = RunTool("restore", {"--to", "unix:" + socket});
   EXPECT_EQ(status, 1) << output;
   EXPECT_THAT(output, HasSubstr("has data"));
+}
+
+TEST_F(SnapshotsTest, AStoreInS3IsAsGood) {
+  using adapter::testing::S3rver;
+  const auto s3 = S3rver::Start(S3rver::Transport::kPlain);
+  if (s3 == nullptr) GTEST_SKIP() << "npm cannot get s3rver";
+  setenv("AWS_ACCESS_KEY_ID", "S3RVER", 1);
+  setenv("AWS_SECRET_ACCESS_KEY", "S3RVER", 1);
+  store_url_ = "s3://snapshots/caches?endpoint=" + s3->endpoint();
+  MakeWorld(2);
+  StartPrimary(0);
+  Write(0, SomeData());
+  const Json snapshot = Tool("snapshot", {"--trim", "keep-records=0"});
+  EXPECT_EQ(snapshot.value("digest", ""), Digest(0));
+  ASSERT_EQ(world_->Increment(0, "n"), std::optional<int64_t>(1));
+  world_->StartAgent(1);
+  ASSERT_TRUE(world_->AwaitReplica(1, "n", "1")) << world_->Output(1);
+  EXPECT_EQ(Digest(1), Digest(0));
 }
 
 TEST_F(SnapshotsTest, ASnapshotOfAnotherHistoryIsRefused) {
