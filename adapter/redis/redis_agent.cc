@@ -243,6 +243,7 @@ asio::awaitable<void> RedisAgent::Shutdown() {
     count_.Wake();
     while (counting_) co_await pause.Wait(Millis(2));
     co_await publisher_->Stop();
+    snapshots_->Stop();
     co_await feeder_->Stop();
     co_await presence_->Stop();
     if (shards_ != nullptr) co_await shards_->Stop();

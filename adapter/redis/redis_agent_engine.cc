@@ -170,11 +170,14 @@ asio::awaitable<Attachment> RedisAgent::Adopt(Epoch epoch) {
     how = co_await publisher_->Open(std::move(beginning));
   }
   if (how == Attachment::kContinued || attachment != attachment_) co_return how;
-  spdlog::error("the engine's data are not adopted: {}", ToStd(adopted.status().message()));
-  // Another dump must not be another snapshot as of the same record: a new epoch begins anew.
-  if (adoption.published()) Tell(PublisherFailedEvent{PublisherTrouble::kUnknown});
+  spdlog::error("the engine's data are not adopted: {}",
+                adopted.ok() ? "its stream behind the dump, or the log, broke"
+                             : ToStd(adopted.status().message()));
   WakeUp pause(io_.get_executor());
   if (!ended_) co_await pause.Wait(kAdoptionPause);
+  // Another dump must not be another snapshot as of the same record: a new epoch begins anew.
+  const bool again = adoption.published() && attachment == attachment_;
+  if (again) Tell(PublisherFailedEvent{PublisherTrouble::kUnknown});
   co_return Attachment::kFailed;
 }
 

@@ -112,6 +112,7 @@ ReplayedEngine::State ReplayedEngine::StateAt(const LogReplay::Reached& reached)
 
 asio::awaitable<void> ReplayedEngine::Stop() {
   co_await engine_->Stop();
+  if (feed_ != nullptr) feed_->Stop();
   if (replay_ != nullptr) co_await replay_->Stop();
   std::error_code ignored;
   std::filesystem::remove_all(directory_, ignored);
@@ -120,6 +121,7 @@ asio::awaitable<void> ReplayedEngine::Stop() {
 void ReplayedEngine::Cancel() {
   cancelled_ = true;
   engine_->Kill();
+  if (feed_ != nullptr) feed_->Stop();
   if (replay_ != nullptr) replay_->Cancel();
 }
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <asio/this_coro.hpp>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -16,7 +18,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
+using Monotonic = std::chrono::steady_clock;
+
 constexpr std::string_view kFilePrefix = "fetched-";
+constexpr std::chrono::seconds kSoon{60};
+constexpr Millis kMinPause{1'000};
+constexpr Millis kMaxPause{60'000};
+constexpr Millis kLook{100};
 
 void RemoveLeftovers(const std::string& directory) {
   std::error_code error;
@@ -38,7 +46,16 @@ SnapshotFeed::SnapshotFeed(Background* background, SnapshotStore* store, Log log
   RemoveLeftovers(options_.directory);
 }
 
+asio::awaitable<void> SnapshotFeed::AwaitTurn() {
+  const bool soon = loaded_ && Monotonic::now() - handed_out_ < kSoon;
+  pause_ = soon ? std::clamp(2 * pause_, kMinPause, kMaxPause) : Millis(0);
+  const auto turn = Monotonic::now() + pause_;
+  WakeUp look(co_await asio::this_coro::executor);
+  while (!stopped_ && Monotonic::now() < turn) co_await look.Wait(kLook);
+}
+
 asio::awaitable<absl::StatusOr<SinkFull>> SnapshotFeed::Next(EngineVersion reader) {
+  co_await AwaitTurn();
   FetchOptions fetch;
   fetch.reader = CatalogVersion(reader);
   fetch.max_seq = options_.max_seq;
@@ -55,6 +72,7 @@ asio::awaitable<absl::StatusOr<SinkFull>> SnapshotFeed::Next(EngineVersion reade
   absl::StatusOr<std::unique_ptr<RdbSource>> dump = OpenRdbFile(loaded_->path);
   unlink(loaded_->path.c_str());
   if (!dump.ok()) co_return dump.status();
+  handed_out_ = Monotonic::now();
   SinkFull full{*std::move(dump), loaded_->manifest.seq};
   if (options_.on_load) full.dump = CountReads(std::move(full.dump), options_.on_load);
   co_return full;

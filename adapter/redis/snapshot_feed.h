@@ -6,11 +6,15 @@
 // The file has no name any more when it is handed out: it vanishes with its reader, however that
 // ends. What a process that was killed left behind is removed when the next one begins.
 //
+// An engine that asks again soon after it was given a snapshot has not taken it. It waits longer
+// each time: a dump that it cannot load must not be fetched again and again.
+//
 // Threads: the engine thread (engine_socket.h). Lifetime: outlives all coroutines of Next, which
 // SnapshotStore::Stop() ends soon. Bounds: the disk.
 #pragma once
 
 #include <asio/awaitable.hpp>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -19,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "adapter/background.h"
+#include "adapter/redis/engine_socket.h"
 #include "adapter/redis/repl_sink.h"
 #include "adapter/redis/stream_mark.h"
 #include "adapter/snapshot_fetch.h"
@@ -43,17 +48,24 @@ class SnapshotFeed {
 
   // As FetchSnapshot.
   asio::awaitable<absl::StatusOr<SinkFull>> Next(EngineVersion reader);
+  // Ends the waits.
+  void Stop() { stopped_ = true; }
 
   // What Next handed out last; nullptr: an empty memory.
   [[nodiscard]] const FetchedSnapshot* loaded() const { return loaded_ ? &*loaded_ : nullptr; }
 
  private:
+  asio::awaitable<void> AwaitTurn();
+
   Background* const background_;
   SnapshotStore* const store_;
   const Log log_;
   const Options options_;
   uint64_t files_ = 0;
   std::optional<FetchedSnapshot> loaded_;
+  std::chrono::steady_clock::time_point handed_out_;  // loaded_ was.
+  Millis pause_{0};
+  bool stopped_ = false;
 };
 
 }  // namespace cairn::adapter::redis
