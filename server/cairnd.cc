@@ -11,10 +11,12 @@
 // Exit codes: 0 stopped as asked; 1 could not start or go on; 2 the configuration is wrong;
 //   130 a second signal.
 #include <fmt/format.h>
+#include <malloc.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -47,6 +49,15 @@ constexpr int kStartAgain = -1;
 constexpr long kLookEveryNs = 100'000'000;
 // For calls that are under way when the node has stopped: they have been answered.
 constexpr int64_t kRpcShutdownMs = 1000;
+
+// By itself the allocator makes eight arenas a core, and what one thread frees into its arena no
+// other can use: under a steady load resident memory grew for as long as it was watched, by a half,
+// while what was allocated did not.
+void KeepMemoryTogether() {
+  constexpr unsigned kFewest = 2;
+  // (Another allocator, a sanitizer's for one, does not know it and needs it not.)
+  mallopt(M_ARENA_MAX, static_cast<int>(std::max(kFewest, std::thread::hardware_concurrency())));
+}
 
 // The signals that stop the process. Blocked before the first thread is made, so that all
 // threads inherit the mask.
@@ -96,8 +107,8 @@ Ending Supervise(const server::Node& node, rpc::RpcServer& rpc, const sigset_t& 
 absl::StatusOr<std::unique_ptr<HttpServer>> StartHttp(server::Node& node) {
   if (node.config().http_listen.empty()) return std::unique_ptr<HttpServer>();
   return HttpServer::Start(node.config().http_listen,
-                                   {.metrics = [&node] { return node.MetricsText(); },
-                                    .not_ready = [&node] { return node.NotReady(); }});
+                           {.metrics = [&node] { return node.MetricsText(); },
+                            .not_ready = [&node] { return node.NotReady(); }});
 }
 
 int Fail(std::string_view what, const absl::Status& status) {
@@ -138,6 +149,7 @@ int Run(server::NodeConfig config) {
 }
 
 int Main(int argc, char** argv) {
+  KeepMemoryTogether();
   // Debian builds abseil with the checks of a debug build: every lock, gRPC's too, would pass
   // a process-wide graph of locks. The thread sanitizer looks for cycles in our tests.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);

@@ -220,8 +220,8 @@ TEST_F(SnapshotsTest, AnEmptyEngineOfSomebodyElseIsFilledAndLeads) {
   Write(0, SomeData());
   Process server;
   const std::string socket = dir_.File("s.sock");
-  server.Start({.argv = {"/usr/bin/redis-server", "--port", "0", "--unixsocket", socket,
-                         "--masterauth", "former", "--save", ""},
+  server.Start({.argv = {"/usr/bin/redis-server", "--port", "0", "--unixsocket", socket, "--dir",
+                         dir_.path(), "--masterauth", "former", "--save", ""},
                 .environment = {},
                 .output = dir_.File("server.out")});
   std::unique_ptr<EngineClient> client;
