@@ -34,8 +34,8 @@ class AdoptionTest : public ::testing::Test {
 
   // A Redis of somebody's, with data, that listens on `socket`.
   void StartRedis(const std::string& socket) {
-    redis_.Start({.argv = {"/usr/bin/redis-server", "--port", "0", "--unixsocket", socket, "--save",
-                           "", "--enable-debug-command", "local",
+    redis_.Start({.argv = {"/usr/bin/redis-server", "--port", "0", "--unixsocket", socket, "--dir",
+                           dir_.path(), "--save", "", "--enable-debug-command", "local",
                            // Else it waits five seconds for more replicas before it dumps.
                            "--repl-diskless-sync-delay", "0"},
                   .environment = {},
