@@ -1,0 +1,163 @@
+#!/usr/bin/env bash
+# Measures a Redis behind cairn-agent side by side with the same Redis alone, and behind twemproxy:
+# on one machine, one after the other in alternating rounds, by redis-benchmark.
+#
+#   bench/compare/redis.sh [--rounds N] [--requests N] [--base-port P] [--out D] [--docs]
+#
+# A cluster of three nodes, an agent with `--durability sync`, one with `async` (each with an engine
+# and a log of its own), a Redis without persistence and twemproxy in front of it run all the time;
+# one of them is loaded at a time. Values have 128 bytes, keys are drawn from 100,000. --out
+# (default: build/compare-redis) receives runs.tsv (row, system, round, then redis-benchmark's
+# csv) and results.md: medians, ratios of medians to Redis alone, which --docs also puts into
+# docs/benchmarks.md.
+#
+# Nothing else should run meanwhile: servers and load share the machine's cores.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. scripts/common.sh
+
+rounds=3 requests=100000 base_port=24600 out=build/compare-redis docs=0
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --docs) docs=1 && shift && continue ;;
+    --rounds | --requests | --base-port | --out) [ $# -ge 2 ] || { help >&2 && exit 2; } ;;
+    *) help >&2 && exit 2 ;;
+  esac
+  case "$1" in
+    --rounds) rounds=$2 ;; --requests) requests=$2 ;; --base-port) base_port=$2 ;; --out) out=$2 ;;
+  esac
+  shift 2
+done
+bin=$(cairn_bin)
+for program in redis-server redis-benchmark redis-cli; do
+  command -v "$program" >/dev/null || fail "$program is not installed: scripts/setup build"
+done
+proxy=$(command -v nutcracker || true)
+[ -n "$proxy" ] || echo "twemproxy (package nutcracker) is not installed: its column stays empty" >&2
+
+mkdir -p "$out"
+work=$(mktemp -d "${TMPDIR:-/tmp}/cairn-compare-redis-XXXXXX")
+pids=()
+finish() {
+  kill "${pids[@]}" 2>/dev/null || true
+  CAIRN_BIN=$bin scripts/cluster stop --dir "$work/cluster" >/dev/null 2>&1 || true
+  wait "${pids[@]}" 2>/dev/null || true
+  rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+readonly alone=$((base_port + 20)) proxied=$((base_port + 21))
+readonly sync=$((base_port + 22)) async=$((base_port + 23))
+port_of() {
+  case "$1" in alone) echo "$alone" ;; proxied) echo "$proxied" ;; sync) echo "$sync" ;; async) echo "$async" ;; esac
+}
+
+# ---- Servers ------------------------------------------------------------------------------
+
+answers() { [ "$(redis-cli -p "$1" GET nothing 2>/dev/null)" = '' ] && redis-cli -p "$1" PING 2>/dev/null | grep -qx PONG; }
+takes_writes() { redis-cli -p "$1" SET ready 1 2>/dev/null | grep -qx OK; }
+
+start_agent() { # $1: port, $2: durability
+  "$bin/cairn-agent" redis --log "bench-$2" --listen "127.0.0.1:$1" --data-dir "$work/$2" \
+    --durability "$2" --log-level warn >"$work/$2.log" 2>&1 &
+  pids+=($!)
+}
+
+redis-server --port "$alone" --bind 127.0.0.1 --save '' --appendonly no --dir "$work" \
+  >"$work/redis.log" 2>&1 &
+pids+=($!)
+if [ -n "$proxy" ]; then
+  printf 'bench:\n  listen: 127.0.0.1:%s\n  redis: true\n  hash: fnv1a_64\n  servers:\n   - 127.0.0.1:%s:1\n' \
+    "$proxied" "$alone" >"$work/proxy.yml"
+  "$proxy" -c "$work/proxy.yml" -s "$((base_port + 24))" >"$work/proxy.log" 2>&1 &
+  pids+=($!)
+fi
+CAIRN_ENDPOINTS=$(CAIRN_BIN=$bin scripts/cluster start --dir "$work/cluster" --base-port "$base_port" |
+  sed -n 's/^CAIRN_ENDPOINTS=//p')
+export CAIRN_ENDPOINTS
+start_agent "$sync" sync
+start_agent "$async" async
+for port in "$alone" "$sync" "$async"; do
+  await 30 takes_writes "$port" || fail "nothing takes writes on port $port"
+done
+[ -z "$proxy" ] || await 10 answers "$proxied" || fail "twemproxy does not answer"
+
+# ---- Rows: name | test | connections | pipeline | share of --requests | systems -----------
+
+rows() {
+  cat <<'ROWS'
+GET, 50 connections|get|50|1|1|alone proxied sync
+GET, 1000 connections|get|1000|1|1|alone proxied sync
+GET, 50 connections, pipeline 16|get|50|16|5|alone sync
+SET, 1 connection|set|1|1|0.03|alone sync
+SET, 50 connections|set|50|1|0.5|alone sync async
+SET, 200 connections|set|200|1|1|alone sync async
+SET, 1000 connections|set|1000|1|1|alone sync
+SET, 50 connections, pipeline 16|set|50|16|2|alone sync async
+ROWS
+}
+
+measure() { # $1: row, $2: test, $3: connections, $4: pipeline, $5: requests, $6: system, $7: round
+  local line
+  line=$(redis-benchmark -p "$(port_of "$6")" -t "$2" -c "$3" -P "$4" -n "$5" -d 128 -r 100000 --csv |
+    tail -n 1 | tr -d '"')
+  [ "$(awk -F, '{ print NF }' <<<"$line")" = 8 ] || fail "$1 on $6: redis-benchmark says '$line'"
+  printf '%s\t%s\t%s\t%s\n' "$1" "$6" "$7" "$line" | tee -a "$out/runs.tsv" >&2
+}
+
+: >"$out/runs.tsv"
+for system in alone sync async; do
+  redis-benchmark -p "$(port_of "$system")" -t set -c 50 -P 16 -n 300000 -d 128 -r 100000 --csv >/dev/null
+done
+for round in $(seq "$rounds"); do
+  while IFS='|' read -r name test connections pipeline share systems; do
+    count=$(awk -v n="$requests" -v share="$share" 'BEGIN { printf "%d", n * share }')
+    for system in $systems; do
+      [ "$system" = proxied ] && [ -z "$proxy" ] && continue
+      measure "$name" "$test" "$connections" "$pipeline" "$count" "$system" "$round"
+    done
+  done < <(rows)
+done
+
+# ---- The table -----------------------------------------------------------------------------
+
+rows | awk -F'|' '{ print $1 }' >"$work/order"
+awk -F'\t' '
+  FNR == NR { order[++count] = $1; next }
+  { split($4, figure, ","); key = $1 SUBSEP $2
+    rate[key] = rate[key] " " figure[2]; p50[key] = p50[key] " " figure[5]; p99[key] = p99[key] " " figure[7] }
+  function median(list,    v, n, i, j, t) {
+    n = split(list, v, " ")
+    if (n == 0) return ""
+    for (i = 2; i <= n; ++i)
+      for (j = i; j > 1 && v[j - 1] + 0 > v[j] + 0; --j) { t = v[j]; v[j] = v[j - 1]; v[j - 1] = t }
+    return v[int((n + 1) / 2)] + 0
+  }
+  function cell(row, system,    key, r) {
+    key = row SUBSEP system
+    if (!(key in rate)) return " | | "
+    r = median(rate[key])
+    return sprintf("%.1f (%.2f) | %.2f / %.2f", r / 1000, r / median(rate[row SUBSEP "alone"]), median(p50[key]), median(p99[key]))
+  }
+  END {
+    print "| | Redis alone, k/s | p50 / p99 ms | twemproxy | | agent, sync | | agent, async | |"
+    print "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+    for (i = 1; i <= count; ++i)
+      printf "| %s | %s | %s | %s | %s |\n", order[i], cell(order[i], "alone"), cell(order[i], "proxied"), cell(order[i], "sync"), cell(order[i], "async")
+  }' "$work/order" "$out/runs.tsv" >"$out/results.md"
+{
+  echo
+  echo "Medians of $rounds alternating rounds: thousands of requests a second (ratio to Redis alone), and p50 / p99 in ms; 128 B values, 100,000 keys; $(nproc) cores for load, engines, agents and the three nodes; $(redis-server --version | sed 's/ sha=.*//'); $(date -u +%F), commit $(git describe --always --abbrev=12)."
+} >>"$out/results.md"
+cat "$out/results.md"
+
+if [ "$docs" = 1 ]; then
+  awk -v table="$out/results.md" '
+    /<!-- redis: end -->/ { skip = 0 }
+    !skip { print }
+    /<!-- redis: begin/ { skip = 1; while ((getline line < table) > 0) print line }
+  ' docs/benchmarks.md >"$work/benchmarks.md"
+  grep -q 'redis: begin' "$work/benchmarks.md" || fail "docs/benchmarks.md has no place for the table"
+  cp "$work/benchmarks.md" docs/benchmarks.md
+fi
