@@ -61,9 +61,9 @@ TEST(AgentMetricsTest, HoldTimesAddUp) {
   counters.AddTo(&front);
   counters.AddTo(&front);  // Another thread with the same.
   const std::string text = MetricsText({}, front);
-  for (const char* line : {"_bucket{le=\"0.00025\"} 4\n", "_bucket{le=\"0.0005\"} 10\n",
-                           "_bucket{le=\"10\"} 10\n", "_bucket{le=\"+Inf\"} 12\n",
-                           "cairn_agent_hold_seconds_count 12\n"}) {
+  for (const char* line :
+       {"_bucket{le=\"0.00025\"} 4\n", "_bucket{le=\"0.0005\"} 10\n", "_bucket{le=\"10\"} 10\n",
+        "_bucket{le=\"+Inf\"} 12\n", "cairn_agent_hold_seconds_count 12\n"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }
 }
