@@ -35,7 +35,10 @@ LogReplay::~LogReplay() = default;
 asio::awaitable<absl::StatusOr<SinkFull>> LogReplay::Begin(EngineVersion reader) {
   if (++dumps_ > kMaxDumps) Fail(absl::UnavailableError("the engine does not take the dump"));
   absl::StatusOr<SinkFull> full = co_await options_.snapshots(std::move(reader));
-  if (full.ok() && status_.ok()) co_return full;
+  if (full.ok() && status_.ok()) {
+    loaded_seq_ = full->seq;
+    co_return full;
+  }
   Fail(full.status());
   co_return absl::CancelledError("the replay has failed");
 }
@@ -47,9 +50,10 @@ void LogReplay::Fail(const absl::Status& why) {
 
 void LogReplay::Cancel() { Fail(absl::CancelledError("stopped")); }
 
+// It may have taken records behind the dump with its first acknowledgement.
 void LogReplay::OnResynced(Seq seq, StreamOffset) {
   resynced_ = true;
-  loaded_seq_ = acked_seq_ = seq;
+  acked_seq_ = seq;
   moved_.Wake();
 }
 

@@ -137,6 +137,7 @@ TEST_F(SnapshotsTest, IsTakenWithWhatThePrimaryHoldsAndTheNextBeginsWithIt) {
   EXPECT_TRUE(Tool("snapshot", {}).value("unchanged", false));
   Write(0, {{"SET", "text", "two"}, {"DEL", "hash"}});
   const Json second = Tool("snapshot", {});
+  EXPECT_FALSE(second.value("unchanged", true));
   EXPECT_EQ(second["loaded_seq"], first["seq"]);
   EXPECT_EQ(second.value("digest", ""), Digest(0));
 }
