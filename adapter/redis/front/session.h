@@ -153,7 +153,7 @@ class Session : public ReplyReceiver {
   };
   enum class Block : uint8_t { kNone, kBackend, kDrain, kReply, kMode, kQueue, kAnswer };
 
-  // ---- Requests (session.cc) ---------------------------------------------------------------
+  // ---- Requests (session.cc, session_own.cc) -----------------------------------------------
   void Read();
   void Pump();
   // False: it blocks, and is handled again by Resume.

@@ -1,0 +1,211 @@
+// Session's part with a connection of its own: transactions, blocking commands, subscriptions.
+
+#include <utility>
+#include <vector>
+
+#include "adapter/redis/front/session.h"
+#include "adapter/redis/front/session_host.h"
+#include "base/check.h"
+
+namespace cairn::adapter::redis {
+
+// True once there is one.
+bool Session::NeedOwn() {
+  if (own_ != nullptr) {
+    if (own_->usable()) return true;
+    Cut();
+    return false;
+  }
+  if (engine_due_ > 0) return Blocked(Block::kDrain);
+  if (!std::exchange(taking_own_, true)) {
+    host_->pool().TakeOwn(identity_, [this, alive = alive_, pool = &host_->pool(),
+                                      as = identity_](absl::StatusOr<Backend*> taken) {
+      if (!*alive) {
+        if (taken.ok()) pool->GiveBack(as, *taken, /*clean=*/true);
+        return;
+      }
+      taking_own_ = false;
+      if (taken.ok()) own_ = *taken;
+      if (closed_) return Unpin(/*clean=*/true);
+      if (!taken.ok()) {
+        AnswerUnreachable(taken.status());
+        has_request_ = false;
+      }
+      Resume();
+    });
+  }
+  return Blocked(Block::kBackend);
+}
+
+void Session::Unpin(bool clean) {
+  if (own_ == nullptr) return;
+  host_->pool().GiveBack(identity_, std::exchange(own_, nullptr), clean);
+  in_multi_ = watching_ = raw_ = dedicated_ = subscribed_ = monitors_ = false;
+}
+
+bool Session::HandlePinned() {
+  if (plan_.writes && !AdmitWrite()) return block_ == Block::kNone;
+  if (!NeedOwn()) return closed_;
+  if (raw_) {
+    own_->SendOneWay(parser_.bytes());
+    host_->Touch(this);
+    return true;
+  }
+  switch (plan_.pin) {
+    case PinReason::kTransaction:
+      return HandleTransaction(plan_.info != nullptr ? plan_.info->name : "");
+    case PinReason::kBlocking:
+      return HandleBlocking();
+    case PinReason::kSubscription:
+      return HandleSubscription(/*monitor=*/false);
+    case PinReason::kMonitor:
+      return HandleSubscription(/*monitor=*/true);
+    case PinReason::kTracking:
+    case PinReason::kSettings:
+    case PinReason::kReplies:
+    case PinReason::kNone:
+      dedicated_ = true;
+      own_->SetPushReceiver(this);
+      SendTo(own_, plan_.writes ? Rule::kBatch : Rule::kFree, After::kNothing);
+      return true;
+  }
+  CHECK_UNREACHABLE();
+}
+
+// MULTI and WATCH count once the engine has said OK: until then nothing else is sent.
+bool Session::HandleTransaction(std::string_view name) {
+  if (name == "multi") {
+    own_->Flush();  // A ROLE that is due would be queued.
+    SendTo(own_, Rule::kFree, After::kMulti);
+    block_ = Block::kReply;
+  } else if (name == "watch") {
+    SendTo(own_, Rule::kFree, After::kWatch);
+    block_ = Block::kReply;
+  } else {
+    // EXEC and DISCARD outside of a transaction are errors, UNWATCH is harmless.
+    if (name != "discard") watching_ = false;
+    SendTo(own_, Rule::kFree, After::kNothing);
+  }
+  return true;
+}
+
+// Inside MULTI: what is queued takes effect at EXEC, which marks all of its keys before it leaves.
+bool Session::HandleQueued() {
+  if (!own_->usable()) {
+    Cut();
+    return true;
+  }
+  const std::string_view name = plan_.info != nullptr ? plan_.info->name : std::string_view();
+  if (name == "quit") {
+    host_->AnswerAgentCommand(*this, plan_.agent, parser_.argv());
+    return true;
+  }
+  if (name == "reset") {
+    if (engine_due_ > 0) return Blocked(Block::kDrain);
+    in_multi_ = false;
+    host_->AnswerAgentCommand(*this, plan_.agent, parser_.argv());
+    return true;
+  }
+  if (plan_.kind == CommandClass::kRefused) {
+    RefuseQueued(CommandTable::RefusalText(parser_.argv(), plan_));
+    return true;
+  }
+  if (!MayBeQueued()) {
+    RefuseQueued("ERR the agent does not serve this command inside MULTI");
+    return true;
+  }
+  if (auto elsewhere = host_->Redirect(parser_.argv(), plan_, read_only_)) {
+    RefuseQueued(*std::move(elsewhere));
+    return true;
+  }
+  if (name == "exec") {
+    plan_.writes = multi_writes_;
+    if (multi_writes_ && !AdmitWrite()) return block_ == Block::kNone;
+    for (const KeyHash key : multi_keys_) host_->marks().Mark(own_->Batch(), key);
+  }
+  if (name == "exec" || name == "discard") {
+    in_multi_ = watching_ = multi_writes_ = false;
+    multi_keys_.clear();
+    SendTo(own_, name == "exec" ? Rule::kBatch : Rule::kFree, After::kNothing);
+    own_->Flush();  // ROLE right behind it: the next MULTI may be in the same turn.
+    return true;
+  }
+  if (plan_.writes) QueueMarks();
+  SendTo(own_, Rule::kFree, After::kNothing);
+  return true;
+}
+
+void Session::QueueMarks() {
+  multi_writes_ = true;
+  const std::span<const std::string_view> argv = parser_.argv();
+  if (plan_.marks == MarkScope::kDatabase) {
+    multi_keys_.push_back(WholeDatabase(identity_.database));
+  } else if (plan_.marks == MarkScope::kAllDatabases) {
+    multi_keys_.push_back(kEverything);
+  } else if (plan_.marks == MarkScope::kKeys) {
+    for (const KeyRef& key : plan_.keys) {
+      if (key.written) multi_keys_.push_back(HashKey(identity_.database, argv[key.argument]));
+    }
+  }
+  plan_.writes = false;  // Not now.
+}
+
+// What would change the connection at EXEC, or speak of it, cannot be: the connection is not the
+// client's. Settings of a transaction's own, and what blocks, which inside does not, can.
+bool Session::MayBeQueued() const {
+  switch (plan_.kind) {
+    case CommandClass::kRead:
+    case CommandClass::kWrite:
+    case CommandClass::kLocal:
+      return true;
+    case CommandClass::kPinned:
+      return plan_.pin == PinReason::kTransaction || plan_.pin == PinReason::kBlocking;
+    case CommandClass::kAgent:
+      return plan_.agent == AgentCommand::kInfo || plan_.agent == AgentCommand::kRole ||
+             plan_.agent == AgentCommand::kWait;
+    case CommandClass::kRefused:
+      return false;
+  }
+  CHECK_UNREACHABLE();
+}
+
+// The engine has to know, too, so that EXEC fails as a whole: it is told something that it cannot
+// queue either.
+void Session::RefuseQueued(std::string text) {
+  queue_refusal_ = std::move(text);
+  NewSlot().after = After::kRefusal;
+  ++engine_due_;
+  own_->Send("*1\r\n$13\r\nCAIRN-REFUSED\r\n", this, first_tag_ + slots_.size() - 1);
+  host_->Touch(this);
+  block_ = Block::kReply;
+}
+
+// It takes effect at a moment that nobody knows: until its reply is out, reads of its keys ask for
+// an offset of their own.
+bool Session::HandleBlocking() {
+  const std::span<const std::string_view> argv = parser_.argv();
+  std::vector<KeyHash> keys;
+  for (const KeyRef& key : plan_.keys) {
+    keys.push_back(HashKey(identity_.database, argv[key.argument]));
+  }
+  SendTo(own_, Rule::kAsk, After::kNothing);
+  Slot& slot = slots_.back();
+  slot.write = false;  // It may never write.
+  slot.block = host_->BlockKeys(std::move(keys));
+  return true;
+}
+
+bool Session::HandleSubscription(bool monitor) {
+  dedicated_ = true;
+  (monitor ? monitors_ : subscribed_) = true;
+  own_->SetPushReceiver(this);
+  if (monitor || identity_.version == RespVersion::k2) {
+    raw_ = true;
+    own_->SetRaw();
+  }
+  own_->SendOneWay(parser_.bytes());
+  host_->Touch(this);
+  return true;
+}
+
+}  // namespace cairn::adapter::redis
