@@ -282,10 +282,12 @@ TEST_F(LogLinkTest, AgentsKnowOfEachOtherUntilTheySayGoodBye) {
   auto two = presence("two");
   one->Start();
   two->Start();
-  const std::vector<PresentAgent> both = {{"one:1", "one"}, {"two:1", "two"}};
+  const PresentAgent first = {.address = "one:1", .sentinel = "", .holder = "one"};
+  const PresentAgent second = {.address = "two:1", .sentinel = "", .holder = "two"};
+  const std::vector<PresentAgent> both = {first, second};
   ASSERT_TRUE(Until([&] { return one->agents() == both && two->agents() == both; }));
   Finish(two->Stop());
-  const std::vector<PresentAgent> alone = {{"one:1", "one"}};
+  const std::vector<PresentAgent> alone = {first};
   ASSERT_TRUE(Until([&] { return one->agents() == alone; }));
   Finish(one->Stop());
 }
