@@ -98,19 +98,26 @@ absl::StatusOr<StreamCutter::Command> StreamCutter::JudgeCommand() {
   if (!count || !name || name->empty()) return NotACommand();
   if (EqualsIgnoringCase(*name, "multi")) return Command::kMulti;
   if (EqualsIgnoringCase(*name, "exec")) return Command::kExec;
-  if (EqualsIgnoringCase(*name, "ping")) return Command::kForConnection;
+  if (EqualsIgnoringCase(*name, "ping")) return ForConnection();
   const bool select = EqualsIgnoringCase(*name, "select");
   if (!select && !EqualsIgnoringCase(*name, "replconf")) return Command::kOther;
 
   const std::optional<std::string_view> argument = head.TakeArgument();
   if (*count < 2 || !argument) return NotACommand();
   if (!select) {
-    return EqualsIgnoringCase(*argument, "getack") ? Command::kForConnection : Command::kOther;
+    if (!EqualsIgnoringCase(*argument, "getack")) return Command::kOther;
+    return ForConnection();
   }
   const char* const end = argument->data() + argument->size();
   const auto [stop, error] = std::from_chars(argument->data(), end, db_);
   if (error != std::errc() || stop != end) return NotACommand();
   return Command::kOther;
+}
+
+// An engine's are short. Of a long one, parts would be handed on before it is known to be dropped.
+absl::StatusOr<StreamCutter::Command> StreamCutter::ForConnection() const {
+  if (head_size_ == kHeadBytes) return NotACommand();
+  return Command::kForConnection;
 }
 
 absl::Status StreamCutter::NotACommand() const {

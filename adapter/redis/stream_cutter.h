@@ -8,7 +8,8 @@
 // offsets as the engine does, and knows which database is selected.
 //
 // Between units the engine sends what is meant for the connection only: PING, and REPLCONF GETACK.
-// These are told as dropped: their bytes count for offsets, and go into no record.
+// These are told as dropped: their bytes count for offsets, and go into no record. They have less
+// than 64 bytes, or are no commands.
 //
 // Threads: of one stream. Errors: kInvalidArgument, with the offset, when the bytes are not
 // commands; for ever.
@@ -54,6 +55,7 @@ class StreamCutter {
 
   absl::Status TakeCommandBytes(std::string_view* input);
   absl::StatusOr<Command> JudgeCommand();
+  [[nodiscard]] absl::StatusOr<Command> ForConnection() const;
   absl::Status NotACommand() const;
 
   // More than the first two arguments of any command that matters here.

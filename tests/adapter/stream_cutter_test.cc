@@ -78,7 +78,9 @@ TEST(StreamCutterTest, CutsAtCommandsAndTransactionsWhereverTheInputEnds) {
 TEST(StreamCutterTest, RefusesWhatIsNoCommandAndSaysWhere) {
   for (const char* bytes :
        {"\n", "+OK\r\n", "$1\r\nx\r\n", "*-1\r\n", "*0\r\n", "*1\r\n:1\r\n", "*1\r\n$0\r\n\r\n",
-        "*2\r\n$6\r\nSELECT\r\n$1\r\nx\r\n", "*1\r\n$6\r\nSELECT\r\n", "PING\r\n"}) {
+        "*2\r\n$6\r\nSELECT\r\n$1\r\nx\r\n", "*1\r\n$6\r\nSELECT\r\n", "PING\r\n",
+        // Longer than what is meant for the connection can be.
+        "*2\r\n$4\r\nPING\r\n$50\r\n01234567890123456789012345678901234567890123456789\r\n"}) {
     StreamCutter cutter(70, 0);
     std::string_view input = bytes;
     const auto piece = cutter.Next(&input);
