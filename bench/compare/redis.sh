@@ -100,7 +100,7 @@ ROWS
 
 measure() { # $1: row, $2: test, $3: connections, $4: pipeline, $5: requests, $6: system, $7: round
   local line
-  line=$(redis-benchmark -p "$(port_of "$6")" -t "$2" -c "$3" -P "$4" -n "$5" -d 128 -r 100000 --csv |
+  line=$(redis-benchmark -p "$(port_of "$6")" -t "$2" -c "$3" -P "$4" -n "$5" -d 128 -r 100000 --csv 2>"$work/load.err" |
     tail -n 1 | tr -d '"')
   [ "$(awk -F, '{ print NF }' <<<"$line")" = 8 ] || fail "$1 on $6: redis-benchmark says '$line'"
   printf '%s\t%s\t%s\t%s\n' "$1" "$6" "$7" "$line" | tee -a "$out/runs.tsv" >&2
@@ -134,8 +134,8 @@ awk -F'\t' '
       for (j = i; j > 1 && v[j - 1] + 0 > v[j] + 0; --j) { t = v[j]; v[j] = v[j - 1]; v[j - 1] = t }
     return v[int((n + 1) / 2)] + 0
   }
-  function cell(row, system,    key, r) {
-    key = row SUBSEP system
+  function cell(row, which,    key, r) {
+    key = row SUBSEP which
     if (!(key in rate)) return " | | "
     r = median(rate[key])
     return sprintf("%.1f (%.2f) | %.2f / %.2f", r / 1000, r / median(rate[row SUBSEP "alone"]), median(p50[key]), median(p99[key]))
