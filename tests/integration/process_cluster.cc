@@ -1,19 +1,25 @@
 #include "tests/integration/process_cluster.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <httplib.h>
 #include <netinet/in.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <set>
 #include <utility>
 
 #include "base/check.h"
 
 namespace cairn::integration {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr int kFirstPort = 23100;
 constexpr int kLastPort = 23990;
@@ -35,6 +41,25 @@ bool PortIsFree(int port) {
   return is_free;
 }
 
+// Whether this process may take ports of that block, from now until it ends. That nobody listens
+// says too little: another test may have chosen them a moment ago.
+bool HoldsBlock(int first) {
+  static std::set<int>* const held = new std::set<int>;  // With their files, until the end.
+  if (held->contains(first)) return true;
+  const std::string dir =
+      fmt::format("{}/cairn-test-ports-{}", fs::temp_directory_path().string(), getuid());
+  fs::create_directories(dir);
+  const int file =
+      open(fmt::format("{}/{}", dir, first).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  CHECK_GE(file, 0);
+  if (flock(file, LOCK_EX | LOCK_NB) != 0) {
+    close(file);
+    return false;
+  }
+  held->insert(first);
+  return true;
+}
+
 }  // namespace
 
 int FreePorts(size_t count) {
@@ -42,7 +67,7 @@ int FreePorts(size_t count) {
   const int blocks = (kLastPort - kFirstPort) / 10;
   for (int i = 0; i < blocks; ++i) {
     const int first = kFirstPort + 10 * ((getpid() + i) % blocks);
-    bool all_free = true;
+    bool all_free = HoldsBlock(first);
     for (int port = first; all_free && port < first + static_cast<int>(count); ++port) {
       all_free = PortIsFree(port);
     }
