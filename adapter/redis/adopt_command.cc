@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "adapter/redis/agent_config.h"
+#include "adapter/redis/common_options.h"
 #include "adapter/redis/live_adoption.h"
 #include "adapter/redis/log_tool.h"
 #include "base/clock.h"
@@ -27,13 +28,6 @@ struct AdoptConfig {
   std::string from_password_file;
   std::string cut_over = "signal";
 };
-
-std::string CheckNotEmpty(std::string_view text) { return text.empty() ? "expected a value" : ""; }
-
-std::string CheckEngine(std::string_view text) {
-  const auto address = ParseEngineAddress(text);
-  return address.ok() ? "" : std::string(ToStd(address.status().message()));
-}
 
 void AddOptions(OptionTable& table, AdoptConfig& config) {
   AddLogToolOptions(table, config.tool);

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <optional>
 
+#include "adapter/redis/common_options.h"
 #include "adapter/redis/discovery/slot_map.h"
 #include "adapter/redis/engine_socket.h"
 #include "base/status_macros.h"
@@ -27,19 +28,6 @@ constexpr char kFooter[] =
 
 absl::Status Invalid(const std::string& message) {
   return absl::InvalidArgumentError(ToAbsl(message));
-}
-
-std::string CheckNotEmpty(std::string_view text) { return text.empty() ? "expected a value" : ""; }
-
-std::string CheckEngine(std::string_view text) {
-  const auto address = ParseEngineAddress(text);
-  return address.ok() ? "" : std::string(ToStd(address.status().message()));
-}
-
-std::string CheckCommand(std::string_view text) {
-  const auto words = SplitCommand(text);
-  if (!words.ok()) return std::string(ToStd(words.status().message()));
-  return words->empty() ? "expected a program and its options" : "";
 }
 
 struct Shard {

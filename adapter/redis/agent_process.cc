@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "adapter/agent_identity.h"
 #include "adapter/redis/agent_metrics.h"
+#include "adapter/redis/common_options.h"
 #include "adapter/redis/redis_agent.h"
 #include "base/check.h"
 #include "base/http_server.h"
@@ -49,16 +50,6 @@ int Fail(std::string_view what, const absl::Status& status) {
   return kExitFailed;
 }
 
-std::vector<std::string> SplitList(std::string_view list) {
-  std::vector<std::string> items;
-  while (!list.empty()) {
-    const std::string_view item = list.substr(0, list.find(','));
-    if (!item.empty()) items.emplace_back(item);
-    list.remove_prefix(std::min(list.size(), item.size() + 1));
-  }
-  return items;
-}
-
 absl::Status SetEngine(const AgentConfig& config, RedisAgentOptions* options) {
   options->engine_setup.lag_bytes = config.lag_bytes;
   options->engine_setup.sink_password = RandomName();
@@ -91,8 +82,7 @@ std::string SentinelAddress(const AgentConfig& config) {
 absl::StatusOr<RedisAgentOptions> OptionsOf(const AgentConfig& config,
                                             const AgentIdentity& identity) {
   RedisAgentOptions options;
-  options.cluster = Client::OptionsFromEnvironment();
-  if (!config.endpoints.empty()) options.cluster.endpoints = SplitList(config.endpoints);
+  options.cluster = ClusterOptions(config.endpoints);
   options.log = config.log;
   options.cache = config.cache;
   options.shards = static_cast<uint32_t>(config.shards);

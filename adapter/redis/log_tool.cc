@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "adapter/redis/agent_config.h"
+#include "adapter/redis/common_options.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/process_log.h"
@@ -36,24 +37,6 @@ constexpr size_t kBackgroundThreads = 4;
 constexpr absl::Duration kOpenTimeout = absl::Seconds(15);
 
 const char* FromEnvironment(const char* name) { return std::getenv(name); }
-
-std::string CheckNotEmpty(std::string_view text) { return text.empty() ? "expected a value" : ""; }
-
-std::string CheckCommand(std::string_view text) {
-  const auto words = SplitCommand(text);
-  if (!words.ok()) return std::string(ToStd(words.status().message()));
-  return words->empty() ? "expected a program and its options" : "";
-}
-
-std::vector<std::string> SplitList(std::string_view list) {
-  std::vector<std::string> items;
-  while (!list.empty()) {
-    const std::string_view item = list.substr(0, list.find(','));
-    if (!item.empty()) items.emplace_back(item);
-    list.remove_prefix(std::min(list.size(), item.size() + 1));
-  }
-  return items;
-}
 
 absl::StatusOr<std::string> MakePrivateDirectory(const std::string& wanted) {
   std::error_code error;
@@ -130,9 +113,7 @@ absl::Status LogTool::Prepare() {
   if (!config_.store.empty()) {
     ASSIGN_OR_RETURN(store_, OpenSnapshotStore(config_.store, FromEnvironment));
   }
-  ClientOptions cluster = Client::OptionsFromEnvironment();
-  if (!config_.endpoints.empty()) cluster.endpoints = SplitList(config_.endpoints);
-  ASSIGN_OR_RETURN(client_, Client::Connect(std::move(cluster)));
+  ASSIGN_OR_RETURN(client_, Client::Connect(ClusterOptions(config_.endpoints)));
   OpenLogOptions open;
   open.call.timeout = kOpenTimeout;
   open.create_if_missing = config_.create_log;

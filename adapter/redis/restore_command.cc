@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "adapter/redis/agent_config.h"
+#include "adapter/redis/common_options.h"
 #include "adapter/redis/log_tool.h"
 #include "adapter/redis/restorer.h"
 #include "base/clock.h"
@@ -29,13 +30,6 @@ struct RestoreConfig {
   std::string to_password_file;
   bool verify = true;
 };
-
-std::string CheckNotEmpty(std::string_view text) { return text.empty() ? "expected a value" : ""; }
-
-std::string CheckEngine(std::string_view text) {
-  const auto address = ParseEngineAddress(text);
-  return address.ok() ? "" : std::string(ToStd(address.status().message()));
-}
 
 void AddOptions(OptionTable& table, RestoreConfig& config) {
   AddLogToolOptions(table, config.tool);

@@ -14,6 +14,7 @@
 
 #include "absl/strings/numbers.h"
 #include "adapter/agent_presence.h"
+#include "adapter/redis/common_options.h"
 #include "adapter/redis/engine_link.h"
 #include "adapter/redis/resp_value.h"
 #include "base/option_table.h"
@@ -159,16 +160,8 @@ void PrintJson(const std::vector<Answer>& answers) {
 
 absl::StatusOr<std::vector<std::string>> AddressesOf(const StatusConfig& config) {
   if (!config.agent.empty()) return std::vector<std::string>{config.agent};
-  ClientOptions options = Client::OptionsFromEnvironment();
-  if (!config.endpoints.empty()) {
-    options.endpoints.clear();
-    for (std::string_view rest = config.endpoints; !rest.empty();) {
-      const std::string_view item = rest.substr(0, rest.find(','));
-      if (!item.empty()) options.endpoints.emplace_back(item);
-      rest.remove_prefix(std::min(rest.size(), item.size() + 1));
-    }
-  }
-  ASSIGN_OR_RETURN(const std::unique_ptr<Client> client, Client::Connect(options));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Client> client,
+                   Client::Connect(ClusterOptions(config.endpoints)));
   ASSIGN_OR_RETURN(const std::vector<PresentAgent> agents,
                    AgentPresence::List(client.get(), config.log));
   std::vector<std::string> addresses;
@@ -197,11 +190,8 @@ int Report(const StatusConfig& config) {
 void AddOptions(OptionTable& table, StatusConfig& config) {
   table.Text("agent", &config.agent, CheckHostPort,
              "host:port of one agent; the others are asked, too.");
-  const auto not_empty = [](std::string_view text) -> std::string {
-    return text.empty() ? "expected a value" : "";
-  };
-  table.Text("log", &config.log, not_empty, "The cache's log, in place of --agent.");
-  table.Text("endpoints", &config.endpoints, not_empty,
+  table.Text("log", &config.log, CheckNotEmpty, "The cache's log, in place of --agent.");
+  table.Text("endpoints", &config.endpoints, CheckNotEmpty,
              "With --log: host:port of some nodes of the cluster, with commas. Default: "
              "CAIRN_ENDPOINTS.");
   table.Text("output", &config.output, OneOf({"text", "json"}), "Also -o.");
