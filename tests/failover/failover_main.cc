@@ -9,18 +9,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <string>
 
-#include "base/strings.h"
-#include "cli/interrupt.h"
 #include "tests/failover/failover_drill.h"
+#include "tests/fault/drill_program.h"
 
 namespace cairn::failover {
 namespace {
-
-constexpr int kExitFailed = 1;
-constexpr int kExitInterrupted = 130;
 
 struct Arguments {
   double minutes = 5;
@@ -56,38 +51,14 @@ void Declare(CLI::App& app, Arguments& arguments) {
 
 int Execute(Arguments arguments) {
   FailoverOptions& drill = arguments.drill;
-  std::string& dir = drill.lab.nodes.dir;
-  if (dir.empty()) {
-    dir = std::filesystem::temp_directory_path() / fmt::format("cairn-failover-{}", getpid());
-  }
-  std::error_code error;
-  if (std::filesystem::exists(dir, error) && !std::filesystem::is_empty(dir, error)) {
-    fmt::print(stderr, "cairn-failover: {} is not empty\n", dir);
-    return kExitFailed;
-  }
-  drill.lab.nodes.bin_dir = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  const bool json = arguments.format == "json";
+  drill.lab.nodes.bin_dir = fault::ProgramFolder();
   drill.time = absl::Minutes(1) * arguments.minutes;
   drill.namespaces = arguments.network == "auto";
-  drill.quiet = arguments.format == "json" && isatty(STDERR_FILENO) == 0;
-
-  const cli::Interrupt interrupt;
-  absl::StatusOr<FailoverVerdict> verdict = FailoverDrill(drill, &interrupt).Run();
-  if (interrupt.Requested()) {
-    std::filesystem::remove_all(dir);
-    return kExitInterrupted;
-  }
-  if (!verdict.ok()) {
-    fmt::print(stderr, "cairn-failover: {}\nData and logs are in {}\n",
-               ToStd(verdict.status().message()), dir);
-    return kExitFailed;
-  }
-  fmt::print("{}", arguments.format == "json" ? verdict->Json() : verdict->Text());
-  if (verdict->Passed() && !arguments.keep) {
-    std::filesystem::remove_all(dir);
-  } else {
-    fmt::print(stderr, "Data and logs are in {}\n", dir);
-  }
-  return verdict->Passed() ? 0 : kExitFailed;
+  drill.quiet = json && isatty(STDERR_FILENO) == 0;
+  return fault::HoldDrill(
+      {.name = "cairn-failover", .keep = arguments.keep, .json = json}, drill.lab.nodes.dir,
+      [&drill](const cli::Interrupt* interrupt) { return FailoverDrill(drill, interrupt).Run(); });
 }
 
 int Main(int argc, char** argv) {

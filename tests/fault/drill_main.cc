@@ -8,19 +8,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <filesystem>
 #include <string>
 
-#include "base/strings.h"
-#include "cli/interrupt.h"
 #include "tests/fault/drill.h"
+#include "tests/fault/drill_program.h"
 
 namespace cairn::fault {
 namespace {
-
-constexpr int kExitFailed = 1;
-constexpr int kExitInterrupted = 130;
 
 struct Arguments {
   double minutes = 5;
@@ -59,45 +53,16 @@ void Declare(CLI::App& app, Arguments& arguments) {
       ->check(CLI::IsMember({"text", "json"}));
 }
 
-// Exists already, and not empty: data of somebody else.
-bool IsTaken(const std::string& dir) {
-  std::error_code error;
-  return std::filesystem::exists(dir, error) && !std::filesystem::is_empty(dir, error);
-}
-
 int Execute(Arguments arguments) {
   DrillOptions& drill = arguments.drill;
-  if (drill.lab.dir.empty()) {
-    drill.lab.dir =
-        std::filesystem::temp_directory_path() / fmt::format("cairn-drill-{}", getpid());
-  }
-  if (IsTaken(drill.lab.dir)) {
-    fmt::print(stderr, "cairn-drill: {} is not empty\n", drill.lab.dir);
-    return kExitFailed;
-  }
-  drill.lab.bin_dir = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  const bool json = arguments.format == "json";
+  drill.lab.bin_dir = ProgramFolder();
   drill.time = absl::Minutes(1) * arguments.minutes;
   drill.namespaces = arguments.network == "auto";
-  drill.quiet = arguments.format == "json" && isatty(STDERR_FILENO) == 0;
-
-  const cli::Interrupt interrupt;
-  absl::StatusOr<Verdict> verdict = Drill(drill, &interrupt).Run();
-  if (interrupt.Requested()) {
-    std::filesystem::remove_all(drill.lab.dir);
-    return kExitInterrupted;
-  }
-  if (!verdict.ok()) {
-    fmt::print(stderr, "cairn-drill: {}\nData and logs are in {}\n",
-               ToStd(verdict.status().message()), drill.lab.dir);
-    return kExitFailed;
-  }
-  fmt::print("{}", arguments.format == "json" ? verdict->Json() : verdict->Text());
-  if (verdict->Passed() && !arguments.keep) {
-    std::filesystem::remove_all(drill.lab.dir);
-  } else {
-    fmt::print(stderr, "Data and logs are in {}\n", drill.lab.dir);
-  }
-  return verdict->Passed() ? 0 : kExitFailed;
+  drill.quiet = json && isatty(STDERR_FILENO) == 0;
+  return HoldDrill(
+      {.name = "cairn-drill", .keep = arguments.keep, .json = json}, drill.lab.dir,
+      [&drill](const cli::Interrupt* interrupt) { return Drill(drill, interrupt).Run(); });
 }
 
 int Main(int argc, char** argv) {
