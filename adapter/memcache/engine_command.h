@@ -1,0 +1,41 @@
+// EngineCommand: one command to the agent's own engine.
+//
+// Changes go to the engine as meta commands, since only they can say all of it: base64 keys, a
+// guard by CAS, and on engines of 1.6.25 and later the CAS that the item shall have (flag E), which
+// is the seq of its record and thus known only when the line is written.
+//
+// Lifetime: `value` points into the request or the effect that the command was made from.
+// Threads: none; plain values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "adapter/memcache/effect.h"
+#include "adapter/memcache/reply_parser.h"
+
+namespace cairn::adapter::memcache {
+
+struct EngineCommand {
+  std::string line;  // Without its line end.
+  std::optional<std::string_view> value;
+  ReplyKind reply = ReplyKind::kMeta;
+  // It gives an item a new version: E may be added.
+  bool versions = false;
+
+  // Adds the bytes to send. `item_cas`: for the flag E; nullopt for engines without it.
+  void AppendTo(std::optional<uint64_t> item_cas, std::string* out) const;
+  [[nodiscard]] size_t bytes() const { return line.size() + (value ? value->size() : 0) + 32; }
+};
+
+// Brings an effect into an engine, whatever is there: on standbys, for fills, and when a command
+// that builds on the engine's own item found it gone. Never quiet. Requires: not a FlushAtEffect,
+// which an engine must not see.
+EngineCommand CommandFor(const Effect& effect, UnixSeconds now);
+
+// "KEY" or "BASE64 b" as meta commands take it.
+std::string KeyText(std::string_view key, bool binary);
+
+}  // namespace cairn::adapter::memcache
