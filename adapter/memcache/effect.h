@@ -9,14 +9,22 @@
 // Threads: none; plain values.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <variant>
 
 namespace cairn::adapter::memcache {
 
+inline constexpr size_t kMaxKeyBytes = 250;
+
 // Seconds since 1970; 0: never.
 using UnixSeconds = int64_t;
+
+// Whether an item with this expires_at is absent at `now`, as memcached judges it.
+inline bool HasExpired(UnixSeconds expires_at, UnixSeconds now) {
+  return expires_at != 0 && expires_at <= now;
+}
 
 // An item as a client sees it, but for its CAS token.
 struct Item {

@@ -30,7 +30,6 @@
 
 namespace cairn::adapter::memcache {
 
-inline constexpr size_t kMaxKeyBytes = 250;
 // memcached takes no larger ones (-I).
 inline constexpr size_t kMaxValueBytes = size_t{1} << 30;
 // What stands in front of a value is never longer.

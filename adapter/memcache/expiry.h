@@ -29,10 +29,6 @@ struct EngineClock {
 // When an item with this exptime expires; 0: never. kExpired or a time that is past: at once.
 UnixSeconds ExpiresAt(int32_t exptime, UnixSeconds now);
 
-inline bool HasExpired(UnixSeconds expires_at, UnixSeconds now) {
-  return expires_at != 0 && expires_at <= now;
-}
-
 // The exptime to write to the engine so that the item expires then: absolute, or "0", or "-1" if
 // the time is past. Beyond 2038 memcached has no numbers: the last one it has.
 std::string ExptimeText(UnixSeconds expires_at, UnixSeconds now);

@@ -19,10 +19,9 @@
 #include <string_view>
 
 #include "absl/container/inlined_vector.h"
+#include "adapter/memcache/effect.h"
 
 namespace cairn::adapter::memcache {
-
-inline constexpr size_t kMaxKeyBytes = 250;
 
 enum class Verb : uint8_t {
   kGet,

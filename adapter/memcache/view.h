@@ -147,11 +147,6 @@ class View {
   const std::unique_ptr<Impl> impl_;
 };
 
-// Whether an item with this expires_at is absent at `now`, as memcached judges it.
-inline bool HasExpired(UnixSeconds expires_at, UnixSeconds now) {
-  return expires_at != 0 && expires_at <= now;
-}
-
 // Items that have expired by then may go from a view at this time of its log.
 UnixSeconds PurgeHorizon(int64_t log_time_us);
 
