@@ -7,9 +7,9 @@
 #include <fstream>
 #include <optional>
 
+#include "adapter/engine_socket.h"
 #include "adapter/redis/common_options.h"
 #include "adapter/redis/discovery/slot_map.h"
-#include "adapter/redis/engine_socket.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 

@@ -65,7 +65,7 @@ class Text {
   std::string text_;
 };
 
-void AddAgent(const AgentStatus& agent, Text* text) {
+void AddAgent(const RedisStatus& agent, Text* text) {
   text->Role(agent.role);
   text->Gauge("epoch", "Epoch of this agent's lease; 0: it has none.", agent.epoch.value());
   text->Gauge("ready", "1 while clients are served.", agent.NotReady().empty() ? 1 : 0);
@@ -85,7 +85,7 @@ void AddAgent(const AgentStatus& agent, Text* text) {
   text->Counter("engine_downs_total", "The engine ended, or did not answer.", agent.engine_downs);
 }
 
-void AddEngine(const AgentStatus& agent, Text* text) {
+void AddEngine(const RedisStatus& agent, Text* text) {
   text->Gauge("engine_up", "1 while the engine answers.", agent.engine_ready ? 1 : 0);
   text->Gauge("engine_memory_bytes", "used_memory of the engine.", agent.engine.memory_bytes);
   text->Counter("engine_evicted_keys_total", "evicted_keys of the engine.",
@@ -114,7 +114,7 @@ void AddFront(const FrontStats& front, Text* text) {
 
 }  // namespace
 
-std::string MetricsText(const AgentStatus& agent, const FrontStats& front) {
+std::string MetricsText(const RedisStatus& agent, const FrontStats& front) {
   Text text;
   AddAgent(agent, &text);
   AddEngine(agent, &text);

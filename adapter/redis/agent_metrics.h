@@ -9,6 +9,6 @@
 
 namespace cairn::adapter::redis {
 
-std::string MetricsText(const AgentStatus& agent, const FrontStats& front);
+std::string MetricsText(const RedisStatus& agent, const FrontStats& front);
 
 }  // namespace cairn::adapter::redis

@@ -1,8 +1,8 @@
-// AgentStatus and FrontStats: what an agent knows of itself, for those who watch it: metrics,
-// /readyz, CAIRN INFO, `cairn-agent status`.
+// RedisStatus and FrontStats: what an agent of Redis knows of itself, for those who watch it:
+// metrics, /readyz, CAIRN INFO, `cairn-agent status`.
 //
-// AgentStatus is drawn up by the engine thread several times a second, FrontStats by each io thread
-// twice a second; so both are a little late, and never wait for anybody.
+// FrontStats are drawn up by each io thread twice a second; so they are a little late, as
+// AgentStatus is, and never wait for anybody.
 //
 // Threads: plain values.
 #pragma once
@@ -10,38 +10,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
+#include "adapter/agent_status.h"
 #include "adapter/redis/engine_facts.h"
-#include "adapter/role.h"
-#include "adapter/role_events.h"
-#include "base/ids.h"
 
 namespace cairn::adapter::redis {
 
-struct AgentStatus {
-  RoleState role = RoleState::kStopped;
-  Epoch epoch;
-  FrontMode front = FrontMode::kClosed;
-  bool log_reachable = false;
-  bool engine_ready = false;
+struct RedisStatus : AgentStatus {
   EngineUse engine;
-
-  // Of a primary.
-  int64_t lease_margin_us = 0;   // So long it may still answer without another renewal.
-  uint64_t in_flight_bytes = 0;  // Came from the engine and are not committed.
-  // Of the others: committed records that the engine has not been given.
-  uint64_t records_behind = 0;
-
-  // Since the process began.
-  uint64_t promotions = 0;
-  uint64_t hand_overs = 0;
-  uint64_t resyncs = 0;
-  uint64_t publisher_failures = 0;
-  uint64_t engine_downs = 0;
-
-  // Empty: clients are served, be it with reads only. Else why not.
-  [[nodiscard]] std::string NotReady() const;
 };
 
 // How long replies were held, from the moment in which they were in hand.

@@ -1,8 +1,8 @@
 #include "adapter/redis/common_options.h"
 
 #include "absl/strings/str_split.h"
+#include "adapter/engine_socket.h"
 #include "adapter/redis/agent_config.h"
-#include "adapter/redis/engine_socket.h"
 #include "base/strings.h"
 
 namespace cairn::adapter::redis {

@@ -19,8 +19,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "adapter/redis/child_process.h"
-#include "adapter/redis/engine_socket.h"
+#include "adapter/child_process.h"
+#include "adapter/engine_socket.h"
 
 namespace cairn::adapter::redis {
 

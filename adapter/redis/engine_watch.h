@@ -30,10 +30,10 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "adapter/engine_socket.h"
 #include "adapter/redis/engine_facts.h"
 #include "adapter/redis/engine_link.h"
 #include "adapter/redis/engine_process.h"
-#include "adapter/redis/engine_socket.h"
 
 namespace cairn::adapter::redis {
 

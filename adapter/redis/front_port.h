@@ -21,11 +21,11 @@
 #include <string>
 #include <vector>
 
+#include "adapter/engine_socket.h"
 #include "adapter/lease_guard.h"
 #include "adapter/redis/agent_status.h"
 #include "adapter/redis/discovery/cache_view.h"
 #include "adapter/redis/engine_setup.h"
-#include "adapter/redis/engine_socket.h"
 #include "adapter/role_events.h"
 #include "base/ids.h"
 
@@ -55,7 +55,7 @@ class FrontHost {
   // Hands the lease to the agent with this name or address; how it ends is told in the log. Empty:
   // to whoever comes first.
   virtual void RequestHandOver(std::string heir) = 0;
-  [[nodiscard]] virtual AgentStatus Status() const = 0;
+  [[nodiscard]] virtual RedisStatus Status() const = 0;
 };
 
 class FrontPort {

@@ -109,8 +109,6 @@ void RedisAgent::OnPublisherFailed(PublisherTrouble why, const absl::Status& sta
 
 // ---- Orders -----------------------------------------------------------------------------------
 
-void RedisAgent::Do(const PromoteOrder& order) { Spawn(io_.get_executor(), Promote(order)); }
-
 asio::awaitable<void> RedisAgent::Promote(PromoteOrder order) {
   const absl::StatusOr<PromotedEvent> promoted =
       co_await PromoteEngine(watch_->link(), feeder_->sink(), order.expected, kCallPatience);
@@ -123,8 +121,6 @@ asio::awaitable<void> RedisAgent::Promote(PromoteOrder order) {
   spdlog::error("promotion failed: {}", ToStd(promoted.status().message()));
   Tell(PromotionFailedEvent{});
 }
-
-void RedisAgent::Do(const AttachOrder& order) { Spawn(io_.get_executor(), Attach(order)); }
 
 asio::awaitable<void> RedisAgent::Attach(AttachOrder order) {
   const uint64_t attachment = attachment_;
@@ -149,14 +145,14 @@ asio::awaitable<void> RedisAgent::Attach(AttachOrder order) {
 // Whatever fails: the engine's memory is the only one, and is never given up (no kGap).
 asio::awaitable<Attachment> RedisAgent::Adopt(Epoch epoch) {
   const uint64_t attachment = attachment_;
-  ProgressReport report(ProgressReport::Style::kNone, clock_);
-  const ReplayHost host{.executor = io_.get_executor(),
-                        .background = &background_,
+  ProgressReport report(ProgressReport::Style::kNone, clock());
+  const ReplayHost host{.executor = executor(),
+                        .background = &background(),
                         .store = options_.store.get(),
                         .report = &report,
                         .engine_command = options_.scratch_command};
-  Adoption adoption(host, client_.get(), *log_,
-                    {.directory = options_.directory, .created_by = options_.address}, clock_);
+  Adoption adoption(host, client(), log(),
+                    {.directory = options_.directory, .created_by = options_.address}, clock());
   adoption_ = &adoption;
   const absl::StatusOr<Adoption::Adopted> adopted =
       co_await adoption.Run(watch_->link()->address(), engine_version_, epoch);
@@ -173,8 +169,8 @@ asio::awaitable<Attachment> RedisAgent::Adopt(Epoch epoch) {
   spdlog::error("the engine's data are not adopted: {}",
                 adopted.ok() ? "its stream behind the dump, or the log, broke"
                              : ToStd(adopted.status().message()));
-  WakeUp pause(io_.get_executor());
-  if (!ended_) co_await pause.Wait(kAdoptionPause);
+  WakeUp pause(executor());
+  if (!ended()) co_await pause.Wait(kAdoptionPause);
   // Another dump must not be another snapshot as of the same record: a new epoch begins anew.
   const bool again = adoption.published() && attachment == attachment_;
   if (again) Tell(PublisherFailedEvent{PublisherTrouble::kUnknown});
@@ -183,28 +179,26 @@ asio::awaitable<Attachment> RedisAgent::Adopt(Epoch epoch) {
 
 // An engine that was promoted just now says SELECT before its first write: any will do.
 asio::awaitable<absl::StatusOr<uint32_t>> RedisAgent::DatabaseAt(StreamPlace place) {
-  const std::optional<Meeting>& published = head_->position().published;
+  const std::optional<Meeting>& published = head().position().published;
   if (!published || !(published->place == place) || marks_.last() == nullptr) co_return 0;
-  auto look = [marks = marks_, log = *log_]() mutable {
+  auto look = [marks = marks_, log = log()]() mutable {
     return marks.Database(
         [&log](Seq first, Seq last, const std::function<absl::Status(std::string_view)>& take) {
           return ReadPayloads(log, first, last, take);
         });
   };
-  co_return co_await background_.Run(std::move(look));
+  co_return co_await background().Run(std::move(look));
 }
 
 void RedisAgent::Do(const StopPublisherOrder&) {
   ++attachment_;
-  Spawn(io_.get_executor(), StopPublisher());
+  Start(StopPublisher());
 }
 
 asio::awaitable<void> RedisAgent::StopPublisher() {
   const PublisherStoppedEvent stopped = co_await publisher_->Stop();
   Tell(stopped);
 }
-
-void RedisAgent::Do(const ResyncOrder& order) { Spawn(io_.get_executor(), Resync(order)); }
 
 asio::awaitable<void> RedisAgent::Resync(ResyncOrder order) {
   ++counted_.resyncs;
@@ -216,11 +210,25 @@ asio::awaitable<void> RedisAgent::Resync(ResyncOrder order) {
   Tell(ResyncFailedEvent{});
 }
 
-// ---- Hand-over --------------------------------------------------------------------------------
+// ---- Clients, and hand-over
+// --------------------------------------------------------------------------------
+
+void RedisAgent::Do(const FrontOrder& order) {
+  FrontReign reign;
+  if (order.epoch) {
+    reign.epoch = order.epoch;
+    reign.lease = desk().guard();
+    reign.committed = publisher_->committed();
+    reign.seq = publisher_->committed_seq();
+  }
+  front_->SetMode(order.mode, std::move(reign));
+  const bool waits = order.mode == FrontMode::kPausing || order.mode == FrontMode::kHolding;
+  if (paused_ && !waits) Start(PauseEngine(false));
+}
 
 void RedisAgent::Do(const DrainOrder& order) {
   front_->Drain([this, drain = order.drain] {
-    asio::post(io_, [this, drain] { Spawn(io_.get_executor(), FinishDrain(drain)); });
+    asio::post(io(), [this, drain] { Start(FinishDrain(drain)); });
   });
 }
 
@@ -232,7 +240,7 @@ asio::awaitable<void> RedisAgent::FinishDrain(uint64_t drain) {
   const absl::StatusOr<EngineFacts> facts = co_await ObserveEngine(watch_->link(), kCallPatience);
   if (!facts.ok()) co_return;  // The engine is down, which is told.
   while (publisher_->committed().offset < facts->offset) {
-    if (attachment != attachment_ || role_.state() != RoleState::kLeaving) co_return;
+    if (attachment != attachment_ || role().state() != RoleState::kLeaving) co_return;
     co_await committed_moved_.Wait(Millis(100));
   }
   if (attachment == attachment_) Tell(DrainedEvent{drain, publisher_->committed_seq()});

@@ -36,7 +36,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "adapter/redis/engine_socket.h"
+#include "adapter/engine_socket.h"
 #include "adapter/redis/rdb_source.h"
 #include "adapter/redis/sink_stream.h"
 #include "adapter/role_events.h"

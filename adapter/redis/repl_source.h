@@ -32,7 +32,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "adapter/redis/engine_socket.h"
+#include "adapter/engine_socket.h"
 #include "adapter/role_events.h"
 
 namespace cairn::adapter::redis {

@@ -18,7 +18,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "adapter/redis/engine_socket.h"
+#include "adapter/engine_socket.h"
 #include "adapter/redis/repl_sink.h"
 #include "adapter/redis/request_parser.h"
 #include "adapter/redis/sink_stream.h"

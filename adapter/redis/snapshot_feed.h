@@ -23,7 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "adapter/background.h"
-#include "adapter/redis/engine_socket.h"
+#include "adapter/engine_socket.h"
 #include "adapter/redis/repl_sink.h"
 #include "adapter/redis/stream_mark.h"
 #include "adapter/snapshot_fetch.h"

@@ -29,8 +29,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "adapter/engine_socket.h"
 #include "adapter/log_publisher.h"
-#include "adapter/redis/engine_socket.h"
 #include "adapter/redis/record_builder.h"
 #include "adapter/redis/repl_source.h"
 #include "adapter/redis/stream_cutter.h"

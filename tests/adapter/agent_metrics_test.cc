@@ -14,7 +14,7 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(AgentMetricsTest, TellsWhatTheAgentKnows) {
-  AgentStatus agent;
+  RedisStatus agent;
   agent.role = RoleState::kPrimary;
   agent.epoch = Epoch(7);
   agent.front = FrontMode::kPrimary;
@@ -69,7 +69,7 @@ TEST(AgentMetricsTest, HoldTimesAddUp) {
 }
 
 TEST(AgentStatusTest, IsReadyWhenClientsAreServed) {
-  AgentStatus status;
+  RedisStatus status;
   EXPECT_EQ(status.NotReady(), "the engine does not answer");
   status.engine_ready = true;
   status.role = RoleState::kCampaigning;

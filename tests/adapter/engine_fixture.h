@@ -16,10 +16,10 @@
 #include <utility>
 #include <vector>
 
+#include "adapter/engine_socket.h"
 #include "adapter/redis/engine_facts.h"
 #include "adapter/redis/engine_link.h"
 #include "adapter/redis/engine_process.h"
-#include "adapter/redis/engine_socket.h"
 #include "adapter/redis/resp_value.h"
 #include "base/check.h"
 #include "tests/support/temp_dir.h"

@@ -9,7 +9,7 @@
 #include <string>
 #include <thread>
 
-#include "adapter/redis/front/tls.h"
+#include "adapter/front/tls.h"
 #include "tests/adapter/certificate.h"
 #include "tests/adapter/front_lab.h"
 #include "tests/support/temp_dir.h"

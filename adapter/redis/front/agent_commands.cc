@@ -259,7 +259,7 @@ class Answering {
         session_.durability() == Durability::kSync ? "sync" : "async", thread_.committed(),
         thread_.lag().lag_bytes(), thread_.lag().lag_us(thread_.now_us()) / kMicrosPerMilli);
     if (thread_.facts().host != nullptr) {
-      const AgentStatus status = thread_.facts().host->Status();
+      const RedisStatus status = thread_.facts().host->Status();
       const std::string why = status.NotReady();
       text += fmt::format(
           "state:{}\r\nready:{}\r\nlog:{}\r\nengine:{}\r\nrecords_behind:{}\r\n"

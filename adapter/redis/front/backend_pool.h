@@ -24,7 +24,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "adapter/redis/engine_socket.h"
+#include "adapter/engine_socket.h"
 #include "adapter/redis/front/backend.h"
 #include "adapter/redis/resp_encoder.h"
 

@@ -1,13 +1,11 @@
 // Front: where clients of the cache connect: the listening socket and the io threads behind it.
 //
 // Each client belongs to one io thread from its first byte to its last. New clients are dealt out
-// in turn. With certificates there is a port for TLS: its own (tls_listen), beside the plain one,
-// or the only one.
+// in turn (doors.h).
 //
 // Threads: FrontPort as it says; the rest from the thread that made it.
 #pragma once
 
-#include <asio/ip/tcp.hpp>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -15,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "adapter/front/doors.h"
 #include "adapter/redis/discovery/sentinel_server.h"
 #include "adapter/redis/front/front_thread.h"
 #include "adapter/redis/front_port.h"
@@ -30,9 +29,9 @@ class Front : public FrontPort {
   ~Front() override;
 
   // Where it listens: "host:port".
-  [[nodiscard]] const std::string& address() const { return doors_.front()->address; }
+  [[nodiscard]] const std::string& address() const { return doors_->address(); }
   // The same of tls_listen. Requires: it was asked for.
-  [[nodiscard]] const std::string& tls_address() const { return doors_.back()->address; }
+  [[nodiscard]] const std::string& tls_address() const { return doors_->tls_address(); }
   // Null: it plays Sentinel on no port of its own.
   [[nodiscard]] const SentinelServer* sentinel() const { return sentinel_.get(); }
 
@@ -47,31 +46,19 @@ class Front : public FrontPort {
   void Stop() override;
 
  private:
-  // A listening socket, of the first thread's context.
-  struct Door {
-    explicit Door(asio::io_context& io) : acceptor(io) {}
-    asio::ip::tcp::acceptor acceptor;
-    std::string address;
-    bool tls = false;
-  };
-
   Front(FrontOptions options, FrontHost* host) : options_(std::move(options)), host_(host) {}
   [[nodiscard]] const std::string& own_address() const {
     return options_.advertise.empty() ? address() : options_.advertise;
   }
   absl::Status Open();
-  absl::Status Listen(const std::string& where, bool tls);
   absl::Status PlaySentinel();
-  void Accept(Door* door);
 
   const FrontOptions options_;
   FrontHost* const host_;
   std::atomic<size_t> clients_{0};
   std::atomic<uint64_t> next_client_id_{1};
   FrontCrew threads_;
-  std::unique_ptr<TlsCredentials> credentials_;  // Of the first thread.
-  std::vector<std::unique_ptr<Door>> doors_;
-  size_t next_thread_ = 0;
+  std::unique_ptr<Doors> doors_;
   std::unique_ptr<SentinelServer> sentinel_;
   std::shared_ptr<Reign> reign_;
   bool stopped_ = false;

@@ -32,11 +32,11 @@
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
+#include "adapter/front/client_stream.h"
 #include "adapter/redis/command_table.h"
 #include "adapter/redis/front/absence.h"
 #include "adapter/redis/front/backend.h"
 #include "adapter/redis/front/backend_pool.h"
-#include "adapter/redis/front/client_stream.h"
 #include "adapter/redis/front/reign.h"
 #include "adapter/redis/key_marks.h"
 #include "adapter/redis/reply_gate.h"

@@ -22,9 +22,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "adapter/redis/engine_socket.h"
+#include "adapter/engine_socket.h"
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 
 struct ChildOptions {
   std::vector<std::string> argv;  // The program is looked for in PATH.
@@ -62,4 +62,4 @@ class ChildProcess {
   std::string ending_;
 };
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter

@@ -1,4 +1,4 @@
-#include "adapter/redis/front/client_stream.h"
+#include "adapter/front/client_stream.h"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 #include <asio/post.hpp>
 #include <utility>
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 namespace {
 
 std::string ToText(const asio::ip::tcp::endpoint& end, const asio::error_code& error) {
@@ -132,4 +132,4 @@ std::string ClientStream::LocalAddress() const {
   return ToText(end, error);
 }
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter

@@ -1,4 +1,4 @@
-#include "adapter/redis/child_process.h"
+#include "adapter/child_process.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -23,7 +23,7 @@ extern "C" {
 #include <string_view>
 #include <utility>
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 namespace {
 
 // A longer line of output is logged in pieces.
@@ -204,4 +204,4 @@ asio::awaitable<bool> ChildProcess::WaitForEnd(Millis at_most) {
   co_return ended();
 }
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter

@@ -20,9 +20,9 @@
 #include <utility>
 #include <vector>
 
-#include "adapter/redis/front/tls.h"
+#include "adapter/front/tls.h"
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 
 class ClientStream {
  public:
@@ -76,4 +76,4 @@ class ClientStream {
   bool said_ = false;  // cipher_ has something of Write's.
 };
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter

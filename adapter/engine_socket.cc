@@ -1,4 +1,4 @@
-#include "adapter/redis/engine_socket.h"
+#include "adapter/engine_socket.h"
 
 #include <fmt/format.h>
 
@@ -14,7 +14,7 @@
 #include <optional>
 #include <utility>
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 namespace {
 
 // Linux's sun_path has 108 bytes with the final zero; Asio would throw beyond.
@@ -142,4 +142,4 @@ asio::awaitable<void> WakeUp::Wait(Millis at_most) {
   woken_ = false;
 }
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter

@@ -28,7 +28,7 @@
 #include "absl/status/statusor.h"
 #include "base/clock.h"
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 
 struct TlsFiles {
   std::string certificate;  // PEM; with the chain.
@@ -89,4 +89,4 @@ class TlsChannel {
   BIO* out_ = nullptr;  // Owned by ssl_.
 };
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter

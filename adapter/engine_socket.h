@@ -24,7 +24,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 
 using EngineSocket = asio::generic::stream_protocol::socket;
 using Millis = std::chrono::milliseconds;
@@ -92,4 +92,4 @@ class WakeUp {
   bool woken_ = false;
 };
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter

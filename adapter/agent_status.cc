@@ -1,8 +1,8 @@
-#include "adapter/redis/agent_status.h"
+#include "adapter/agent_status.h"
 
 #include <fmt/format.h>
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 
 std::string AgentStatus::NotReady() const {
   switch (front) {
@@ -21,4 +21,4 @@ std::string AgentStatus::NotReady() const {
   return fmt::format("{}: clients are not served", Name(role));
 }
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter

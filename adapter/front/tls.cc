@@ -1,4 +1,4 @@
-#include "adapter/redis/front/tls.h"
+#include "adapter/front/tls.h"
 
 #include <fmt/format.h>
 #include <openssl/err.h>
@@ -12,7 +12,7 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 namespace {
 
 constexpr int64_t kLookEveryUs = kMicrosPerSecond;
@@ -147,4 +147,4 @@ void TlsChannel::TakeOut(std::string* out) {
 
 bool TlsChannel::established() const { return SSL_is_init_finished(ssl_.get()) != 0; }
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter
