@@ -1,6 +1,8 @@
 #include "adapter/engine_socket.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <asio/co_spawn.hpp>
 #include <asio/ip/address.hpp>
@@ -9,8 +11,11 @@
 #include <asio/post.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/use_awaitable.hpp>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <exception>
+#include <filesystem>
 #include <optional>
 #include <utility>
 
@@ -74,6 +79,25 @@ absl::StatusOr<EngineAddress> ParseEngineAddress(std::string_view text) {
   address.port = *port;
   if (const auto endpoint = ToEndpoint(address); !endpoint.ok()) return endpoint.status();
   return address;
+}
+
+absl::Status PrepareEngineDirectory(const std::string& directory, const EngineAddress& address) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  struct stat info {};
+  if (error || stat(directory.c_str(), &info) != 0) {
+    return absl::UnavailableError(fmt::format("engine directory {}: {}", directory,
+                                              error ? error.message() : std::strerror(errno)));
+  }
+  if (info.st_uid != geteuid()) {
+    return absl::FailedPreconditionError(
+        fmt::format("engine directory {} belongs to another user", directory));
+  }
+  if (chmod(directory.c_str(), S_IRWXU) != 0) {
+    return absl::UnavailableError(
+        fmt::format("engine directory {}: {}", directory, std::strerror(errno)));
+  }
+  return ParseEngineAddress(address.ToString()).status();
 }
 
 absl::Status SocketStatus(const std::error_code& error, std::string_view what) {

@@ -44,6 +44,11 @@ struct EngineAddress {
 // "unix:/path", "127.0.0.1:6379", "[::1]:6379" or "localhost:6379".
 absl::StatusOr<EngineAddress> ParseEngineAddress(std::string_view text);
 
+// Makes the directory, for this user alone, in which an engine of the agent's own has its socket.
+// Errors: kFailedPrecondition: it is somebody else's; kInvalidArgument: its path is too long for a
+// socket; kUnavailable with the system's words.
+absl::Status PrepareEngineDirectory(const std::string& directory, const EngineAddress& address);
+
 // kUnavailable with the system's words.
 absl::Status SocketStatus(const std::error_code& error, std::string_view what);
 

@@ -215,6 +215,8 @@ struct ConfigGuard {
   std::string_view name;
   bool prefix;
   std::string_view reason;
+  // The value that leaves things as the agent keeps them.
+  std::optional<std::string_view> harmless = std::nullopt;
 };
 
 constexpr ConfigGuard kConfigGuards[] = {
@@ -225,8 +227,8 @@ constexpr ConfigGuard kConfigGuards[] = {
     {"min-slaves-", true, kReplication},
     {"primary", true, kReplication},
     {"master", true, kReplication},
-    {"appendonly", false, kForks},
-    {"save", false, kForks},
+    {"appendonly", false, kForks, "no"},
+    {"save", false, kForks, ""},
     {"dir", false, kDoors},
     {"dbfilename", false, kDoors},
     {"bind", false, kDoors},
@@ -241,7 +243,8 @@ constexpr ConfigGuard kConfigGuards[] = {
     {"maxmemory-clients", false, kSharedConnections},
     {"timeout", false, kSharedConnections},
     {"maxmemory-policy", false,
-     "an eviction that never committed could come back; it is an option of the agent"},
+     "an eviction that never committed could come back; it is an option of the agent",
+     "noeviction"},
 };
 
 constexpr std::string_view kHarmlessDebug[] = {
@@ -283,10 +286,12 @@ bool HasSubcommandPolicies(std::string_view name) {
   });
 }
 
-std::optional<std::string_view> GuardedConfig(std::string_view name) {
+std::optional<std::string_view> GuardedConfig(std::string_view name, std::string_view value) {
   const std::string lower = LowerCase(name);
   for (const ConfigGuard& guard : kConfigGuards) {
-    if (guard.prefix ? lower.starts_with(guard.name) : lower == guard.name) return guard.reason;
+    if (guard.prefix ? !lower.starts_with(guard.name) : lower != guard.name) continue;
+    if (guard.harmless && EqualsIgnoringCase(value, *guard.harmless)) return std::nullopt;
+    return guard.reason;
   }
   return std::nullopt;
 }

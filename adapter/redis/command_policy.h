@@ -89,8 +89,8 @@ const CommandPolicy* FindPolicy(std::string_view name);
 // Whether there are rows "name|…".
 bool HasSubcommandPolicies(std::string_view name);
 
-// Why CONFIG SET of that name (in any case) is refused; nullopt if it is not.
-std::optional<std::string_view> GuardedConfig(std::string_view name);
+// Why CONFIG SET of that name to that value (both in any case) is refused; nullopt if it is not.
+std::optional<std::string_view> GuardedConfig(std::string_view name, std::string_view value);
 
 // DEBUG's subcommands that only look, or change when something happens but not what.
 bool HarmlessDebug(std::string_view subcommand);

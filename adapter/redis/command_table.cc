@@ -132,9 +132,10 @@ void JudgeWrite(Argv argv, ArgumentRule rule, CommandPlan* plan) {
   }
 }
 
+// A name without a value is the engine's affair.
 void JudgeConfigSet(Argv argv, CommandPlan* plan) {
-  for (size_t i = 2; i < argv.size(); i += 2) {
-    const std::optional<std::string_view> guarded = GuardedConfig(argv[i]);
+  for (size_t i = 2; i + 1 < argv.size(); i += 2) {
+    const std::optional<std::string_view> guarded = GuardedConfig(argv[i], argv[i + 1]);
     if (!guarded) continue;
     plan->kind = CommandClass::kRefused;
     plan->reason = *guarded;
@@ -229,9 +230,8 @@ std::string CommandTable::RefusalText(Argv argv, const CommandPlan& plan) {
   std::string what = LowerCase(argv[0]);
   // Only words of our own go into the reply, never a client's bytes.
   if (const CommandPolicy* const policy = PolicyOfTwo(what, argv)) what = policy->name;
-  for (size_t i = 2; what == "config|set" && i < argv.size(); i += 2) {
-    if (GuardedConfig(argv[i]))
-      return fmt::format("ERR CONFIG SET of that name is refused: {}", plan.reason);
+  if (what == "config|set") {
+    return fmt::format("ERR CONFIG SET of that name is refused: {}", plan.reason);
   }
   std::transform(what.begin(), what.end(), what.begin(), [](char c) {
     if (c == '|') return ' ';

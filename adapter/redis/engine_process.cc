@@ -3,11 +3,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -49,25 +45,6 @@ EngineAddress EngineProcess::address() const {
   return address;
 }
 
-absl::Status EngineProcess::PrepareDirectory() const {
-  std::error_code error;
-  fs::create_directories(options_.directory, error);
-  struct stat info {};
-  if (error || stat(options_.directory.c_str(), &info) != 0) {
-    return absl::UnavailableError(fmt::format("engine directory {}: {}", options_.directory,
-                                              error ? error.message() : std::strerror(errno)));
-  }
-  if (info.st_uid != geteuid()) {
-    return absl::FailedPreconditionError(
-        fmt::format("engine directory {} belongs to another user", options_.directory));
-  }
-  if (chmod(options_.directory.c_str(), S_IRWXU) != 0) {
-    return absl::UnavailableError(
-        fmt::format("engine directory {}: {}", options_.directory, std::strerror(errno)));
-  }
-  return ParseEngineAddress("unix:" + address().unix_path).status();
-}
-
 ChildOptions EngineProcess::MakeChildOptions() const {
   ChildOptions child;
   child.argv = options_.command;
@@ -96,7 +73,7 @@ ChildOptions EngineProcess::MakeChildOptions() const {
 asio::awaitable<absl::Status> EngineProcess::Start(Millis timeout) {
   CHECK(!running());
   process_ = nullptr;
-  absl::Status status = PrepareDirectory();
+  absl::Status status = PrepareEngineDirectory(options_.directory, address());
   if (!status.ok()) co_return status;
   status = co_await TakeOver(timeout);
   if (!absl::IsNotFound(status)) co_return status;

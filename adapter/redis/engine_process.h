@@ -8,7 +8,7 @@
 // with its memory: a restart of the agent then costs no copy of the data. Its output goes to a
 // file of the directory, since the agent's pipe dies with the agent.
 //
-// Threads: the engine thread (engine_socket.h). It decides nothing: engine_watch.h does.
+// Threads: the engine thread (engine_socket.h). It decides nothing: engine_minder.h does.
 #pragma once
 
 #include <asio/any_io_executor.hpp>
@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "adapter/child_process.h"
+#include "adapter/engine_child.h"
 #include "adapter/engine_socket.h"
 
 namespace cairn::adapter::redis {
@@ -30,28 +31,25 @@ struct EngineProcessOptions {
   bool outlives_agent = false;
 };
 
-class EngineProcess {
+class EngineProcess : public EngineChild {
  public:
   EngineProcess(asio::any_io_executor executor, EngineProcessOptions options);
 
   // Makes the directory private, then takes over an engine that answers on the socket there, or
   // starts one. It does not answer yet when this returns. Requires: !running().
   // Errors: kFailedPrecondition when an engine that must not live on is still there.
-  asio::awaitable<absl::Status> Start(Millis timeout);
-  // Was started, and has not ended.
-  [[nodiscard]] bool running();
-  // How it ended, for messages; empty while it runs.
-  [[nodiscard]] std::string ending() const;
-  void Kill();
+  asio::awaitable<absl::Status> Start(Millis timeout) override;
+  [[nodiscard]] bool running() override;
+  [[nodiscard]] std::string ending() const override;
+  void Kill() override;
   // In order: SHUTDOWN NOSAVE, SIGTERM, SIGKILL, `patience` for each of the first two.
   asio::awaitable<void> Stop(Millis patience);
-  asio::awaitable<bool> WaitForEnd(Millis at_most);
+  asio::awaitable<bool> WaitForEnd(Millis at_most) override;
 
   [[nodiscard]] EngineAddress address() const;
-  [[nodiscard]] pid_t pid() const { return process_ == nullptr ? 0 : process_->pid(); }
+  [[nodiscard]] pid_t pid() const override { return process_ == nullptr ? 0 : process_->pid(); }
 
  private:
-  absl::Status PrepareDirectory() const;
   asio::awaitable<absl::Status> TakeOver(Millis timeout);
   [[nodiscard]] ChildOptions MakeChildOptions() const;
 

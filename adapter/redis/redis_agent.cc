@@ -30,7 +30,7 @@ void RedisAgent::MakeParts() {
     address = process_->address();
   }
   watch_ = std::make_unique<EngineWatch>(executor(), address, process_.get(), this,
-                                         EngineWatchOptions());
+                                         EngineMinderOptions());
   MakeFeeder();
   StreamPublisher::Options publisher;
   publisher.address = address;

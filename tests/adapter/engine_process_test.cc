@@ -145,7 +145,7 @@ class EngineWatchTest : public ::testing::Test {
   void Watch(Millis patience = kCallPatience) {
     watch_ = std::make_unique<EngineWatch>(
         world_.executor(), process_.address(), &process_, &owner_,
-        EngineWatchOptions{.interval = Millis(10), .patience = patience, .min_pause = Millis(5)});
+        EngineMinderOptions{.interval = Millis(10), .patience = patience, .min_pause = Millis(5)});
     watch_->Start();
   }
   bool ReadyTimes(size_t n) {
@@ -220,7 +220,7 @@ TEST_F(EngineWatchTest, NoticesAnAttachedEngineThatWasRestarted) {
   ASSERT_TRUE(world_.Run(somebodys.Start(kCallPatience)).ok());
   watch_ = std::make_unique<EngineWatch>(
       world_.executor(), somebodys.address(), nullptr, &owner_,
-      EngineWatchOptions{.interval = Millis(10), .min_pause = Millis(5), .max_pause = Millis(20)});
+      EngineMinderOptions{.interval = Millis(10), .min_pause = Millis(5), .max_pause = Millis(20)});
   watch_->Start();
   ASSERT_TRUE(ReadyTimes(1));
   const size_t downs = owner_.downs.size();
