@@ -36,7 +36,8 @@ class RecordBuilder {
  public:
   struct Options {
     size_t gather_bytes = size_t{256} << 10;
-    // At least kMaxEffectHeadBytes, at most the log's bound for a payload, 8 MiB by default.
+    // At least gather_bytes + kMaxEffectHeadBytes, at most the log's bound for a payload, 8 MiB by
+    // default.
     size_t max_record_bytes = size_t{4} << 20;
   };
   // `from`: what the memory has said before; where the reign begins.
@@ -58,7 +59,7 @@ class RecordBuilder {
   [[nodiscard]] size_t pending_bytes() const { return pending_.size(); }
 
  private:
-  void EmitRun(const EffectView& effect, std::vector<EffectRecord>* ready);
+  void EmitLarge(const EffectView& effect, std::vector<EffectRecord>* ready);
   [[nodiscard]] RecordMark Mark(uint64_t effects) const;
 
   const Options options_;
