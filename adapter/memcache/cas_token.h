@@ -6,19 +6,21 @@
 // token also says whose number it is:
 //
 //   bit 63       0: some clients read tokens into a signed 64-bit integer
-//   bits 62..47  epoch of the lease under which it was given, modulo 2^16
-//   bits 46..42  life of the engine within the epoch, modulo 2^5, counted from 1
+//   bit 62       1: no smaller number is a token
+//   bits 61..47  epoch of the lease under which it was given, modulo 2^15
+//   bits 46..42  life of the engine within the epoch, modulo 2^5
 //   bits 41..0   the engine's number, modulo 2^42
 //
 // This is exact, not a matter of chance: within an epoch there is one agent, within a life one
 // engine, within an engine a number belongs to one version of one item. A token of another origin
-// equals a current one only if it is older by a whole multiple of 65536 epochs (or of 32 engine
+// equals a current one only if it is older by a whole multiple of 32768 epochs (or of 32 engine
 // lives within the same epoch, or of 2^42 = 4.4 * 10^12 changes of the same engine) *and* falls on
-// the number of that very item: at a failover each minute, a client must have kept it for 45 days,
+// the number of that very item: at a failover each minute, a client must have kept it for 22 days,
 // and then still meet the number. Nothing is random, so nothing can collide earlier.
 //
-// Numbers that were never tokens behave as in memcached: 0 asks for nothing in `incr`-like places
-// and matches no item; any other number that is not the item's token is EXISTS.
+// Numbers that were never tokens behave as in memcached: 0 matches no item, and where
+// memcached takes it for "any" (`ma`, appending `ms`) it is that; any other number that is not the
+// item's token is EXISTS.
 //
 // Engines with the meta flag E (1.6.25 and later) need none of this: the item's CAS is the seq of
 // its record, the same on every engine. CasTokens::Plain() passes numbers as they are.
@@ -36,7 +38,7 @@ class CasTokens {
  public:
   // The engine's numbers are the clients' tokens.
   static CasTokens Plain() { return CasTokens(); }
-  // Requires: epoch > 0, engine_life > 0.
+  // `engine_life`: how many engines this epoch has had before.
   CasTokens(uint64_t epoch, uint64_t engine_life);
 
   // The client's token for an engine's number; 0 stays 0.
@@ -62,7 +64,7 @@ class CasTokens {
  private:
   CasTokens() = default;
 
-  uint64_t tag_ = 0;  // The bits above the number.
+  uint64_t tag_ = 0;  // The bits above the number; 0: plain.
 };
 
 }  // namespace cairn::adapter::memcache

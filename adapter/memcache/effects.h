@@ -63,7 +63,8 @@ enum class ReplyForm : uint8_t {
 struct Decision {
   // To be logged together, in this order; empty: the request changes nothing that is logged.
   std::vector<Effect> effects;
-  // Points into the request and into `effects`: moving the Decision is fine.
+  // Nullopt: the engine has no part in it. Points into the request and into what `effects` owns on
+  // the heap: moving the Decision is fine, copying it or changing `effects` is not.
   std::optional<EngineCommand> engine;
   ReplyForm form = ReplyForm::kFixed;
   std::string reply;  // kFixed: with its line end, or empty.
@@ -85,17 +86,21 @@ Decision Decide(const Request& request, const std::optional<EngineItem>& item,
 // CommandFor(decision.effects.front(), …) and take its reply instead.
 bool LostItem(const Decision& decision, std::string_view engine_reply);
 
-// The client's bytes, maybe none. `engine_reply`: the whole reply to decision.engine, or empty if
-// there is none. Of kEngine it may be given line by line.
+// The client's bytes, maybe none. `engine_reply`: the whole reply to decision.engine, or to what
+// was sent in its place; empty if there is none. Who wants to pass large values of kEngine on as
+// they come does so by ReplyParser, Silenced and CasTokens::AppendForClient.
 std::string ClientReply(const Request& request, const Decision& decision,
                         std::string_view engine_reply, const DecisionRules& rules);
 
 // For replies of the engine that are passed on (kRead, kEngine): whether the client asked not to
-// hear this line (EN after q; all of noreply). The commands are sent without q and noreply.
+// hear this line: EN after q, and anything after noreply. Commands are sent without q and noreply.
 bool Silenced(const Request& request, std::string_view engine_line);
 
-// The line to send for a request whose reply is passed on: without q and noreply, written anew so
-// that the engine cannot read it in another way, with its line end.
+// The line to send for a request of the class kRead or kEngine, with its line end: without q, and
+// written anew so that the engine cannot read it in another way than the parser did.
 std::string PlainLine(const Request& request);
+
+// The answer to `mn` and `verbosity`, with its line end; may be empty.
+std::string AgentReply(const Request& request);
 
 }  // namespace cairn::adapter::memcache

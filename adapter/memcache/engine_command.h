@@ -8,6 +8,7 @@
 // Threads: none; plain values.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -27,7 +28,8 @@ struct EngineCommand {
 
   // Adds the bytes to send. `item_cas`: for the flag E; nullopt for engines without it.
   void AppendTo(std::optional<uint64_t> item_cas, std::string* out) const;
-  [[nodiscard]] size_t bytes() const { return line.size() + (value ? value->size() : 0) + 32; }
+  // As a bound for buffers: at least what AppendTo adds.
+  [[nodiscard]] size_t max_bytes() const { return line.size() + (value ? value->size() : 0) + 32; }
 };
 
 // Brings an effect into an engine, whatever is there: on standbys, for fills, and when a command
@@ -35,7 +37,8 @@ struct EngineCommand {
 // which an engine must not see.
 EngineCommand CommandFor(const Effect& effect, UnixSeconds now);
 
-// "KEY" or "BASE64 b" as meta commands take it.
-std::string KeyText(std::string_view key, bool binary);
+// "VERB KEY", or "VERB BASE64 b", with the length of a value behind the key where there is one.
+std::string MetaLine(std::string_view verb, std::string_view key, bool binary,
+                     std::optional<size_t> value_bytes = std::nullopt);
 
 }  // namespace cairn::adapter::memcache

@@ -17,6 +17,7 @@
 
 #include "absl/status/statusor.h"
 #include "adapter/memcache/effect.h"
+#include "adapter/memcache/expiry.h"
 #include "adapter/memcache/request.h"
 
 namespace cairn::adapter::memcache {
@@ -46,6 +47,9 @@ void AppendQuestion(const Request& request, Facts facts, std::string* out);
 // `reply`: the whole reply. `now`: the engine's clock (expiry.h), for the time to live. nullopt:
 // there is no such item. Errors: kInternal, if it is neither; the engine is not what it should be.
 absl::StatusOr<std::optional<EngineItem>> ReadAnswer(std::string_view reply, UnixSeconds now);
+
+// The engine's clock, from the whole reply to "stats"; exact at that moment. Errors: kInternal.
+absl::StatusOr<EngineClock> ReadClock(std::string_view stats);
 
 // To be sent at once, before anybody else may ask for the key, if `took_token`; answered by "HD".
 // After it item.cas is no guard any more.

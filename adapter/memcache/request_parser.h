@@ -13,7 +13,8 @@
 //   - `config get NAME` is a command;
 //   - commands that administrate the engine are refused with the words that memcached has for
 //     "switched off": it is the agent who runs the engine;
-//   - `gat` with a key that is too long changes nothing (memcached touches the keys before it).
+//   - `gat` with a key that is too long changes nothing (memcached touches the keys before it), and
+//     a line of `gat` or `stats` above 2048 bytes always closes.
 //
 // Bounds: nothing is kept but a few numbers: the caller's buffer holds what is not done yet. A line
 // is at most max_line_bytes long. A value that no item can hold (item_size.h) is never asked for:
@@ -71,17 +72,16 @@ class RequestParser {
   [[nodiscard]] uint64_t skipping_bytes() const { return skip_; }
 
  private:
-  Result ParseLine(std::string_view bytes);
-  Result WithoutLineEnd(std::string_view bytes);
-  Result TakeValue(std::string_view bytes, size_t line_bytes, Result parsed);
   Result Skip(std::string_view bytes);
+  Result WithoutLineEnd(std::string_view bytes);
+  Result ParseLine(std::string_view bytes, size_t line_bytes);
+  Result TakeValue(std::string_view bytes, size_t line_bytes, size_t value_bytes, Request request);
 
   const Options options_;
-  bool first_ = true;  // Nothing was parsed yet: the protocol is not known.
-  uint64_t skip_ = 0;
-  size_t searched_ = 0;    // No line end in so many bytes at the front.
-  size_t line_bytes_ = 0;  // With its end; 0: not known. While a value is incomplete.
-  size_t value_bytes_ = 0;
+  bool first_ = true;         // Nothing was parsed yet: the protocol is not known.
+  uint64_t skip_ = 0;         // Of a value that nobody wants.
+  size_t searched_ = 0;       // No line end in so many bytes at the front.
+  size_t pending_bytes_ = 0;  // Of the request at the front, whose line was read; 0: not known.
 };
 
 }  // namespace cairn::adapter::memcache

@@ -1,0 +1,65 @@
+#include "adapter/memcache/engine_command.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+
+#include "adapter/memcache/expiry.h"
+#include "adapter/memcache/line_text.h"
+#include "base/check.h"
+#include "base/overloaded.h"
+
+namespace cairn::adapter::memcache {
+namespace {
+
+EngineCommand Store(const StoreEffect& effect, UnixSeconds now) {
+  const Item& item = effect.item;
+  EngineCommand command{.line = MetaLine("ms", effect.key, effect.binary, item.value.size()),
+                        .value = item.value,
+                        .versions = true};
+  if (item.client_flags != 0) command.line += fmt::format(" F{}", item.client_flags);
+  if (item.expires_at != 0) command.line += " T" + ExptimeText(item.expires_at, now);
+  return command;
+}
+
+EngineCommand Touch(const TouchEffect& effect, UnixSeconds now) {
+  const std::string exptime = ExptimeText(effect.expires_at, now);
+  // `mg` would give away the right to renew an invalidated item; `touch` knows no base64.
+  if (effect.binary) return {.line = MetaLine("mg", effect.key, true) + " T" + exptime};
+  return {.line = fmt::format("touch {} {}", effect.key, exptime), .reply = ReplyKind::kLine};
+}
+
+}  // namespace
+
+void EngineCommand::AppendTo(std::optional<uint64_t> item_cas, std::string* out) const {
+  out->append(line);
+  if (versions && item_cas) fmt::format_to(std::back_inserter(*out), " E{}", *item_cas);
+  out->append("\r\n");
+  if (!value) return;
+  out->append(*value);
+  out->append("\r\n");
+}
+
+EngineCommand CommandFor(const Effect& effect, UnixSeconds now) {
+  return std::visit(
+      Overloaded{[&](const StoreEffect& store) { return Store(store, now); },
+                 [&](const DeleteEffect& gone) {
+                   return EngineCommand{.line = MetaLine("md", gone.key, gone.binary)};
+                 },
+                 [&](const TouchEffect& touch) { return Touch(touch, now); },
+                 [&](const FlushEffect&) {
+                   return EngineCommand{.line = "flush_all", .reply = ReplyKind::kLine};
+                 },
+                 [&](const FlushAtEffect&) -> EngineCommand { CHECK_UNREACHABLE(); }},
+      effect);
+}
+
+std::string MetaLine(std::string_view verb, std::string_view key, bool binary,
+                     std::optional<size_t> value_bytes) {
+  std::string line = fmt::format("{} {}", verb, binary ? EncodeKey(key) : std::string(key));
+  if (value_bytes) line += fmt::format(" {}", *value_bytes);
+  if (binary) line += " b";
+  return line;
+}
+
+}  // namespace cairn::adapter::memcache
