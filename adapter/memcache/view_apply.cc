@@ -92,6 +92,7 @@ absl::Status View::Impl::Write(rocksdb::WriteBatch* batch, const PositionRow& ro
 }
 
 absl::Status View::Impl::Clear(bool importing) {
+  failure = absl::OkStatus();
   filter.SetHorizon(PurgeFilter::kNothing);
   rocksdb::WriteBatch batch;
   const std::string items_end = ItemsEnd();

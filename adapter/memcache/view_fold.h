@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -51,14 +52,17 @@ class ViewFold {
     EffectId stored_by;
   };
 
+  using States = absl::flat_hash_map<std::string_view, State>;
+
   void Set(std::string_view key, const State& state);
   absl::Status Touch(const EffectView& touch);
   absl::StatusOr<std::optional<State>> Find(const EffectView& touch);
   std::string_view Keep(std::string_view bytes);
   void Flush();
+  [[nodiscard]] std::vector<const States::value_type*> InOrder() const;
 
   rocksdb::DB* const db_;
-  absl::flat_hash_map<std::string_view, State> states_;
+  States states_;
   bool flushed_ = false;  // Before what is in states_.
   std::optional<UnixSeconds> flush_due_at_;
   std::deque<std::string> kept_;
