@@ -2,6 +2,7 @@
 // that looks back.
 #include "adapter/memcache/effects.h"
 #include "adapter/memcache/line_text.h"
+#include "adapter/memcache/passed_line.h"
 #include "adapter/memcache/reply_text.h"
 #include "base/check.h"
 
@@ -33,14 +34,13 @@ std::string PassError(const Request& request, std::string_view reply) {
 
 std::string PassReply(const Request& request, ReplyKind kind, std::string_view reply,
                       const CasTokens& tokens) {
-  if (Silenced(request, reply)) return "";
   std::string out;
   ReplyParser parser;
   while (!reply.empty()) {
     const auto piece = parser.Next(kind, &reply);
     CHECK(piece.ok() && piece->has_value());  // It was parsed before.
     if ((*piece)->line) {
-      tokens.AppendForClient((*piece)->bytes, &out);
+      AppendPassedLine(request, tokens, (*piece)->bytes, &out);
     } else {
       out.append((*piece)->bytes);
     }
@@ -54,7 +54,7 @@ std::string TellNumber(const Request& request, const Decision& decision, std::st
                          .expires_at = decision.number_expires_at,
                          .created = decision.created,
                          .cas = TokenOf(reply, rules.tokens)};
-  return NumberReply(request, number, rules.clock.now);
+  return NumberReply(request, number, rules.clock);
 }
 
 }  // namespace
@@ -78,11 +78,6 @@ std::string ClientReply(const Request& request, const Decision& decision,
     default:
       return TellNumber(request, decision, engine_reply, rules);
   }
-}
-
-bool Silenced(const Request& request, std::string_view engine_line) {
-  if (request.noreply) return true;
-  return request.verb == Verb::kMetaGet && request.meta.quiet && engine_line.starts_with("EN");
 }
 
 std::string AgentReply(const Request& request) {

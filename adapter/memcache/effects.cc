@@ -60,6 +60,20 @@ EngineCommand MetaCommand(const Request& request, std::string_view verb, std::st
   return {.line = std::move(line), .value = value, .versions = true};
 }
 
+// Stores an outcome as it is, in place of the command that would build on the engine's item.
+// The value gets copied: `item` will be the log's.
+EngineCommand StoreAnew(const Request& request, const Item& item, UnixSeconds now) {
+  EngineCommand command = StoreCommand(request.key(), request.binary, item, now);
+  command.own_value = item.value;
+  command.value.reset();
+  if (WantsCas(request)) command.line += " c";
+  return command;
+}
+
+// memcached makes a new item where one grows, and forgets that its key came in base64: to `mg … k`
+// it answers the bare bytes from then on, ends of lines among them. Such a key is stored anew.
+bool MayBuildOnItem(const Request& request) { return !request.binary; }
+
 Decision Delete(const Request& request) {
   EngineCommand command{.line = MetaLine("md", request.key(), request.binary)};
   return {.effects = One(DeleteEffect{Key(request), request.binary}),
@@ -123,11 +137,12 @@ Decision Extend(const Request& request, const std::optional<EngineItem>& item,
   outcome.value.reserve(bytes);
   outcome.value.append(append ? std::string_view(item->value) : request.value);
   outcome.value.append(append ? request.value : std::string_view(item->value));
+  Decision decision{.form = ReplyForm::kStored, .builds_on_item = MayBuildOnItem(request)};
   const std::string flags = fmt::format(" M{}{}", append ? 'A' : 'P', Guard(*item));
-  return {.effects = One(StoreEffect{Key(request), request.binary, std::move(outcome)}),
-          .engine = MetaCommand(request, "ms", flags, request.value),
-          .form = ReplyForm::kStored,
-          .builds_on_item = true};
+  decision.engine = decision.builds_on_item ? MetaCommand(request, "ms", flags, request.value)
+                                            : StoreAnew(request, outcome, rules.clock.now);
+  decision.effects = One(StoreEffect{Key(request), request.binary, std::move(outcome)});
+  return decision;
 }
 
 Decision DecideStore(const Request& request, const std::optional<EngineItem>& item,
@@ -155,14 +170,12 @@ Decision DecideStore(const Request& request, const std::optional<EngineItem>& it
 Decision CreateNumber(const Request& request, UnixSeconds now) {
   std::string number = std::to_string(request.meta.initial);
   Item item{number, 0, NumberExpiry(request, 0, /*created=*/true, now)};
-  const std::string flags = item.expires_at == 0 ? "" : " T" + ExptimeText(item.expires_at, now);
-  Decision decision{.effects = One(StoreEffect{Key(request), request.binary, std::move(item)}),
-                    .form = ReplyForm::kNumber,
-                    .number = std::move(number),
-                    .created = true};
-  const Item& stored = std::get<StoreEffect>(decision.effects.front()).item;
-  decision.engine = MetaCommand(request, "ms", flags, stored.value);
-  return decision;
+  EngineCommand command = StoreAnew(request, item, now);
+  return {.effects = One(StoreOrDelete(request, std::move(item), now)),
+          .engine = std::move(command),
+          .form = ReplyForm::kNumber,
+          .number = std::move(number),
+          .created = true};
 }
 
 // How memcached counts: 64 bits; up they wrap, down they stop at 0.
@@ -171,26 +184,42 @@ uint64_t Count(uint64_t number, uint64_t delta, bool down) {
   return delta > number ? 0 : number - delta;
 }
 
+// A number that still fits is written over the old one, and blanks over what is left of that.
+Item NewNumberItem(const Request& request, const EngineItem& item, std::string digits,
+                   UnixSeconds now) {
+  if (digits.size() < item.value.size()) digits.resize(item.value.size(), ' ');
+  return {std::move(digits), item.client_flags,
+          NumberExpiry(request, item.expires_at, /*created=*/false, now)};
+}
+
+// memcached pads only an item that nothing else holds at the moment, its own background work
+// included, and else makes a new one. Where blanks are due they are stored as they are logged; but
+// not if the item keeps a time to live, which must not move with each step of a counter.
+bool MustStoreNumber(const EngineItem& item, const Item& outcome, std::string_view digits) {
+  const bool pads = outcome.value.size() > digits.size();
+  const bool keeps_time = outcome.expires_at != 0 && outcome.expires_at == item.expires_at;
+  return pads && !keeps_time && !item.stale;
+}
+
 Decision ChangeNumber(const Request& request, const EngineItem& item, uint64_t number, bool down,
                       uint64_t delta, UnixSeconds now) {
   std::string digits = std::to_string(Count(number, delta, down));
-  // A number that still fits is written over the old one, and blanks over what is left of that.
   const bool in_place = digits.size() <= item.value.size();
-  std::string value = digits;
-  if (in_place) value.append(item.value.size() - digits.size(), ' ');
-  Item outcome{std::move(value), item.client_flags,
-               NumberExpiry(request, item.expires_at, /*created=*/false, now)};
+  Item outcome = NewNumberItem(request, item, digits, now);
+  const bool builds = MayBuildOnItem(request) && !MustStoreNumber(item, outcome, digits);
   std::string flags = fmt::format(" D{}{}{}", delta, down ? " MD" : "", Guard(item));
   if (request.meta.ttl) flags += " T" + ExptimeText(outcome.expires_at, now);
+  Decision decision{
+      .engine = builds ? MetaCommand(request, "ma", flags) : StoreAnew(request, outcome, now),
+      .form = ReplyForm::kNumber,
+      .number = std::move(digits),
+      .number_expires_at = item.expires_at,
+      .builds_on_item = builds};
   // In place an invalidated item stays one.
-  Effect effect = in_place && item.stale ? Effect(DeleteEffect{Key(request), request.binary})
-                                         : StoreOrDelete(request, std::move(outcome), now);
-  return {.effects = One(std::move(effect)),
-          .engine = MetaCommand(request, "ma", flags),
-          .form = ReplyForm::kNumber,
-          .number = std::move(digits),
-          .number_expires_at = item.expires_at,
-          .builds_on_item = true};
+  decision.effects =
+      One(in_place && item.stale && builds ? Effect(DeleteEffect{Key(request), request.binary})
+                                           : StoreOrDelete(request, std::move(outcome), now));
+  return decision;
 }
 
 Decision DecideNumber(const Request& request, const std::optional<EngineItem>& item,

@@ -17,6 +17,7 @@
 // that no failover brings it back as fresh.
 //
 // What is not memcached's to the letter, and why:
+//   - numbers and grown values under base64 keys are stored anew (effects.cc says why);
 //   - padding of a number that got shorter follows from the item alone; in memcached also from
 //     whether somebody else is just reading it;
 //   - a number whose value has 2^63 or more and a '-' somewhere behind it: memcached looks beyond
@@ -54,7 +55,7 @@ struct DecisionRules {
 // What the client is told once the engine has done its part.
 enum class ReplyForm : uint8_t {
   kFixed,    // Decision::reply, whatever the engine says.
-  kEngine,   // The engine's reply as it is, but for tokens (CasTokens::AppendForClient).
+  kEngine,   // The engine's reply as it is, but for passed_line.h.
   kStored,   // STORED, or the line of ms with its flags.
   kDeleted,  // DELETED or NOT_FOUND, or the line of md with its flags.
   kNumber,   // The new number, or the line of ma with its flags.
@@ -63,8 +64,7 @@ enum class ReplyForm : uint8_t {
 struct Decision {
   // To be logged together, in this order; empty: the request changes nothing that is logged.
   std::vector<Effect> effects;
-  // Nullopt: the engine has no part in it. Points into the request and into what `effects` owns on
-  // the heap: moving the Decision is fine, copying it or changing `effects` is not.
+  // Nullopt: the engine has no part in it. Points into the request.
   std::optional<EngineCommand> engine;
   ReplyForm form = ReplyForm::kFixed;
   std::string reply;  // kFixed: with its line end, or empty.
@@ -91,14 +91,6 @@ bool LostItem(const Decision& decision, std::string_view engine_reply);
 // they come does so by ReplyParser, Silenced and CasTokens::AppendForClient.
 std::string ClientReply(const Request& request, const Decision& decision,
                         std::string_view engine_reply, const DecisionRules& rules);
-
-// For replies of the engine that are passed on (kRead, kEngine): whether the client asked not to
-// hear this line: EN after q, and anything after noreply. Commands are sent without q and noreply.
-bool Silenced(const Request& request, std::string_view engine_line);
-
-// The line to send for a request of the class kRead or kEngine, with its line end: without q, and
-// written anew so that the engine cannot read it in another way than the parser did.
-std::string PlainLine(const Request& request);
 
 // The answer to `mn` and `verbosity`, with its line end; may be empty.
 std::string AgentReply(const Request& request);

@@ -12,16 +12,6 @@
 namespace cairn::adapter::memcache {
 namespace {
 
-EngineCommand Store(const StoreEffect& effect, UnixSeconds now) {
-  const Item& item = effect.item;
-  EngineCommand command{.line = MetaLine("ms", effect.key, effect.binary, item.value.size()),
-                        .value = item.value,
-                        .versions = true};
-  if (item.client_flags != 0) command.line += fmt::format(" F{}", item.client_flags);
-  if (item.expires_at != 0) command.line += " T" + ExptimeText(item.expires_at, now);
-  return command;
-}
-
 EngineCommand Touch(const TouchEffect& effect, UnixSeconds now) {
   const std::string exptime = ExptimeText(effect.expires_at, now);
   // `mg` would give away the right to renew an invalidated item; `touch` knows no base64.
@@ -35,14 +25,25 @@ void EngineCommand::AppendTo(std::optional<uint64_t> item_cas, std::string* out)
   out->append(line);
   if (versions && item_cas) fmt::format_to(std::back_inserter(*out), " E{}", *item_cas);
   out->append("\r\n");
-  if (!value) return;
-  out->append(*value);
+  if (!value && !own_value) return;
+  out->append(value ? *value : std::string_view(*own_value));
   out->append("\r\n");
+}
+
+EngineCommand StoreCommand(std::string_view key, bool binary, const Item& item, UnixSeconds now) {
+  EngineCommand command{.line = MetaLine("ms", key, binary, item.value.size()),
+                        .value = item.value,
+                        .versions = true};
+  if (item.client_flags != 0) command.line += fmt::format(" F{}", item.client_flags);
+  if (item.expires_at != 0) command.line += " T" + ExptimeText(item.expires_at, now);
+  return command;
 }
 
 EngineCommand CommandFor(const Effect& effect, UnixSeconds now) {
   return std::visit(
-      Overloaded{[&](const StoreEffect& store) { return Store(store, now); },
+      Overloaded{[&](const StoreEffect& store) {
+                   return StoreCommand(store.key, store.binary, store.item, now);
+                 },
                  [&](const DeleteEffect& gone) {
                    return EngineCommand{.line = MetaLine("md", gone.key, gone.binary)};
                  },

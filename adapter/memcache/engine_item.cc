@@ -4,6 +4,7 @@
 
 #include "adapter/memcache/engine_command.h"
 #include "adapter/memcache/line_text.h"
+#include "base/status_macros.h"
 
 namespace cairn::adapter::memcache {
 namespace {
@@ -61,17 +62,22 @@ bool ReadFlag(std::string_view word, UnixSeconds now, EngineItem* item) {
   }
 }
 
-// VA 5 t-1 f0 c3, and the value.
-absl::StatusOr<std::optional<EngineItem>> ReadItem(std::string_view line, std::string_view rest,
+// The flags of "HD c3" or "VA 5 t-1 f0 c3", from words[first] on.
+absl::StatusOr<EngineItem> ReadFlags(const Words& words, size_t first, UnixSeconds now) {
+  EngineItem item;
+  for (size_t i = first; i < words.size(); ++i) {
+    if (!ReadFlag(words[i], now, &item)) return Unexpected(words[i]);
+  }
+  return item;
+}
+
+absl::StatusOr<std::optional<EngineItem>> ReadItem(std::string_view line, std::string_view value,
                                                    UnixSeconds now) {
   const Words words = SplitWords(line, 16);
   const std::optional<uint64_t> bytes = words.size() < 2 ? std::nullopt : ReadUnsigned64(words[1]);
-  if (!bytes || rest.size() != *bytes + kLineEnd.size()) return Unexpected(line);
-  EngineItem item;
-  for (size_t i = 2; i < words.size(); ++i) {
-    if (!ReadFlag(words[i], now, &item)) return Unexpected(line);
-  }
-  item.value = rest.substr(0, *bytes);
+  if (!bytes || value.size() != *bytes + kLineEnd.size()) return Unexpected(line);
+  ASSIGN_OR_RETURN(EngineItem item, ReadFlags(words, 2, now));
+  item.value = value.substr(0, *bytes);
   return item;
 }
 
@@ -90,19 +96,20 @@ std::optional<int64_t> Statistic(std::string_view stats, std::string_view name) 
 
 void AppendQuestion(const Request& request, Facts facts, std::string* out) {
   const bool item = facts == Facts::kItem;
-  out->append(MetaLine(item ? "mg" : "me", request.key(), request.binary));
-  if (item) out->append(" v t f c u");
+  const bool by_get = item || request.binary;
+  out->append(MetaLine(by_get ? "mg" : "me", request.key(), request.binary));
+  if (by_get) out->append(item ? " v t f c u" : " c u");
   out->append(kLineEnd);
 }
 
 absl::StatusOr<std::optional<EngineItem>> ReadAnswer(std::string_view reply, UnixSeconds now) {
   const size_t end = reply.find(kLineEnd);
   if (end == std::string_view::npos) return Unexpected(reply);
-  // A key may have line ends' bytes in it, one at a time; both together only end a line.
   const std::string_view line = reply.substr(0, end);
   const std::string_view rest = reply.substr(end + kLineEnd.size());
   if (line == "EN" && rest.empty()) return std::nullopt;
   if (line.starts_with("ME ") && rest.empty()) return ReadVersion(line);
+  if (line.starts_with("HD") && rest.empty()) return ReadFlags(SplitWords(line, 16), 1, now);
   if (line.starts_with("VA ")) return ReadItem(line, rest, now);
   return Unexpected(line);
 }

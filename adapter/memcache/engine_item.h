@@ -3,7 +3,8 @@
 //   NeededFacts(request) ──AppendQuestion──► engine ──reply──► ReadAnswer ──► Decide (effects.h)
 //
 // Two questions. `me` tells of existence and CAS and changes nothing, not even what counts as used.
-// `mg` also tells value, flags and time to live, without counting as a use; but to an item that was
+// `mg` also tells value, flags and time to live, without counting as a use, and does not repeat the
+// key (passed_line.h says why that matters); but to an item that was
 // invalidated (md … I) it gives away the right to renew it, which is a client's: `took_token` says
 // so, and RepairCommand gives it back, at the price of a new CAS that no client knows yet.
 //

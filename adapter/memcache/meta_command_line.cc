@@ -250,7 +250,8 @@ void ReadMetaDebug(const Words& words, CommandLine* command) {
   request.keys.push_back(words[1]);
   if (words.size() < 3 || words[2] != "b") return;
   std::optional<std::string> key = DecodeKey(words[1]);
-  if (!key) return Reject(kBadFormat, command);
+  // The engine would repeat the key, perhaps in its bare bytes (passed_line.h).
+  if (!key || key->find('\n') != std::string::npos) return Reject(kBadFormat, command);
   request.binary = true;
   request.decoded_key = *std::move(key);
 }

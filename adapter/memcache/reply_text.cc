@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 
 #include "adapter/memcache/expiry.h"
@@ -45,8 +46,12 @@ UnixSeconds ApplyExpiryFlag(const Request& request, char letter, bool created,
   return expires_at;
 }
 
-std::string TimeLeft(UnixSeconds expires_at, UnixSeconds now) {
-  return expires_at == 0 ? "-1" : std::to_string(static_cast<uint32_t>(expires_at - now));
+// What has expired is below 0, and told as 32 bits without a sign; the engine knows no time before
+// the first second of its own count.
+std::string TimeLeft(UnixSeconds expires_at, const EngineClock& clock) {
+  if (expires_at == 0) return "-1";
+  const UnixSeconds left = std::max(expires_at, clock.started + 1) - clock.now;
+  return std::to_string(static_cast<uint32_t>(left));
 }
 
 std::string_view Word(std::string_view code, std::string_view for_done) {
@@ -90,7 +95,7 @@ std::string NumberStatus(const Request& request, std::string_view code) {
   return MetaStatus(request, code);
 }
 
-std::string NumberReply(const Request& request, const NewNumber& number, UnixSeconds now) {
+std::string NumberReply(const Request& request, const NewNumber& number, const EngineClock& clock) {
   if (!request.meta_command()) return Say(request, number.digits);
   if (request.meta.opaque_too_long) return std::string(kOpaqueTooLong);
   // A number that was created is told in any case.
@@ -101,8 +106,8 @@ std::string NumberReply(const Request& request, const NewNumber& number, UnixSec
   ForEachFlag(request.meta.text, [&](std::string_view flag) {
     if (AppendCommonFlag(request, flag, &line)) return;
     if (flag[0] == 'c') AppendFlag('c', std::to_string(number.cas), &line);
-    if (flag[0] == 't') AppendFlag('t', TimeLeft(expires_at, now), &line);
-    expires_at = ApplyExpiryFlag(request, flag[0], number.created, expires_at, now);
+    if (flag[0] == 't') AppendFlag('t', TimeLeft(expires_at, clock), &line);
+    expires_at = ApplyExpiryFlag(request, flag[0], number.created, expires_at, clock.now);
   });
   if (value) fmt::format_to(std::back_inserter(line), "\r\n{}", number.digits);
   return line + "\r\n";

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "adapter/memcache/effect.h"
+#include "adapter/memcache/expiry.h"
 #include "adapter/memcache/request.h"
 
 namespace cairn::adapter::memcache {
@@ -34,7 +35,7 @@ struct NewNumber {
   bool created = false;        // By the flag N.
   uint64_t cas = 0;            // The client's token.
 };
-std::string NumberReply(const Request& request, const NewNumber& number, UnixSeconds now);
+std::string NumberReply(const Request& request, const NewNumber& number, const EngineClock& clock);
 
 // When the number expires, by the flags T and N, of which the last one counts.
 UnixSeconds NumberExpiry(const Request& request, UnixSeconds expires_at, bool created,

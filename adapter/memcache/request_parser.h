@@ -13,6 +13,7 @@
 //   - `config get NAME` is a command;
 //   - commands that administrate the engine are refused with the words that memcached has for
 //     "switched off": it is the agent who runs the engine;
+//   - `me` of a base64 key with a line feed in it is a bad command line;
 //   - `gat` with a key that is too long changes nothing (memcached touches the keys before it), and
 //     a line of `gat` or `stats` above 2048 bytes always closes.
 //

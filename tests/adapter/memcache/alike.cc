@@ -30,6 +30,12 @@ std::string Comparison::Compare(std::string_view theirs, std::string_view ours) 
   return std::string("memcached: ") + std::string(theirs) + "\nthe agent: " + std::string(ours);
 }
 
+SeenToken Comparison::PickToken(Random* random) const {
+  constexpr size_t kLast = 6;
+  if (seen_.empty()) return {"0", "0"};
+  return seen_[seen_.size() - 1 - random->Below(std::min(kLast, seen_.size()))];
+}
+
 bool Comparison::Alike(std::string_view theirs, std::string_view ours) {
   if (theirs == ours && tokens_.empty()) return true;
   while (!theirs.empty() && !ours.empty()) {
@@ -52,7 +58,9 @@ bool Comparison::SameWord(std::string_view theirs, std::string_view ours, bool c
     std::string_view our_number = ours;
     if (theirs.starts_with('c')) their_number.remove_prefix(1);
     if (ours.starts_with('c')) our_number.remove_prefix(1);
-    return tokens_.try_emplace(std::string(their_number), our_number).first->second == our_number;
+    const auto [it, added] = tokens_.try_emplace(std::string(their_number), our_number);
+    if (added) seen_.push_back({it->first, it->second});
+    return it->second == our_number;
   }
   if (theirs == ours) return true;
   const auto their_seconds = SecondsLeft(theirs);

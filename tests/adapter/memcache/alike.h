@@ -10,19 +10,32 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "base/random.h"
 
 namespace cairn::adapter::memcache {
+
+// A CAS token that was seen in an answer, and its counterpart.
+struct SeenToken {
+  std::string theirs;
+  std::string ours;
+};
 
 class Comparison {
  public:
   // "" if `theirs` and `ours` are alike; otherwise both, for a message.
   std::string Compare(std::string_view theirs, std::string_view ours);
 
+  // One of the tokens that were seen last; 0 as long as there is none.
+  [[nodiscard]] SeenToken PickToken(Random* random) const;
+
  private:
   bool Alike(std::string_view theirs, std::string_view ours);
   bool SameWord(std::string_view theirs, std::string_view ours, bool cas);
 
   std::map<std::string, std::string, std::less<>> tokens_;  // From theirs to ours.
+  std::vector<SeenToken> seen_;                             // Oldest first.
 };
 
 }  // namespace cairn::adapter::memcache

@@ -1,5 +1,6 @@
 #include "tests/adapter/memcache/lone_front.h"
 
+#include "adapter/memcache/passed_line.h"
 #include "base/check.h"
 #include "base/overloaded.h"
 
@@ -47,13 +48,12 @@ std::string LoneFront::Serve(const Request& request) {
 std::string LoneFront::Pass(const Request& request) {
   engine_->Send(PlainLine(request));
   const std::string reply = engine_->ReadReply(ReplyKindOf(request));
-  if (Silenced(request, reply)) return "";
   std::string out;
   std::string_view rest = reply;
   for (ReplyParser parser; !rest.empty();) {
     const ReplyPiece piece = **parser.Next(ReplyKindOf(request), &rest);
     if (piece.line) {
-      rules_.tokens.AppendForClient(piece.bytes, &out);
+      AppendPassedLine(request, rules_.tokens, piece.bytes, &out);
     } else {
       out += piece.bytes;
     }

@@ -79,7 +79,7 @@ std::string RawConnection::ReadReply(ReplyKind kind) {
   while (true) {
     std::string_view rest = input_;
     const auto piece = parser.Next(kind, &rest);
-    CHECK(piece.ok());
+    CHECK_EQ(piece.status(), absl::OkStatus());
     if (!piece->has_value()) {
       CHECK(Receive());
       continue;
