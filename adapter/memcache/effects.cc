@@ -184,10 +184,15 @@ uint64_t Count(uint64_t number, uint64_t delta, bool down) {
   return delta > number ? 0 : number - delta;
 }
 
-// A number that still fits is written over the old one, and blanks over what is left of that.
+// A number that still fits is written over the old one, and blanks over what is left of that. One
+// that does not is a new item, which the flag T misses: memcached 1.6.18 gives the time to the old
+// one, that is gone by then.
 Item NewNumberItem(const Request& request, const EngineItem& item, std::string digits,
                    UnixSeconds now) {
-  if (digits.size() < item.value.size()) digits.resize(item.value.size(), ' ');
+  if (digits.size() > item.value.size()) {
+    return {std::move(digits), item.client_flags, item.expires_at};
+  }
+  digits.resize(item.value.size(), ' ');
   return {std::move(digits), item.client_flags,
           NumberExpiry(request, item.expires_at, /*created=*/false, now)};
 }
@@ -208,7 +213,7 @@ Decision ChangeNumber(const Request& request, const EngineItem& item, uint64_t n
   Item outcome = NewNumberItem(request, item, digits, now);
   const bool builds = MayBuildOnItem(request) && !MustStoreNumber(item, outcome, digits);
   std::string flags = fmt::format(" D{}{}{}", delta, down ? " MD" : "", Guard(item));
-  if (request.meta.ttl) flags += " T" + ExptimeText(outcome.expires_at, now);
+  if (request.meta.ttl && in_place) flags += " T" + ExptimeText(outcome.expires_at, now);
   Decision decision{
       .engine = builds ? MetaCommand(request, "ma", flags) : StoreAnew(request, outcome, now),
       .form = ReplyForm::kNumber,

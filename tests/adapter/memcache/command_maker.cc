@@ -90,8 +90,8 @@ std::string CommandMaker::Flags(std::vector<std::string> flags) {
 }
 
 std::string CommandMaker::MetaGet() {
-  std::vector<std::string> flags = {"v", "v", "t", "f", "s", "c", "k", "h", "q", "O77", "u"};
-  flags.erase(flags.begin());
+  // Without h and l: a number that is stored anew counts as not fetched yet.
+  std::vector<std::string> flags = {"v", "t", "f", "s", "c", "k", "q", "O77", "u"};
   if (Chance(0.2)) flags.push_back("T" + Exptime());
   if (soft_) flags.insert(flags.end(), {"N" + Pick({"0", "60"}), "R" + Pick({"30", "3000"})});
   const std::string key = MetaKey();
