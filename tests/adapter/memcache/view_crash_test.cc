@@ -10,9 +10,12 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
+#include "adapter/memcache/view_scan.h"
 #include "base/random.h"
 #include "tests/adapter/memcache/view_testing.h"
 #include "tests/support/lossy_fs.h"
@@ -139,7 +142,7 @@ Cut CutPower(uint64_t seed, Loss loss) {
 }
 
 TEST(ViewCrashTest, WithoutPowerItHasAPrefixOrSaysThatItIsDamaged) {
-  constexpr uint64_t kSeeds = 25;
+  constexpr uint64_t kSeeds = 12;
   uint64_t shorter = 0;
   for (const Loss loss : {Loss::kNothing, Loss::kAll, Loss::kSectors, Loss::kFlipped}) {
     for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
@@ -156,6 +159,56 @@ TEST(ViewCrashTest, WithoutPowerItHasAPrefixOrSaysThatItIsDamaged) {
     }
   }
   EXPECT_GT(shorter, kSeeds / 2) << "or no power was cut at all";
+}
+
+std::vector<std::string> TablesOf(const std::string& directory) {
+  std::vector<std::string> tables;
+  for (const auto& file : std::filesystem::directory_iterator(directory + "/db")) {
+    if (file.path().extension() == ".sst") tables.push_back(file.path());
+  }
+  return tables;
+}
+
+void FlipBit(const std::string& path, uint64_t bit) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(bit / 8));
+  const int byte = file.get();
+  file.seekp(static_cast<std::streamoff>(bit / 8));
+  file.put(static_cast<char>(byte ^ (1 << (bit % 8))));
+}
+
+TEST(ViewCrashTest, AFlippedBitOfATableIsDamageAndNeverAnotherItem) {
+  testing::TempDir dir;
+  EffectLog log(2);
+  {
+    const auto view = OpenView(dir.File("view"));
+    for (int i = 0; i < 30; ++i) ASSERT_TRUE(ApplyBatch(*view, log.Next().batch).ok());
+  }
+  const ItemsDigest want = *DigestOf(*OpenView(dir.File("view")), log.now());
+  EXPECT_GT(want.items(), 10u);
+  const std::vector<std::string> tables = TablesOf(dir.File("view"));
+  ASSERT_FALSE(tables.empty());
+  Random random(2);
+  int damaged = 0;
+  for (int round = 0; round < 60; ++round) {
+    const std::string& table = tables[random.Below(tables.size())];
+    const uint64_t bit = random.Below(8 * std::filesystem::file_size(table));
+    FlipBit(table, bit);
+    absl::Status status;
+    {
+      const auto view = View::Open(SmallView(dir.File("view")));
+      const auto digest =
+          view.ok() ? DigestOf(**view, log.now()) : absl::StatusOr<ItemsDigest>(view.status());
+      status = digest.status();
+      if (digest.ok()) {
+        EXPECT_EQ(*digest, want) << table << " bit " << bit;
+      }
+    }
+    FlipBit(table, bit);
+    damaged += absl::IsDataLoss(status) ? 1 : 0;
+    EXPECT_TRUE(status.ok() || absl::IsDataLoss(status)) << status;
+  }
+  EXPECT_GT(damaged, 10) << "or the bits were none of the items'";
 }
 
 }  // namespace
