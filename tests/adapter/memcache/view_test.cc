@@ -69,7 +69,7 @@ TEST(ViewTest, AFlushIsSeenAtOnceAndWhatComesBehindItStays) {
   EXPECT_EQ(view->position().flush_due_at, kNow + 9);
   const RecordBatch flush =
       BatchOf(view->position().read.seq + 1,
-              {StoreOf("a", "2"), FlushEffect{}, StoreOf("b", "2"), TouchEffect{"a", false, 1}});
+              {StoreOf("a", "2"), FlushEffect{}, StoreOf("b", "2"), TouchEffect{"a", false, 0}});
   ASSERT_TRUE(ApplyBatch(*view, flush).ok());
   EXPECT_EQ(ValueOf(*view, "a"), "-");
   EXPECT_EQ(ValueOf(*view, "b"), "2");
