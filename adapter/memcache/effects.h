@@ -17,8 +17,8 @@
 // that no failover brings it back as fresh.
 //
 // What is not memcached's to the letter, and why:
-//   - numbers that get shorter, and grown values under base64 keys, are stored anew (effects.cc says
-//     why), after which `mg` tells by h and l of an item that was not used yet;
+//   - numbers that get shorter, and grown values under base64 keys, are stored anew (effects.cc
+//     says why), after which `mg` tells by h and l of an item that was not used yet;
 //   - padding of a number that got shorter follows from the item alone; in memcached also from
 //     whether somebody else is just reading it;
 //   - a number whose value has 2^63 or more and a '-' somewhere behind it: memcached looks beyond
