@@ -81,8 +81,9 @@ class SameAnswers : public ::testing::Test {
     EXPECT_EQ(Comparison().Compare(theirs, ours), "") << Shown(input);
   }
 
-  Memcached plain_;
-  Memcached engine_;
+  // As in random_answers_test.cc.
+  Memcached plain_{{"-o", "no_modern"}};
+  Memcached engine_{{"-o", "no_modern"}};
 };
 
 TEST_F(SameAnswers, ToOddInputs) {
