@@ -76,8 +76,8 @@ class RandomAnswers : public ::testing::TestWithParam<Run> {
   }
 
   // Without work in the background, which decides whether a number that got shorter is padded.
-  Memcached plain_{{"-o", "no_modern"}};
-  Memcached engine_{{"-o", "no_modern"}};
+  Memcached plain_{{"-o", "no_lru_maintainer"}};
+  Memcached engine_{{"-o", "no_lru_maintainer"}};
   const std::unique_ptr<RawConnection> direct_;
   LoneFront front_;
   Comparison comparison_;

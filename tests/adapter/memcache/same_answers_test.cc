@@ -82,8 +82,8 @@ class SameAnswers : public ::testing::Test {
   }
 
   // As in random_answers_test.cc.
-  Memcached plain_{{"-o", "no_modern"}};
-  Memcached engine_{{"-o", "no_modern"}};
+  Memcached plain_{{"-o", "no_lru_maintainer"}};
+  Memcached engine_{{"-o", "no_lru_maintainer"}};
 };
 
 TEST_F(SameAnswers, ToOddInputs) {
