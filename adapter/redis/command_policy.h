@@ -52,7 +52,6 @@ enum class PinReason : uint8_t {
   kBlocking,      // ROLE comes back only when it is released.
   kSubscription,  // ROLE is an error on RESP2.
   kMonitor,       // ROLE never comes back.
-  kReplies,       // CLIENT REPLY: ROLE may be silent.
   kTracking,      // Pushes of invalidations; CLIENT CACHING speaks of the next command.
   kSettings,      // NO-EVICT, NO-TOUCH: of the connection.
 };
@@ -72,6 +71,7 @@ enum class ArgumentRule : uint8_t {
   kConfigSet,    // Refused for some names.
   kDebug,        // Some are harmless.
   kUsers,        // Changes the users that it names.
+  kRedirect,     // Refused with REDIRECT.
 };
 
 struct CommandPolicy {

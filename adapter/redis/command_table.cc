@@ -143,6 +143,14 @@ void JudgeConfigSet(Argv argv, CommandPlan* plan) {
   }
 }
 
+// The ids of clients are the agent's: to the engine, one may be a connection that many share.
+void JudgeRedirect(Argv argv, CommandPlan* plan) {
+  if (!HasOption(argv, 3, "redirect")) return;
+  plan->kind = CommandClass::kRefused;
+  plan->pin = PinReason::kNone;
+  plan->reason = "invalidations cannot go to another client; use RESP3, which needs no other";
+}
+
 void JudgeDebug(Argv argv, CommandPlan* plan) {
   if (argv.size() < 2 || !HarmlessDebug(argv[1])) return;
   plan->kind = CommandClass::kRead;
@@ -216,6 +224,7 @@ void CommandTable::Judge(Argv argv, CommandPlan* plan) const {
   if (policy.kind == CommandClass::kWrite) JudgeWrite(argv, policy.rule, plan);
   if (policy.rule == ArgumentRule::kConfigSet) JudgeConfigSet(argv, plan);
   if (policy.rule == ArgumentRule::kDebug) JudgeDebug(argv, plan);
+  if (policy.rule == ArgumentRule::kRedirect) JudgeRedirect(argv, plan);
   plan->changes_users = policy.rule == ArgumentRule::kUsers;
   if (info == nullptr || !info->Has(kFlagBlocking)) return;
   if (!IsData(plan->kind) ||

@@ -54,7 +54,7 @@ constexpr std::string_view kAgents[] = {
     "",     "ASKING",   "AUTH",      "CAIRN", "CLIENT", "CLUSTER", "HELLO",    "INFO",
     "QUIT", "READONLY", "READWRITE", "RESET", "ROLE",   "SELECT",  "SENTINEL", "WAIT"};
 constexpr std::string_view kPins[] = {"",        "transaction", "blocking", "subscription",
-                                      "monitor", "replies",     "tracking", "settings"};
+                                      "monitor", "tracking",    "settings"};
 constexpr std::string_view kReads[] = {"at once", "its keys", "whole offset"};
 constexpr std::string_view kMarks[] = {"nothing", "its keys", "its database", "all databases"};
 
@@ -183,10 +183,17 @@ const PlanCase kCases[] = {
     {{"CLIENT", "NOSUCH"}, "local"},
     {{"CLIENT"}, "local"},
     {{"client", "tracking", "on"}, "pinned (tracking)"},
+    {{"client", "tracking", "on", "bcast", "Redirect", "7"},
+     "refused: invalidations cannot go to another client; use RESP3, which needs no other"},
+    {{"CLIENT", "REPLY", "off"}, "agent (CLIENT)"},
     {{"CONFIG", "GET", "save"}, "local"},
     {{"CONFIG", "SET", "maxmemory", "1gb"}, "local"},
-    {{"CONFIG", "SET", "hz", "10", "SAVE", ""},
+    {{"CONFIG", "SET", "hz", "10", "SAVE", "60 1"},
      "refused: the log keeps the data, and the primary never forks"},
+    {{"CONFIG", "SET", "hz", "10", "SAVE", ""}, "local"},
+    {{"CONFIG", "SET", "save", "", "hz", "10", "AppendOnly", "YES"},
+     "refused: the log keeps the data, and the primary never forks"},
+    {{"CONFIG", "SET", "hz", "10", "dir"}, "local"},  // The engine's syntax error.
     {{"DEBUG", "object", "k"}, "read waits: whole offset"},
     {{"DEBUG", "SEGFAULT"}, "refused: it changes the engine behind the log's back"},
     {{"CLUSTER", "SLOTS"}, "agent (CLUSTER)"},
@@ -285,11 +292,21 @@ TEST(CommandTableTest, RefusesWhatIsNoReplyToCommand) {
 TEST(GuardedConfigTest, ByWhateverCaseAndAlias) {
   for (const char* name : {"repl-backlog-size", "REPLICA-priority", "slave-read-only", "bind",
                            "min-replicas-to-write", "maxmemory-policy", "requirepass"}) {
-    EXPECT_TRUE(GuardedConfig(name)) << name;
+    EXPECT_TRUE(GuardedConfig(name, "1")) << name;
+    EXPECT_TRUE(GuardedConfig(name, "")) << name;
   }
   for (const char* name : {"maxmemory", "hz", "slowlog-max-len", "notify-keyspace-events", ""}) {
-    EXPECT_FALSE(GuardedConfig(name)) << name;
+    EXPECT_FALSE(GuardedConfig(name, "1")) << name;
   }
+}
+
+TEST(GuardedConfigTest, WhatLeavesThingsAsTheyAreIsFine) {
+  EXPECT_FALSE(GuardedConfig("save", ""));
+  EXPECT_FALSE(GuardedConfig("AppendOnly", "NO"));
+  EXPECT_FALSE(GuardedConfig("maxmemory-policy", "noeviction"));
+  EXPECT_TRUE(GuardedConfig("save", " "));
+  EXPECT_TRUE(GuardedConfig("appendonly", "yes"));
+  EXPECT_TRUE(GuardedConfig("maxmemory-policy", "allkeys-lru"));
 }
 
 }  // namespace

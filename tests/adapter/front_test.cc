@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "tests/adapter/front_lab.h"
 
@@ -208,6 +209,26 @@ TEST(FrontTest, WithoutALeaseNobodyIsAnswered) {
   lab.SetSafe(false);
   client.Do({"GET", "k"});
   EXPECT_TRUE(client.IsCut());
+}
+
+// An election there is over soon; what lasts longer than replies may be held is refused at once.
+TEST(FrontTest, ALogThatIsGoneForAMomentIsWaitedFor) {
+  FrontOptions options;
+  options.hold_timeout_us = kMicrosPerSecond;
+  FrontLab lab(options);
+  FrontClient client(&lab);
+  lab.SetCommitting(false);
+  lab.front().SetLogReachable(false);
+  client.Do({"SET", "k", "v"});
+  EXPECT_TRUE(client.Waits());
+  lab.front().SetLogReachable(true);
+  lab.SetCommitting(true);
+  EXPECT_EQ(client.Next(), kOk);
+  lab.front().SetLogReachable(false);
+  EXPECT_TRUE(lab.world().Until([&] {
+    return client.Ask({"SET", "k", "w"}).starts_with("-NOREPLICAS ");
+  }));
+  EXPECT_EQ(client.Ask({"GET", "k"}), "$1\r\nw\r\n");
 }
 
 TEST(FrontTest, PausedWritesGoOnAfterwards) {

@@ -15,6 +15,7 @@ namespace cairn::adapter::redis {
 namespace {
 
 constexpr std::string_view kRole = "*1\r\n$4\r\nROLE\r\n";
+constexpr std::string_view kHello = "*1\r\n$5\r\nHELLO\r\n";
 // Above that, a buffer that was needed once is given back.
 constexpr size_t kKeptBytes = 256 << 10;
 
@@ -57,6 +58,13 @@ void Backend::Send(std::string_view command, ReplyReceiver* receiver, uint64_t t
 void Backend::SendOneWay(std::string_view command) {
   CHECK(usable());
   batch_bytes_ += command;
+}
+
+void Backend::SendPushed(std::string_view command, ReplyReceiver* receiver, uint64_t tag) {
+  CHECK(usable());
+  batch_bytes_ += command;
+  batch_bytes_ += kHello;
+  due_.push_back({receiver, tag, BatchId(), true});
 }
 
 void Backend::Flush() {
@@ -140,6 +148,10 @@ absl::Status Backend::Dispatch(const ReplyPiece& piece) {
     return absl::OkStatus();
   }
   if (due_.empty()) return Unusable("a reply that nobody asked for");
+  if (due_.front().pushed) {
+    OnPushed(piece);
+    return absl::OkStatus();
+  }
   const Due due = due_.front();
   if (piece.ends) due_.pop_front();
   if (due.receiver == nullptr) {
@@ -148,6 +160,19 @@ absl::Status Backend::Dispatch(const ReplyPiece& piece) {
     due.receiver->OnReply(due.tag, due.batch, piece);
   }
   return absl::OkStatus();
+}
+
+// An error comes before the greeting, which then is nobody's.
+void Backend::OnPushed(const ReplyPiece& piece) {
+  const Due due = due_.front();
+  if (piece.error()) {
+    if (piece.ends) due_.front().receiver = nullptr;
+    return due.receiver->OnReply(due.tag, due.batch, piece);
+  }
+  if (!piece.ends) return;
+  due_.pop_front();
+  if (due.receiver == nullptr) return;
+  due.receiver->OnReply(due.tag, due.batch, {.begins = true, .ends = true});
 }
 
 void Backend::OnRole(BatchId batch, const ReplyPiece& piece) {
@@ -178,7 +203,7 @@ void Backend::Break(absl::Status why) {
   for (const Due& one : due) {
     if (one.receiver != nullptr) {
       one.receiver->OnBroken(one.tag);
-    } else {
+    } else if (!one.pushed) {
       owner_->OnOffsetUnknown(one.batch);
     }
   }

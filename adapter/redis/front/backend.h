@@ -73,14 +73,19 @@ class Backend {
   BatchId Batch();
   // Appends one whole command, and notes who gets the reply. Requires: usable().
   void Send(std::string_view command, ReplyReceiver* receiver, uint64_t tag);
-  // Appends a command that has no reply of its own: what it causes are pushes.
+  // Appends a command that has no reply of its own: what it causes are pushes. For raw mode.
   void SendOneWay(std::string_view command);
+  // Appends a command that RESP3 answers by pushes alone, or by an error. The reply is the error,
+  // or has no bytes: it ends with the reply to a HELLO behind the command, which everybody may ask.
+  void SendPushed(std::string_view command, ReplyReceiver* receiver, uint64_t tag);
 
   // Pushes, and in raw mode all replies, go to this receiver. In raw mode no request is matched
   // with a reply: subscribed connections of RESP2, and MONITOR, send what they like. The mode
   // begins behind the replies that are due.
   void SetPushReceiver(ReplyReceiver* receiver) { push_receiver_ = receiver; }
   void SetRaw() { raw_ = true; }
+  // When the last reply of the mode has come, or within it.
+  void EndRaw() { raw_ = false; }
 
   // Ends the batch and hands what was sent to the kernel. To be called at the end of a turn of the
   // event loop in which something was sent.
@@ -108,14 +113,16 @@ class Backend {
 
  private:
   struct Due {
-    ReplyReceiver* receiver;  // Null: ROLE.
+    ReplyReceiver* receiver;  // Null: ROLE, or nobody any more.
     uint64_t tag;
     BatchId batch;
+    bool pushed = false;  // Ends with a greeting.
   };
 
   void Read();
   void OnBytes(std::string_view bytes);
   absl::Status Dispatch(const ReplyPiece& piece);
+  void OnPushed(const ReplyPiece& piece);
   void OnRole(BatchId batch, const ReplyPiece& piece);
   void Write();
   void WaitWritable();

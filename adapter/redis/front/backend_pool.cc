@@ -206,9 +206,10 @@ void BackendPool::GiveBack(const Identity& identity, Backend* backend, bool clea
   std::unique_ptr<Backend> given = std::move(*it);
   own_.erase(it);
   std::vector<std::unique_ptr<Backend>>& idle = idle_[identity];
+  // Its end is nothing to the client, who may go on elsewhere.
+  given->SetPushReceiver(nullptr);
   // ROLE may still be due: its reply is the owner's.
   if (clean && given->usable() && idle.size() < kIdleOwn) {
-    given->SetPushReceiver(nullptr);
     idle.push_back(std::move(given));
   } else {
     Retire(std::move(given));

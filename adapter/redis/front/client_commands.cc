@@ -85,6 +85,7 @@ class ClientAnswering {
     if (Is(1, "setname") && argv_.size() == 3) return SetName();
     if (Is(1, "setinfo") && argv_.size() == 4) return SetInfo();
     if (Is(1, "info")) return Info();
+    if (Is(1, "reply")) return Reply();
     if (Is(1, "list")) return List();
     if (Is(1, "kill")) return argv_.size() == 3 ? KillByAddress() : Kill();
     if (Is(1, "unblock")) return Unblock();
@@ -141,6 +142,18 @@ class ClientAnswering {
   void Info() {
     const std::string line = DescribeClient(session_, thread_.now_us()) + "\n";
     session_.Answer(Encode(version(), [&](ReplyWriter& writer) { writer.Verbatim("txt", line); }));
+  }
+
+  // Silence is the session's: the engine has to answer, or nobody knew whose reply is whose.
+  void Reply() {
+    using Mode = Session::ReplyMode;
+    if (Is(2, "on")) {
+      session_.set_reply_mode(Mode::kOn);
+      return Simple("OK");
+    }
+    if (Is(2, "off")) return session_.set_reply_mode(Mode::kOff);
+    if (!Is(2, "skip")) return Error(kSyntax);
+    if (session_.reply_mode() != Mode::kOff) session_.set_reply_mode(Mode::kSkipNext);
   }
 
   // ---- Of all io threads --------------------------------------------------------------------

@@ -146,7 +146,13 @@ void FrontThread::CheckDrained() {
 }
 
 void FrontThread::SetLogReachable(bool reachable) {
-  asio::post(io_, [this, reachable] { log_reachable_ = reachable; });
+  asio::post(io_, [this, reachable] {
+    if (reachable) {
+      log_lost_us_.reset();
+    } else if (!log_lost_us_) {
+      log_lost_us_ = now_us();
+    }
+  });
 }
 
 void FrontThread::SetFacts(std::shared_ptr<const FrontFacts> facts) {
@@ -217,7 +223,8 @@ bool FrontThread::MayAnswer() const {
 
 std::optional<std::string> FrontThread::RefuseWrite(Durability durability) {
   if (durability == Durability::kAsync) return lag_->Refuse(now_us());
-  if (log_reachable_) return std::nullopt;
+  // An election of the log is waited out, for as long as a reply may be held.
+  if (!log_lost_us_ || now_us() - *log_lost_us_ < options_.hold_timeout_us) return std::nullopt;
   return "NOREPLICAS the log cannot be reached, so no write can be made durable; try again";
 }
 

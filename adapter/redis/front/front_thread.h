@@ -202,8 +202,8 @@ class FrontThread : public SessionHost, private BackendOwner {
   std::shared_ptr<const FrontFacts> facts_;
   FrontMode mode_ = FrontMode::kClosed;
   StreamOffset committed_;
-  bool log_reachable_ = true;
-  std::optional<LagBound> lag_;  // Of the reign; always set.
+  std::optional<MonoMicros> log_lost_us_;  // When the log ceased to answer; nullopt: it does.
+  std::optional<LagBound> lag_;            // Of the reign; always set.
 
   absl::flat_hash_map<uint64_t, std::unique_ptr<Session>> sessions_;
   std::vector<std::unique_ptr<Session>> finished_;

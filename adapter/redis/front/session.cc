@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "adapter/redis/front/reply_signs.h"
 #include "adapter/redis/front/session_host.h"
 #include "base/check.h"
 #include "base/planted_bug.h"
@@ -97,6 +98,7 @@ bool Session::Handle() {
   about_.last_command = plan_.info != nullptr ? std::string_view(plan_.info->name) : "NULL";
   if (plan_.changes_users) RefuseOwnUser();
   if (in_multi_) return HandleQueued();
+  if (raw_ && !monitors_ && !IsForSubscribers()) return AskWhetherSubscribed();
   if (const auto elsewhere = host_->Redirect(parser_.argv(), plan_, read_only_)) {
     AnswerError(*elsewhere);
     return true;
@@ -106,7 +108,7 @@ bool Session::Handle() {
       return HandleRefused();
     case CommandClass::kAgent:
       // What the agent does to a client's connection has to wait for what is under way on it.
-      if (engine_due_ > 0 &&
+      if ((engine_due_ > 0 || push_tag_ != 0) &&
           (plan_.agent == AgentCommand::kAuth || plan_.agent == AgentCommand::kSelect ||
            plan_.agent == AgentCommand::kHello || plan_.agent == AgentCommand::kReset)) {
         return Blocked(Block::kDrain);
@@ -181,10 +183,13 @@ Backend* Session::NeedShared() {
   return backend;
 }
 
+// Where requests have replies: in raw mode, the own one is none of these.
+Backend* Session::NeedAny() { return own_ != nullptr && !raw_ ? own_ : NeedShared(); }
+
 bool Session::HandleShared() {
   const bool write = plan_.writes;
   if (write && !AdmitWrite()) return block_ == Block::kNone;
-  Backend* const backend = own_ != nullptr ? own_ : NeedShared();
+  Backend* const backend = NeedAny();
   if (backend == nullptr) return false;
   if (!backend->usable()) {
     Cut();
@@ -236,6 +241,7 @@ void Session::SendTo(Backend* backend, Rule rule, After after) {
   Slot& slot = NewSlot();
   slot.rule = host_->mode() == FrontMode::kReplica ? Rule::kFree : rule;
   slot.after = after;
+  slot.scripted = plan_.info == nullptr || RunsScript(plan_.info->name);
   slot.write = plan_.writes && slot.rule == Rule::kBatch;
   if (slot.rule == Rule::kBatch) {
     const BatchId batch = backend->Batch();
@@ -284,7 +290,15 @@ void Session::AnswerUnreachable(const absl::Status& why) {
 
 void Session::BecomeAnd(Identity identity, std::string reply) {
   CHECK_EQ(engine_due_, 0u);
-  Unpin(/*clean=*/false);
+  if (raw_) return AnswerError("ERR MONITOR ends with RESET; until then this cannot change");
+  if (own_ != nullptr) {  // What it keeps, such as a WATCH, goes on.
+    if (!own_->usable()) return Cut();
+    next_identity_ = std::move(identity);
+    next_reply_ = std::move(reply);
+    SendTo(own_, Rule::kFree, After::kIdentity);
+    block_ = Block::kReply;
+    return;
+  }
   block_ = Block::kBackend;
   host_->pool().Open(
       identity, [this, alive = alive_, identity, reply](absl::StatusOr<Backend*> opened) mutable {
@@ -302,7 +316,7 @@ void Session::BecomeAnd(Identity identity, std::string reply) {
 }
 
 void Session::AskInfo() {
-  Backend* const backend = own_ != nullptr ? own_ : NeedShared();
+  Backend* const backend = NeedAny();
   if (backend != nullptr && backend->usable()) SendTo(backend, Rule::kFree, After::kInfo);
 }
 
@@ -316,7 +330,7 @@ void Session::AnswerNow(std::string reply) {
 }
 
 void Session::AskPermission(std::string_view probe, std::function<void()> permitted) {
-  Backend* const backend = own_ != nullptr ? own_ : NeedShared();
+  Backend* const backend = NeedAny();
   if (backend == nullptr) return;
   if (!backend->usable()) return Cut();
   permitted_ = std::move(permitted);

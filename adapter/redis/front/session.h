@@ -110,7 +110,8 @@ class Session : public ReplyReceiver {
   void AnswerUnreachable(const absl::Status& why);
   // The same when everything before it has been answered and committed.
   void CloseAfterReplies() { closing_ = true; }
-  // Moves to another identity once nothing is due; then answers `reply`, or the engine's refusal.
+  // Moves to another identity, by the request in hand; then answers `reply`, or the engine's
+  // refusal. Requires: nothing is due.
   void BecomeAnd(Identity identity, std::string reply);
   // The request in hand will be answered later; until then the client is blocked.
   void AnswerLater() { block_ = Block::kAnswer; }
@@ -125,6 +126,7 @@ class Session : public ReplyReceiver {
   // Drops every state of the connection (RESET).
   void ResetState();
   enum class ReplyMode : uint8_t { kOn, kOff, kSkip, kSkipNext };
+  [[nodiscard]] ReplyMode reply_mode() const { return reply_mode_; }
   void set_reply_mode(ReplyMode mode) { reply_mode_ = mode; }
   // As CLIENT LIST tells: N, or of b (blocked), x (in MULTI), P (subscribed), O (MONITOR).
   [[nodiscard]] std::string flags() const;
@@ -135,7 +137,17 @@ class Session : public ReplyReceiver {
 
  private:
   enum class Rule : uint8_t { kFree, kBatch, kKeys, kAsk };
-  enum class After : uint8_t { kNothing, kMulti, kWatch, kInfo, kPermission, kRefusal };
+  enum class After : uint8_t {
+    kNothing,
+    kMulti,
+    kWatch,
+    kInfo,
+    kPermission,
+    kRefusal,
+    kMonitor,
+    kIdentity,
+    kSubscribed,
+  };
   struct Slot {
     std::string bytes;
     Hold hold;
@@ -146,6 +158,7 @@ class Session : public ReplyReceiver {
     After after = After::kNothing;
     AbsenceSign absence = AbsenceSign::kNone;
     bool write = false;
+    bool scripted = false;  // Its errors may have any words.
     bool begun = false;
     bool ended = false;
     bool silent = false;  // CLIENT REPLY: nothing is written.
@@ -163,6 +176,8 @@ class Session : public ReplyReceiver {
   bool HandleTransaction(std::string_view name);
   bool HandleBlocking();
   bool HandleSubscription(bool monitor);
+  [[nodiscard]] bool IsForSubscribers() const;
+  bool AskWhetherSubscribed();
   bool HandleQueued();
   bool HandleRefused();
   void RefuseOwnUser();
@@ -172,6 +187,7 @@ class Session : public ReplyReceiver {
   bool AdmitWrite();
   bool NeedOwn();
   Backend* NeedShared();
+  Backend* NeedAny();
   void SendTo(Backend* backend, Rule rule, After after);
   void MarkWrite(Backend* backend);
   Slot& NewSlot();
@@ -189,6 +205,8 @@ class Session : public ReplyReceiver {
   [[nodiscard]] bool MayStream(const Slot& slot) const;
   void Finish(Slot& slot);
   void FinishPermission(Slot& slot);
+  void FinishIdentity(Slot& slot);
+  void FinishSubscribed(Slot& slot);
   void OnEnded(Slot& slot, const ReplyPiece& piece);
   void Advance();
   void Emit(Slot& slot);
@@ -225,6 +243,9 @@ class Session : public ReplyReceiver {
   bool subscribed_ = false;
   bool monitors_ = false;
   bool raw_ = false;
+  bool asked_whether_subscribed_ = false;
+  Identity next_identity_;  // And what the client is told, when the engine has agreed.
+  std::string next_reply_;
   std::string queue_refusal_;  // Of the command that MULTI is being told of.
   absl::InlinedVector<KeyHash, 4> multi_keys_;
   bool multi_writes_ = false;

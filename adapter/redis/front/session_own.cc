@@ -5,6 +5,7 @@
 
 #include "adapter/redis/front/session.h"
 #include "adapter/redis/front/session_host.h"
+#include "adapter/redis/resp_encoder.h"
 #include "base/check.h"
 
 namespace cairn::adapter::redis {
@@ -41,6 +42,7 @@ void Session::Unpin(bool clean) {
   if (own_ == nullptr) return;
   host_->pool().GiveBack(identity_, std::exchange(own_, nullptr), clean);
   in_multi_ = watching_ = raw_ = dedicated_ = subscribed_ = monitors_ = false;
+  asked_whether_subscribed_ = false;
 }
 
 bool Session::HandlePinned() {
@@ -62,7 +64,6 @@ bool Session::HandlePinned() {
       return HandleSubscription(/*monitor=*/true);
     case PinReason::kTracking:
     case PinReason::kSettings:
-    case PinReason::kReplies:
     case PinReason::kNone:
       dedicated_ = true;
       own_->SetPushReceiver(this);
@@ -202,10 +203,35 @@ bool Session::HandleSubscription(bool monitor) {
   if (monitor || identity_.version == RespVersion::k2) {
     raw_ = true;
     own_->SetRaw();
+    own_->SendOneWay(parser_.bytes());
+  } else {
+    NewSlot();
+    ++engine_due_;
+    own_->SendPushed(parser_.bytes(), this, first_tag_ + slots_.size() - 1);
   }
-  own_->SendOneWay(parser_.bytes());
   host_->Touch(this);
   return true;
+}
+
+bool Session::IsForSubscribers() const {
+  if (plan_.info == nullptr) return plan_.kind != CommandClass::kAgent;  // The engine refuses it.
+  return plan_.pin == PinReason::kSubscription || plan_.agent == AgentCommand::kQuit ||
+         plan_.agent == AgentCommand::kReset || plan_.info->name == "ping";
+}
+
+// A client of RESP2 that has subscribed sends something else: an error, or it has unsubscribed from
+// everything and is one like others again. The engine knows: HELLO is refused to subscribers, and
+// to nobody else. What was sent before has been answered by then.
+bool Session::AskWhetherSubscribed() {
+  if (!own_->usable()) {
+    Cut();
+    return true;
+  }
+  if (!std::exchange(asked_whether_subscribed_, true)) {
+    own_->SendOneWay(EncodeCommand({"HELLO"}));
+    host_->Touch(this);
+  }
+  return Blocked(Block::kReply);
 }
 
 }  // namespace cairn::adapter::redis

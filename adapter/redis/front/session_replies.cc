@@ -4,6 +4,7 @@
 #include <asio/error.hpp>
 #include <utility>
 
+#include "adapter/redis/front/reply_signs.h"
 #include "adapter/redis/front/session.h"
 #include "adapter/redis/front/session_host.h"
 #include "base/check.h"
@@ -69,12 +70,20 @@ void Session::OnPush(const ReplyPiece& piece) {
   if (piece.begins) {
     Slot& slot = NewSlot();
     slot.rule = Rule::kAsk;
-    Judge(slot, BatchId());
+    slot.silent = false;  // CLIENT REPLY speaks of answers.
+    if (asked_whether_subscribed_) slot.after = After::kSubscribed;
+    // A line of MONITOR is judged when it can be read: to ask for an offset is another line.
+    if (monitors_) {
+      slot.after = After::kMonitor;
+    } else {
+      Judge(slot, BatchId());
+    }
     push_tag_ = first_tag_ + slots_.size() - 1;
   }
   const uint64_t tag = push_tag_;
   if (piece.ends) push_tag_ = 0;
   Take(slots_[tag - first_tag_], tag, piece);
+  if (piece.ends && block_ == Block::kDrain && engine_due_ == 0) host_->ResumeLater(this);
 }
 
 void Session::Take(Slot& slot, uint64_t tag, const ReplyPiece& piece) {
@@ -98,7 +107,7 @@ void Session::Take(Slot& slot, uint64_t tag, const ReplyPiece& piece) {
 
 // What a reply turns out to be may say that it has to wait, or be worded anew.
 bool Session::MayStream(const Slot& slot) const {
-  if (slot.after == After::kInfo) return false;
+  if (slot.after == After::kInfo || slot.after == After::kMonitor) return false;
   return durability_ == Durability::kAsync ||
          !(slot.absence == AbsenceSign::kAnyNull ||
            ShowsAbsence(slot.absence, slot.keys.size(), slot.bytes));
@@ -118,6 +127,13 @@ void Session::Finish(Slot& slot) {
     held_bytes_ += slot.bytes.size();
   }
   if (slot.after == After::kPermission) FinishPermission(slot);
+  if (slot.after == After::kIdentity) FinishIdentity(slot);
+  if (slot.after == After::kSubscribed) FinishSubscribed(slot);
+  if (slot.after == After::kMonitor) {
+    slot.silent = slot.silent || IsAgentsQuestion(slot.bytes);
+    if (!slot.silent) Judge(slot, BatchId());
+  }
+  if (!slot.scripted && SaysNotBegun(slot.bytes)) slot.hold = Hold();
   // It has expired, perhaps: then a deletion is on its way into the log.
   if (durability_ == Durability::kSync &&
       ShowsAbsence(slot.absence, slot.keys.size(), slot.bytes)) {
@@ -138,6 +154,37 @@ void Session::FinishPermission(Slot& slot) {
   permitted();
 }
 
+void Session::FinishIdentity(Slot& slot) {
+  has_request_ = false;
+  const std::string reply = std::exchange(next_reply_, "");
+  if (slot.bytes.starts_with('-')) return;
+  identity_ = std::move(next_identity_);
+  parser_.set_authenticated(true);
+  held_bytes_ -= slot.bytes.size();
+  slot.bytes = reply;
+  held_bytes_ += slot.bytes.size();
+}
+
+// What stands in the way may still be a message.
+void Session::FinishSubscribed(Slot& slot) {
+  constexpr std::string_view kRefused = "-ERR Can't execute 'hello'";
+  const bool subscribed = slot.bytes.starts_with(kRefused);
+  if (!subscribed && !IsGreeting(slot.bytes)) return;
+  asked_whether_subscribed_ = false;
+  held_bytes_ -= slot.bytes.size();
+  if (subscribed) {
+    const std::string_view name = plan_.info != nullptr ? plan_.info->name : "cairn";
+    slot.bytes.replace(slot.bytes.find("hello"), 5, name);
+    has_request_ = false;
+  } else {
+    slot.bytes.clear();
+    raw_ = subscribed_ = false;
+    own_->EndRaw();
+  }
+  held_bytes_ += slot.bytes.size();
+  host_->ResumeLater(this);
+}
+
 void Session::OnEnded(Slot& slot, const ReplyPiece& piece) {
   const bool ok = piece.type == ReplyType::kSimple;
   switch (slot.after) {
@@ -152,6 +199,9 @@ void Session::OnEnded(Slot& slot, const ReplyPiece& piece) {
     case After::kInfo:
     case After::kPermission:
     case After::kRefusal:
+    case After::kMonitor:
+    case After::kIdentity:
+    case After::kSubscribed:
       break;
   }
   if (closed_) {
@@ -162,8 +212,8 @@ void Session::OnEnded(Slot& slot, const ReplyPiece& piece) {
   if (own_ != nullptr && engine_due_ == 0 && !in_multi_ && !watching_ && !dedicated_) {
     Unpin(/*clean=*/true);
   }
-  const bool awaited =
-      slot.after == After::kMulti || slot.after == After::kWatch || slot.after == After::kRefusal;
+  const bool awaited = slot.after == After::kMulti || slot.after == After::kWatch ||
+                       slot.after == After::kRefusal || slot.after == After::kIdentity;
   if ((block_ == Block::kReply && awaited) || (block_ == Block::kDrain && engine_due_ == 0)) {
     host_->ResumeLater(this);
   }
