@@ -147,8 +147,8 @@ absl::Status CheckChain(Log log, const LogDescription& log_now, Seq seq, uint64_
                   seq, chain, actual, log_now.name));
 }
 
-absl::StatusOr<std::optional<FetchedSnapshot>> FetchSnapshot(SnapshotStore* store, Log log,
-                                                             const FetchOptions& options) {
+absl::StatusOr<std::optional<FoundSnapshot>> ChooseSnapshot(SnapshotStore* store, Log log,
+                                                            const SnapshotChoice& choice) {
   ASSIGN_OR_RETURN(const LogDescription log_now, DescribeNow(log, /*with_segments=*/true));
   const Seq adopted = AdoptedSeq(log_now);
   const bool whole = log_now.first_seq <= Seq(1) && !adopted;
@@ -159,8 +159,8 @@ absl::StatusOr<std::optional<FetchedSnapshot>> FetchSnapshot(SnapshotStore* stor
   SnapshotQuery query;
   query.log_name = log.name();
   query.log_id = log.id();
-  query.max_seq = options.max_seq;
-  query.reader = options.reader;
+  query.max_seq = choice.max_seq;
+  query.reader = choice.reader;
   absl::StatusOr<FoundSnapshot> found = FindSnapshot(*store, query);
   if (absl::IsNotFound(found.status())) {
     if (whole) return std::nullopt;
@@ -171,7 +171,7 @@ absl::StatusOr<std::optional<FetchedSnapshot>> FetchSnapshot(SnapshotStore* stor
     spdlog::warn("snapshot passed over: {}", passed_over);
   }
   const SnapshotManifest& manifest = found->manifest;
-  const bool exact = manifest.seq == options.max_seq;
+  const bool exact = manifest.seq == choice.max_seq;
   const bool continues = manifest.seq + 1 >= log_now.first_seq || exact;
   if (!continues || manifest.seq < adopted) {
     return NotCovered(
@@ -181,6 +181,14 @@ absl::StatusOr<std::optional<FetchedSnapshot>> FetchSnapshot(SnapshotStore* stor
   const bool untold = exact && absl::IsFailedPrecondition(same);
   if (untold) spdlog::warn("the snapshot is not checked: {}", ToStd(same.message()));
   if (!same.ok() && !untold) return same;
+  return *std::move(found);
+}
+
+absl::StatusOr<std::optional<FetchedSnapshot>> FetchSnapshot(SnapshotStore* store, Log log,
+                                                             const FetchOptions& options) {
+  ASSIGN_OR_RETURN(std::optional<FoundSnapshot> found,
+                   ChooseSnapshot(store, std::move(log), {options.reader, options.max_seq}));
+  if (!found) return std::nullopt;
   RETURN_IF_ERROR(Download(*store, *found, options));
   return FetchedSnapshot{found->name, std::move(found->manifest), options.path};
 }

@@ -36,6 +36,11 @@ inline constexpr std::string_view kAdoptedName = "cairn-agent-adopted";
 // The object of a snapshot that holds an engine's dump.
 inline constexpr std::string_view kDumpObject = "dump.rdb.zst";
 
+struct SnapshotChoice {
+  EngineVersion reader;  // Who is to load it.
+  Seq max_seq{UINT64_MAX};
+};
+
 struct FetchOptions {
   EngineVersion reader;  // The engine that is to load it.
   Seq max_seq{UINT64_MAX};
@@ -50,11 +55,16 @@ struct FetchedSnapshot {
   std::string path;
 };
 
+// The newest snapshot that continues the log, not fetched yet.
 // Nullopt: the log has every record since its first, began with nothing, and the store has no
 // snapshot that serves; an engine begins empty. `store` may be null: there is none.
 // Errors: kFailedPrecondition when records are trimmed, or data were adopted, that no snapshot
 // covers, saying what the
 // operator can do; kDataLoss when snapshot and log are not of one history; those of store and log.
+absl::StatusOr<std::optional<FoundSnapshot>> ChooseSnapshot(SnapshotStore* store, Log log,
+                                                            const SnapshotChoice& choice);
+
+// The same, with its dump in a file.
 absl::StatusOr<std::optional<FetchedSnapshot>> FetchSnapshot(SnapshotStore* store, Log log,
                                                              const FetchOptions& options);
 

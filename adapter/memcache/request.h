@@ -139,6 +139,8 @@ class OwnedRequest {
 
   [[nodiscard]] const Request& operator*() const { return request_; }
   [[nodiscard]] const Request* operator->() const { return &request_; }
+  // Those of the whole request.
+  [[nodiscard]] std::string_view bytes() const { return {bytes_.get(), size_}; }
   [[nodiscard]] size_t memory_bytes() const { return sizeof(*this) + size_; }
 
  private:

@@ -1,54 +1,23 @@
 #include "adapter/redis/agent_process.h"
 
-#include <fmt/format.h>
-#include <signal.h>
-#include <spdlog/spdlog.h>
-#include <unistd.h>
-
-#include <cstdio>
 #include <cstdlib>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
 #include "adapter/agent_identity.h"
+#include "adapter/agent_options.h"
+#include "adapter/agent_process.h"
 #include "adapter/redis/agent_metrics.h"
-#include "adapter/redis/common_options.h"
 #include "adapter/redis/redis_agent.h"
-#include "base/check.h"
-#include "base/http_server.h"
-#include "base/process_log.h"
 #include "base/status_macros.h"
-#include "base/strings.h"
 
 namespace cairn::adapter::redis {
 namespace {
 
-constexpr int kExitOk = 0;
-constexpr int kExitFailed = 1;
-constexpr int kExitConfig = 2;
-constexpr int kExitSecondSignal = 130;
 // Dump, rehearsal and upload happen between the grant and the first client.
 constexpr int64_t kAdoptionPatienceUs = int64_t{24 * 3600} * kMicrosPerSecond;
-
-sigset_t BlockStopSignals() {
-  sigset_t stop;
-  sigemptyset(&stop);
-  sigaddset(&stop, SIGTERM);
-  sigaddset(&stop, SIGINT);
-  // Sent by this process to itself, when the agent ends by itself.
-  sigaddset(&stop, SIGUSR1);
-  CHECK_EQ(pthread_sigmask(SIG_BLOCK, &stop, nullptr), 0);
-  CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
-  return stop;
-}
-
-int Fail(std::string_view what, const absl::Status& status) {
-  spdlog::critical("{}: {}", what, ToStd(status.message()));
-  return kExitFailed;
-}
 
 absl::Status SetEngine(const AgentConfig& config, RedisAgentOptions* options) {
   options->engine_setup.lag_bytes = config.lag_bytes;
@@ -102,102 +71,48 @@ absl::StatusOr<RedisAgentOptions> OptionsOf(const AgentConfig& config,
   return options;
 }
 
-void Say(const std::string& line) {
-  fmt::print("{}\n", line);
-  std::fflush(stdout);
-}
+class HostedRedisAgent : public HostedAgent {
+ public:
+  HostedRedisAgent(const AgentConfig& config, RedisAgentOptions options, Agent::OnState on_state,
+                   const FrontFactory& start_front)
+      : config_(config),
+        start_front_(start_front),
+        agent_(std::move(options), &SystemClock(), std::move(on_state)) {}
 
-// Waits for a signal in a thread of its own while the agent stops.
-void ExitAtNextSignal(const sigset_t& stop) {
-  std::thread([stop] {
-    int signal_number = 0;
-    do {
-      sigwait(&stop, &signal_number);
-    } while (signal_number == SIGUSR1);
-    _exit(kExitSecondSignal);
-  }).detach();
-}
-
-// Null: none are asked for.
-absl::StatusOr<std::unique_ptr<HttpServer>> StartPages(const AgentConfig& config,
-                                                       const RedisAgent& agent,
-                                                       const FrontPort& front) {
-  if (config.metrics_listen.empty()) return std::unique_ptr<HttpServer>();
-  return HttpServer::Start(
-      config.metrics_listen,
-      {.metrics = [&agent, &front] { return MetricsText(agent.Status(), front.Stats()); },
-       .not_ready = [&agent] { return agent.Status().NotReady(); }});
-}
-
-int Run(const AgentConfig& config, const FrontFactory& start_front) {
-  const sigset_t stop = BlockStopSignals();
-  SetUpProcessLog("cairn-agent", config.log_level, config.log_format);
-  auto identity = AgentIdentity::Open(config.data_dir);
-  if (!identity.ok()) return Fail("cannot start", identity.status());
-  absl::StatusOr<RedisAgentOptions> options = OptionsOf(config, **identity);
-  if (!options.ok()) return Fail("cannot start", options.status());
-  bool ready = false;
-  RedisAgent agent(*std::move(options), &SystemClock(), [&](RoleState state, Epoch) {
-    if (std::exchange(ready, true)) return;
-    Say(fmt::format("cairn-agent of {} is ready: listening on {}, {}", config.log, config.listen,
-                    Name(state)));
-  });
-  auto front = start_front(config, &agent);
-  if (!front.ok()) return Fail("cannot serve", front.status());
-  auto pages = StartPages(config, agent, **front);
-  if (!pages.ok()) {
-    (*front)->Stop();
-    return Fail("cannot serve", pages.status());
+  absl::Status Start() override {
+    ASSIGN_OR_RETURN(front_, start_front_(config_, &agent_));
+    return absl::OkStatus();
   }
-  absl::Status ended;
-  std::thread engine_thread([&] {
-    ended = agent.Run(front->get());
-    kill(getpid(), SIGUSR1);
-  });
-  int signal_number = 0;
-  sigwait(&stop, &signal_number);
-  ExitAtNextSignal(stop);
-  if (signal_number != SIGUSR1) {
-    spdlog::info("stopping");
-    agent.RequestStop();
-  }
-  engine_thread.join();
-  if (!ended.ok()) return Fail("cannot go on", ended);
-  Say(fmt::format("cairn-agent of {} has stopped", config.log));
-  return kExitOk;
-}
+  absl::Status Run() override { return agent_.Run(front_.get()); }
+  void RequestStop() override { agent_.RequestStop(); }
+  std::string Metrics() const override { return MetricsText(agent_.Status(), front_->Stats()); }
+  std::string NotReady() const override { return agent_.Status().NotReady(); }
+
+ private:
+  const AgentConfig& config_;
+  const FrontFactory& start_front_;
+  RedisAgent agent_;
+  std::unique_ptr<FrontPort> front_;
+};
 
 }  // namespace
 
-int RunAgentProcess(int argc, const char* const* argv, const FrontFactory& start_front) {
+int RunAgentProcess(const std::vector<std::string>& argv, const FrontFactory& start_front) {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  std::vector<std::string> words(argv + 1, argv + argc);
-  const bool only_version = words.size() == 1 && words[0] == "--version";
-  if (!only_version) {
-    if (words.empty() || words[0] != "redis") {
-      fmt::print(stderr, "cairn-agent: there is no command '{}': cairn-agent --help\n",
-                 words.empty() ? "" : words[0]);
-      return kExitConfig;
-    }
-    words.erase(words.begin());
+  const absl::StatusOr<AgentInvocation> invocation =
+      ParseAgentInvocation(argv, [](const char* name) -> const char* { return std::getenv(name); });
+  const AgentInvocation read = invocation.ok() ? *invocation : AgentInvocation();
+  const AgentConfig& config = read.config;
+  if (const auto settled = SettleInvocation(invocation.status(), read.verdict, config.log)) {
+    return *settled;
   }
-  absl::StatusOr<AgentInvocation> invocation = ParseAgentInvocation(
-      words, [](const char* name) -> const char* { return std::getenv(name); });
-  if (!invocation.ok()) {
-    fmt::print(stderr, "cairn-agent: {}\n", ToStd(invocation.status().message()));
-    return kExitConfig;
-  }
-  switch (invocation->action) {
-    case AgentInvocation::Action::kPrint:
-      fmt::print("{}\n", invocation->text);
-      return kExitOk;
-    case AgentInvocation::Action::kCheckConfig:
-      fmt::print("the configuration of the agent of {} is fine\n", invocation->config.log);
-      return kExitOk;
-    case AgentInvocation::Action::kRun:
-      return Run(invocation->config, start_front);
-  }
-  CHECK_UNREACHABLE();
+  return RunAgent(config,
+                  [&](const AgentIdentity& identity,
+                      Agent::OnState on_state) -> absl::StatusOr<std::unique_ptr<HostedAgent>> {
+                    ASSIGN_OR_RETURN(RedisAgentOptions options, OptionsOf(config, identity));
+                    return std::make_unique<HostedRedisAgent>(config, std::move(options),
+                                                              std::move(on_state), start_front);
+                  });
 }
 
 }  // namespace cairn::adapter::redis

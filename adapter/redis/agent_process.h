@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "adapter/redis/agent_config.h"
@@ -23,7 +24,7 @@ namespace cairn::adapter::redis {
 using FrontFactory =
     std::function<absl::StatusOr<std::unique_ptr<FrontPort>>(const AgentConfig&, FrontHost* host)>;
 
-// main(): `cairn-agent redis --flags`.
-int RunAgentProcess(int argc, const char* const* argv, const FrontFactory& start_front);
+// main() of `cairn-agent redis`; `argv`: the words behind that.
+int RunAgentProcess(const std::vector<std::string>& argv, const FrontFactory& start_front);
 
 }  // namespace cairn::adapter::redis

@@ -17,8 +17,8 @@
 #include <system_error>
 #include <utility>
 
+#include "adapter/agent_options.h"
 #include "adapter/redis/agent_config.h"
-#include "adapter/redis/common_options.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/process_log.h"

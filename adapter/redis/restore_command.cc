@@ -7,8 +7,8 @@
 #include <system_error>
 #include <utility>
 
+#include "adapter/agent_options.h"
 #include "adapter/redis/agent_config.h"
-#include "adapter/redis/common_options.h"
 #include "adapter/redis/log_tool.h"
 #include "adapter/redis/restorer.h"
 #include "base/clock.h"

@@ -13,8 +13,8 @@
 #include <utility>
 
 #include "absl/strings/numbers.h"
+#include "adapter/agent_options.h"
 #include "adapter/agent_presence.h"
-#include "adapter/redis/common_options.h"
 #include "adapter/redis/engine_link.h"
 #include "adapter/redis/resp_value.h"
 #include "base/option_table.h"

@@ -1,5 +1,8 @@
 // plain_agent: the agent without a front: nobody is served, so that tests that speak to the engines
 // see what the agent does by itself.
+#include <string>
+#include <vector>
+
 #include "adapter/redis/agent_process.h"
 
 namespace cairn::adapter::redis {
@@ -25,5 +28,7 @@ absl::StatusOr<std::unique_ptr<FrontPort>> StartFront(const AgentConfig&, FrontH
 }  // namespace cairn::adapter::redis
 
 int main(int argc, char** argv) {
-  return cairn::adapter::redis::RunAgentProcess(argc, argv, cairn::adapter::redis::StartFront);
+  // As the agent is called: "redis" first.
+  const std::vector<std::string> words(argv + (argc > 1 ? 2 : 1), argv + argc);
+  return cairn::adapter::redis::RunAgentProcess(words, cairn::adapter::redis::StartFront);
 }

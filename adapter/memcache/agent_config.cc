@@ -1,0 +1,52 @@
+#include "adapter/memcache/agent_config.h"
+
+#include <utility>
+
+#include "base/status_macros.h"
+
+namespace cairn::adapter::memcache {
+namespace {
+
+void AddOptions(OptionTable& table, AgentConfig& c) {
+  table.Text("log", &c.log, CheckNotEmpty,
+             "The cache's log; made when there is none. The same for all agents of a cache. "
+             "Required.");
+  AddClusterOptions(table, c);
+  table.Text("mode", &c.mode, OneOf({"write-through", "write-behind"}),
+             "write-through: a reply means committed, and nothing is readable before. "
+             "write-behind: the reply comes first, and the log follows within bounds.");
+  AddLagOptions(table, c);
+  table.Switch("local-reads", &c.local_reads,
+               "Standbys answer reads from their own engine, a little late, in place of asking "
+               "the primary.");
+  AddDoorOptions(table, c);
+  table.Text("engine-cmd", &c.engine_cmd, CheckCommand,
+             "Command of the memcached that the agent starts and looks after.");
+  table.Text("engine", &c.engine, CheckEngine,
+             "unix:PATH or HOST:PORT of a memcached that somebody else runs, in place of "
+             "--engine-cmd. Nobody but the agent may change its items.");
+  AddProcessOptions(table, c);
+}
+
+}  // namespace
+
+absl::StatusOr<AgentInvocation> ParseAgentInvocation(const std::vector<std::string>& argv,
+                                                     OptionTable::Environment environment) {
+  AgentInvocation invocation;
+  OptionTable table({.name = "cairn-agent memcached",
+                     .about = "cairn-agent memcached: makes an unmodified memcached durable.",
+                     .environment = "CAIRN_AGENT_",
+                     .version = CAIRN_VERSION,
+                     .footer = kAgentFooter});
+  AddOptions(table, invocation.config);
+  ASSIGN_OR_RETURN(OptionTable::Asked asked, table.Parse(argv, environment));
+  invocation.verdict = VerdictOn(std::move(asked));
+  if (invocation.verdict.action == AgentVerdict::Action::kPrint) return invocation;
+  if (invocation.config.log.empty()) {
+    return absl::InvalidArgumentError("option log is required: expected the cache's log");
+  }
+  RETURN_IF_ERROR(FinishBase(invocation.config));
+  return invocation;
+}
+
+}  // namespace cairn::adapter::memcache

@@ -1,0 +1,208 @@
+#include "adapter/memcache/engine_connection.h"
+
+#include <asio/buffer.hpp>
+#include <asio/write.hpp>
+#include <optional>
+#include <utility>
+
+#include "base/check.h"
+#include "base/strings.h"
+
+namespace cairn::adapter::memcache {
+namespace {
+
+constexpr size_t kReadBytes = size_t{64} << 10;
+
+struct Due {
+  ReplyKind kind;
+  ReplyReceiver* receiver;
+  uint64_t tag;
+};
+
+}  // namespace
+
+// Owned by the connection and by what is under way on the socket.
+struct EngineConnection::State {
+  explicit State(const asio::any_io_executor& executor) : socket(executor) {}
+
+  EngineSocket socket;
+  bool open = false;
+  OnEnd on_end;
+  std::deque<Due> due;
+  ReplyParser parser;
+  std::string out;      // Gathered.
+  std::string sending;  // Being sent.
+  std::vector<char> room = std::vector<char>(kReadBytes);
+  std::string left;            // Of a line that is not whole yet.
+  std::vector<WakeUp*> calls;  // That wait.
+};
+
+EngineConnection::EngineConnection(asio::any_io_executor executor)
+    : executor_(std::move(executor)) {}
+
+EngineConnection::~EngineConnection() { Close(); }
+
+bool EngineConnection::connected() const { return state_ != nullptr && state_->open; }
+std::string* EngineConnection::out() { return &state_->out; }
+size_t EngineConnection::due() const { return connected() ? state_->due.size() : 0; }
+size_t EngineConnection::bytes() const {
+  return connected() ? state_->out.size() + state_->sending.size() : 0;
+}
+
+asio::awaitable<absl::Status> EngineConnection::Connect(EngineAddress address, Millis timeout,
+                                                        OnEnd on_end) {
+  CHECK(state_ == nullptr);
+  auto state = std::make_shared<State>(executor_);
+  absl::Status connected = co_await ConnectEngine(&state->socket, std::move(address), timeout);
+  if (!connected.ok()) co_return connected;
+  std::error_code error;
+  state->socket.non_blocking(true, error);
+  if (error) co_return SocketStatus(error, "the engine's connection");
+  state->open = true;
+  state->on_end = std::move(on_end);
+  state_ = state;
+  Read(state);
+  co_return absl::OkStatus();
+}
+
+void EngineConnection::Send(std::string_view bytes, ReplyKind kind, ReplyReceiver* receiver,
+                            uint64_t tag) {
+  state_->out.append(bytes);
+  Expect(kind, receiver, tag);
+}
+
+void EngineConnection::Expect(ReplyKind kind, ReplyReceiver* receiver, uint64_t tag) {
+  state_->due.push_back({kind, receiver, tag});
+}
+
+void EngineConnection::Flush() {
+  if (connected()) Write(state_);
+}
+
+// What the kernel takes at once needs no second buffer and no handler.
+void EngineConnection::Write(const std::shared_ptr<State>& state) {
+  if (!state->sending.empty() || state->out.empty()) return;
+  std::error_code error;
+  const size_t sent = state->socket.send(asio::buffer(state->out), 0, error);
+  if (!error && sent == state->out.size()) return state->out.clear();
+  if (error && error != asio::error::would_block) {
+    // Told by the read that ends with it, never within a call of the owner.
+    return;
+  }
+  state->sending.swap(state->out);
+  asio::async_write(state->socket, asio::buffer(state->sending) + sent,
+                    [state](const std::error_code& failed, size_t) {
+                      state->sending.clear();
+                      if (!failed && state->open) Write(state);
+                    });
+}
+
+void EngineConnection::Read(const std::shared_ptr<State>& state) {
+  state->socket.async_receive(asio::buffer(state->room),
+                              [state](const std::error_code& error, size_t bytes) {
+                                if (!state->open) return;
+                                if (error)
+                                  return End(state, SocketStatus(error, "the engine's connection"));
+                                Take(state, std::string_view(state->room.data(), bytes));
+                                if (state->open) Read(state);
+                              });
+}
+
+void EngineConnection::Take(const std::shared_ptr<State>& state, std::string_view bytes) {
+  std::string joined;
+  if (!state->left.empty()) {
+    joined = std::exchange(state->left, std::string());
+    joined.append(bytes);
+    bytes = joined;
+  }
+  while (state->open && !bytes.empty()) {
+    if (state->due.empty()) {
+      return End(state, absl::UnavailableError("the engine answers what nobody has asked"));
+    }
+    const Due due = state->due.front();
+    const absl::StatusOr<std::optional<ReplyPiece>> piece = state->parser.Next(due.kind, &bytes);
+    if (!piece.ok()) return End(state, absl::UnavailableError(piece.status().message()));
+    if (!piece->has_value()) break;
+    if ((*piece)->ends) state->due.pop_front();
+    due.receiver->OnReply(due.tag, **piece);
+  }
+  if (state->open) state->left.assign(bytes);
+}
+
+void EngineConnection::End(const std::shared_ptr<State>& state, const absl::Status& why) {
+  state->open = false;
+  std::error_code ignored;
+  state->socket.close(ignored);
+  for (const Due& due : std::exchange(state->due, {})) due.receiver->OnBroken(due.tag);
+  if (const OnEnd tell = std::exchange(state->on_end, nullptr); tell != nullptr) tell(why);
+}
+
+void EngineConnection::Close() {
+  if (state_ == nullptr) return;
+  state_->open = false;
+  state_->due.clear();
+  state_->on_end = nullptr;
+  std::error_code ignored;
+  state_->socket.close(ignored);
+  for (WakeUp* const call : state_->calls) call->Wake();
+}
+
+void EngineConnection::Break() {
+  if (!connected()) return;
+  state_->on_end = nullptr;
+  End(state_, absl::CancelledError("the connection is not needed any more"));
+}
+
+// ---- Calls --------------------------------------------------------------------------------------
+
+namespace {
+
+// The state of a call is shared: its caller may have gone when the reply comes.
+class CallState : public ReplyReceiver {
+ public:
+  explicit CallState(const asio::any_io_executor& executor) : wake(executor) {}
+
+  void OnReply(uint64_t, const ReplyPiece& piece) override {
+    reply.append(piece.bytes);
+    if (piece.ends) Finish(absl::OkStatus());
+  }
+  void OnBroken(uint64_t) override {
+    Finish(absl::UnavailableError("the engine's connection broke"));
+  }
+
+  WakeUp wake;
+  std::string reply;
+  std::optional<absl::Status> ended;
+
+ private:
+  void Finish(absl::Status how) {
+    ended = std::move(how);
+    wake.Wake();
+  }
+};
+
+}  // namespace
+
+asio::awaitable<absl::StatusOr<std::string>> EngineConnection::Call(std::string command,
+                                                                    ReplyKind kind, Millis timeout,
+                                                                    std::function<bool()> wait_on) {
+  if (!connected()) co_return absl::UnavailableError("the engine is not connected");
+  const std::shared_ptr<State> state = state_;
+  CallState call(executor_);
+  Send(command, kind, &call, 0);
+  Flush();
+  state->calls.push_back(&call.wake);
+  do {
+    co_await call.wake.Wait(timeout);
+  } while (!call.ended && state->open && wait_on != nullptr && wait_on());
+  std::erase(state->calls, &call.wake);
+  if (call.ended && call.ended->ok()) co_return std::move(call.reply);
+  if (call.ended) co_return *call.ended;
+  const absl::Status silent = absl::DeadlineExceededError("the engine does not answer");
+  if (!state->open) co_return absl::CancelledError("the engine's connection was closed");
+  // The reply would reach a receiver that is gone.
+  End(state, silent);
+  co_return silent;
+}
+
+}  // namespace cairn::adapter::memcache

@@ -1,0 +1,56 @@
+// EngineFiller: brings items and effects into an engine that nobody else writes to: a standby's, a
+// new one's, one whose reign has ended.
+//
+// Threads: the engine thread (engine_socket.h). Lifetime: after Close() its coroutines end soon.
+// Bounds: one batch that is gathered, and one under way.
+#pragma once
+
+#include <asio/any_io_executor.hpp>
+#include <asio/awaitable.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "adapter/engine_socket.h"
+#include "adapter/memcache/effect_codec.h"
+#include "adapter/memcache/engine_connection.h"
+
+namespace cairn::adapter::memcache {
+
+// Commands in a row, each with one reply. May be made on any thread.
+struct FillBatch {
+  std::string commands;
+  std::vector<ReplyKind> replies;  // One for each.
+
+  void Add(const EffectView& effect, UnixSeconds now);
+};
+
+class EngineFiller {
+ public:
+  explicit EngineFiller(asio::any_io_executor executor) : executor_(std::move(executor)) {}
+
+  asio::awaitable<absl::Status> Connect(EngineAddress address);
+  [[nodiscard]] bool connected() const;
+  void Close();
+
+  // Done when the engine has answered all of it. Requires: connected.
+  // Errors: kUnavailable, kDeadlineExceeded, kCancelled: it is not known what the engine holds.
+  asio::awaitable<absl::Status> Put(FillBatch batch);
+
+  // What the engine did not take for lack of room: as good as evicted.
+  [[nodiscard]] uint64_t refused() const;
+
+ private:
+  // Outlives the filler as long as replies are due.
+  struct Replies;
+
+  const asio::any_io_executor executor_;
+  std::shared_ptr<EngineConnection> connection_;
+  std::shared_ptr<Replies> replies_;
+  uint64_t refused_before_ = 0;
+};
+
+}  // namespace cairn::adapter::memcache

@@ -1,0 +1,116 @@
+// FrontThread: one io thread of the front: its clients, its connection to the engine and its
+// connection to the primary.
+//
+//   a turn of the loop: sockets that have something → sessions → engine, writer, primary
+//   its end (EndTurn):  each of the three is flushed once, then every client that was touched
+//
+// Threads: everything runs on the thread's own io_context; the methods marked so may be called from
+// any thread and only post. Lifetime: Stop() before destruction.
+#pragma once
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/steady_timer.hpp>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "adapter/front/tls.h"
+#include "adapter/memcache/engine_connection.h"
+#include "adapter/memcache/front/front_counters.h"
+#include "adapter/memcache/front/front_facts.h"
+#include "adapter/memcache/front/session.h"
+
+namespace cairn::adapter::memcache {
+
+// The front's way to the writer. Any thread.
+struct WriterPort {
+  std::function<void(std::vector<WriteRequest>)> submit;
+  std::function<size_t()> pending_bytes;
+};
+
+struct FrontThreadOptions {
+  size_t max_clients = 10'000;
+  // So long a request may wait for somebody to serve it.
+  int64_t hold_timeout_us = 10 * kMicrosPerSecond;
+  // Above that, nothing more is given to the writer.
+  size_t max_pending_bytes = size_t{64} << 20;
+  WriterPort writer;
+};
+
+class FrontThread : public SessionHost {
+ public:
+  FrontThread(const FrontThreadOptions* options, size_t index, std::atomic<size_t>* clients);
+  ~FrontThread() override;
+  FrontThread(const FrontThread&) = delete;
+  FrontThread& operator=(const FrontThread&) = delete;
+
+  // On this thread.
+  void Adopt(asio::ip::tcp::socket socket, const TlsContext& context);
+
+  // Any thread.
+  asio::io_context& io() { return io_; }
+  void SetFacts(std::shared_ptr<const FrontFacts> facts);
+  void Deliver(std::vector<WriteReply> replies);
+  void AddTo(FrontStats* stats) const;
+  void Stop();
+
+ private:
+  // A connection that is made again when it ends.
+  struct Peer {
+    std::string target;  // Where to; empty: nowhere.
+    uint64_t life = 0;
+    std::unique_ptr<EngineConnection> connection;
+    bool connecting = false;
+    bool ready = false;
+  };
+
+  const FrontFacts& facts() const override { return *facts_; }
+  FrontCounters& counters() override { return counters_; }
+  size_t thread_index() const override { return index_; }
+  MonoMicros now_us() const override { return SystemClock().Mono(); }
+  EngineConnection* engine() override { return Ready(&engine_); }
+  EngineConnection* primary() override { return Ready(&primary_); }
+  void Submit(WriteRequest request) override;
+  bool WriterFull() const override;
+  void Touch(Session* session) override;
+  void AwaitChange(Session* session) override { awaiting_.insert(session->id()); }
+
+  static EngineConnection* Ready(Peer* peer);
+  void Aim(Peer* peer, std::string target, uint64_t life);
+  void Join(Peer* peer);
+  asio::awaitable<void> Connect(Peer* peer, std::unique_ptr<EngineConnection> connection);
+  void OnFacts(std::shared_ptr<const FrontFacts> facts);
+  void Schedule();
+  void EndTurn();
+  void ResumeAwaiting();
+  void Tick();
+
+  const FrontThreadOptions& options_;
+  const size_t index_;
+  std::atomic<size_t>* const clients_;
+  asio::io_context io_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  asio::steady_timer ticker_;
+  FrontCounters counters_;
+  std::shared_ptr<const FrontFacts> facts_;
+  Peer engine_;
+  Peer primary_;
+  absl::flat_hash_map<uint64_t, std::unique_ptr<Session>> sessions_;
+  uint64_t next_session_ = 1;
+  std::vector<uint64_t> touched_;
+  absl::flat_hash_set<uint64_t> awaiting_;
+  std::vector<WriteRequest> submitted_;
+  bool turn_ends_ = false;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace cairn::adapter::memcache

@@ -1,0 +1,161 @@
+// Session: one client: its requests in, its replies out, in their order.
+//
+//   bytes ─► RequestParser ─► slot ─┬─ read ───► engine          ─► reply ─┐
+//                                   ├─ change ─► Writer          ─► reply ─┼─► slot ─► bytes
+//                                   └─ any ────► the primary     ─► reply ─┘   in order
+//
+// Each request has a slot until its reply has left. The reply of the oldest goes out as it comes;
+// the others gather theirs. Where a request goes depends on the agent's role at that moment; one
+// that was certainly not done (given back by the writer, refused by an agent that is not the
+// primary) is asked again, of whoever is the primary then, for so long as a client may wait.
+//
+// A read of a key that this client is changing right now goes through the writer, so that it is
+// answered behind the change.
+//
+// Threads: of one io thread. Lifetime: after Close() it lives on until all receivers' replies are
+// in (finished()). Bounds: kMaxSlots requests, kMaxOutBytes of replies (past either, nothing is
+// read), one request in the input.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
+#include "adapter/front/client_stream.h"
+#include "adapter/memcache/engine_connection.h"
+#include "adapter/memcache/front/front_counters.h"
+#include "adapter/memcache/front/front_facts.h"
+#include "adapter/memcache/key_order.h"
+#include "adapter/memcache/request_parser.h"
+#include "adapter/memcache/write_request.h"
+#include "base/clock.h"
+
+namespace cairn::adapter::memcache {
+
+class Session;
+
+// What a session needs of its io thread.
+class SessionHost {
+ public:
+  virtual ~SessionHost() = default;
+  virtual const FrontFacts& facts() const = 0;
+  virtual FrontCounters& counters() = 0;
+  virtual size_t thread_index() const = 0;
+  virtual MonoMicros now_us() const = 0;
+  // Null: it is not connected.
+  virtual EngineConnection* engine() = 0;
+  virtual EngineConnection* primary() = 0;
+  virtual void Submit(WriteRequest request) = 0;
+  // The writer takes no more for now; Resume() tells.
+  virtual bool WriterFull() const = 0;
+  // FlushOut() at the end of the turn, and an end if it is finished.
+  virtual void Touch(Session* session) = 0;
+  // Resume() when anything has changed, and now and then.
+  virtual void AwaitChange(Session* session) = 0;
+};
+
+class Session : public ReplyReceiver {
+ public:
+  static constexpr size_t kMaxSlots = 1'024;
+  static constexpr size_t kMaxOutBytes = size_t{4} << 20;
+
+  Session(uint64_t id, ClientStream::Socket socket, const TlsContext& context, SessionHost* host);
+  ~Session() override;
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  void Start();
+  // Says this, and ends.
+  void TurnAway(std::string_view line);
+  // Goes on with what waits, if it can.
+  void Resume();
+  // The writer's reply to one of its requests.
+  void OnWritten(WriteReply reply);
+  void FlushOut();
+  // Requests that have waited since before `before_us` for somebody to serve them are told so.
+  void GiveUp(MonoMicros before_us);
+  void Close();
+
+  [[nodiscard]] uint64_t id() const { return id_; }
+  // Closed, and nobody holds it any more.
+  [[nodiscard]] bool finished() const { return closed_ && due_ == 0; }
+
+ private:
+  enum class Route : uint8_t { kNone, kEngine, kPrimary, kWriter };
+  struct Slot {
+    uint64_t number = 0;
+    Route route = Route::kNone;
+    bool done = false;
+    bool begun = false;                  // Some of its reply was taken.
+    bool grouped = false;                // The reply ends with the MN of our own mn.
+    bool refused = false;                // By an agent that is not the primary.
+    bool closes = false;                 // The connection ends behind it.
+    std::optional<std::string> instead;  // Of what the primary says.
+    MonoMicros since_us = 0;
+    std::string reply;
+    // What must be known of it when the reply comes; of a plain get, only the verb.
+    std::unique_ptr<OwnedRequest> request;
+    Verb verb = Verb::kGet;
+    absl::InlinedVector<KeyHash, 1> changes;  // kWriter: keys of a change.
+  };
+
+  // session.cc: bytes in and out.
+  void Read();
+  void Pump();
+  bool TakeOne();
+  void PopDone();
+  Slot& Add();
+  void Finish(Slot* slot, std::string_view reply);
+  [[nodiscard]] Slot* Find(uint64_t slot);
+  [[nodiscard]] bool is_head(const Slot& slot) const { return &slot == &slots_.front(); }
+  void Say(Slot* slot, std::string_view bytes);
+  void ForgetChanges(Slot* slot);
+
+  // session_routes.cc: who answers what.
+  void Take(const Request& request, std::string_view bytes);
+  void AnswerAsAgent(const Request& request, Slot* slot);
+  bool Dispatch(const Request& request, std::string_view bytes, Slot* slot);
+  void ToEngine(const Request& request, std::string_view bytes, Slot* slot);
+  void ToWriter(const Request& request, std::string_view bytes, Slot* slot);
+  void ToPrimary(const Request& request, std::string_view bytes, Slot* slot);
+  void AwaitSomebody(Slot* slot);
+  [[nodiscard]] bool ReadsOwnChange(const Request& request) const;
+  void DispatchWaiting();
+  void OnReply(uint64_t tag, const ReplyPiece& piece) override;
+  void OnBroken(uint64_t tag) override;
+  void OnEngineLine(Slot* slot, const ReplyPiece& piece);
+  void OnPrimaryLine(Slot* slot, const ReplyPiece& piece);
+
+  const uint64_t id_;
+  ClientStream stream_;
+  SessionHost* const host_;
+  std::shared_ptr<bool> alive_;
+  RequestParser parser_;
+  std::string in_;
+  size_t in_taken_ = 0;
+  size_t wanted_ = 1;
+  std::vector<char> room_;
+  std::string out_;
+  size_t out_sent_ = 0;
+  std::deque<Slot> slots_;
+  uint64_t first_slot_ = 1;  // Number of the front of slots_.
+  // Slots with a request that nobody serves for now, in order.
+  std::deque<uint64_t> waiting_;
+  absl::flat_hash_map<KeyHash, size_t> own_changes_;
+  size_t due_ = 0;          // Replies of engine and primary that will still come here.
+  bool forwarded_ = false;  // The client is an agent that forwards its clients' requests.
+  bool reading_ = false;
+  bool writing_ = false;
+  bool stalled_ = false;  // Too many slots, or bytes that do not leave.
+  bool closing_ = false;  // Nothing more is taken; ends when all replies have left.
+  bool closed_ = false;
+};
+
+}  // namespace cairn::adapter::memcache

@@ -1,0 +1,245 @@
+// Session: who answers what.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "adapter/memcache/auto_discovery.h"
+#include "adapter/memcache/effects.h"
+#include "adapter/memcache/front/session.h"
+#include "adapter/memcache/passed_line.h"
+#include "base/check.h"
+
+namespace cairn::adapter::memcache {
+namespace {
+
+// An agent that forwards says so first, and is told at once if this one is not the primary.
+constexpr std::string_view kForwarding = "cairn:forwarding";
+constexpr std::string_view kNotPrimary = "SERVER_ERROR not the primary: nothing was done\r\n";
+constexpr std::string_view kUnknown =
+    "SERVER_ERROR the primary went away: it is unknown whether this was done\r\n";
+constexpr std::string_view kEngineGone = "SERVER_ERROR the cache's engine went away\r\n";
+constexpr std::string_view kLeaseOver = "SERVER_ERROR the primary changed\r\n";
+constexpr std::string_view kEndOfGroup = "MN\r\n";
+
+// What a plain get or gets asks for, when its reply comes.
+const Request& PlainGet(Verb verb) {
+  static const Request kPlain[2] = {[] {
+                                      Request get;
+                                      get.verb = Verb::kGet;
+                                      return get;
+                                    }(),
+                                    [] {
+                                      Request gets;
+                                      gets.verb = Verb::kGets;
+                                      return gets;
+                                    }()};
+  return kPlain[verb == Verb::kGets ? 1 : 0];
+}
+
+bool IsPlainGet(const Request& request) {
+  return request.verb == Verb::kGet || request.verb == Verb::kGets;
+}
+
+}  // namespace
+
+void Session::Take(const Request& request, std::string_view bytes) {
+  Slot& slot = Add();
+  slot.verb = request.verb;
+  const bool discovers = AsksForDoors(request);
+  if (discovers || Classify(request) == RequestClass::kAgent) return AnswerAsAgent(request, &slot);
+  if (Dispatch(request, bytes, &slot)) return;
+  slot.request = std::make_unique<OwnedRequest>(request, bytes);
+  AwaitSomebody(&slot);
+}
+
+void Session::AnswerAsAgent(const Request& request, Slot* slot) {
+  switch (request.verb) {
+    case Verb::kQuit:
+      slot->closes = true;
+      closing_ = true;
+      return Finish(slot, "");
+    case Verb::kMetaNoop:
+      return Finish(slot, kEndOfGroup);
+    case Verb::kVerbosity:
+      return Finish(slot, request.noreply ? "" : "OK\r\n");
+    case Verb::kConfigGet:
+      if (request.keys.front() == kForwarding) {
+        forwarded_ = true;
+        return Finish(slot, "OK\r\n");
+      }
+      return Finish(slot, DoorsReply(request, host_->facts().doors, host_->facts().doors_version));
+    default:
+      return Finish(slot, DoorsReply(request, host_->facts().doors, host_->facts().doors_version));
+  }
+}
+
+// False: nobody serves it for now.
+bool Session::Dispatch(const Request& request, std::string_view bytes, Slot* slot) {
+  const FrontFacts& facts = host_->facts();
+  const RequestClass kind = Classify(request);
+  const bool changes = kind == RequestClass::kKeyed || kind == RequestClass::kFlush;
+  if (facts.reigns()) {
+    if (changes || (kind == RequestClass::kRead && ReadsOwnChange(request))) {
+      ToWriter(request, bytes, slot);
+      return true;
+    }
+    if (host_->engine() == nullptr) return false;
+    ToEngine(request, bytes, slot);
+    return true;
+  }
+  if (forwarded_) {
+    Finish(slot, kNotPrimary);
+    return true;
+  }
+  const bool local =
+      kind == RequestClass::kEngine ||
+      (kind == RequestClass::kRead && facts.local_reads && facts.mode == FrontMode::kReplica);
+  if (local && host_->engine() != nullptr) {
+    ToEngine(request, bytes, slot);
+    return true;
+  }
+  if (facts.mode == FrontMode::kHolding || host_->primary() == nullptr) return false;
+  ToPrimary(request, bytes, slot);
+  return true;
+}
+
+void Session::AwaitSomebody(Slot* slot) {
+  slot->route = Route::kNone;
+  waiting_.push_back(slot->number);
+  host_->AwaitChange(this);
+}
+
+void Session::DispatchWaiting() {
+  while (!waiting_.empty()) {
+    Slot* const slot = Find(waiting_.front());
+    const std::unique_ptr<OwnedRequest> request = std::move(slot->request);
+    waiting_.pop_front();
+    if (Dispatch(**request, request->bytes(), slot)) continue;
+    slot->request = std::make_unique<OwnedRequest>(std::move(*request));
+    waiting_.push_front(slot->number);
+    return host_->AwaitChange(this);
+  }
+}
+
+bool Session::ReadsOwnChange(const Request& request) const {
+  if (own_changes_.empty()) return false;
+  if (request.keys.size() == 1) return own_changes_.contains(HashKey(request.key()));
+  for (const std::string_view key : request.keys) {
+    if (own_changes_.contains(HashKey(key))) return true;
+  }
+  return false;
+}
+
+// ---- Ways out -----------------------------------------------------------------------------------
+
+void Session::ToEngine(const Request& request, std::string_view bytes, Slot* slot) {
+  slot->route = Route::kEngine;
+  EngineConnection* const engine = host_->engine();
+  if (!IsPlainGet(request)) slot->request = std::make_unique<OwnedRequest>(request, bytes);
+  engine->out()->append(PlainLine(request));
+  engine->Expect(ReplyKindOf(request), this, slot->number);
+  ++due_;
+  host_->counters().reads.fetch_add(1, std::memory_order_relaxed);
+  host_->Touch(this);
+}
+
+void Session::ToWriter(const Request& request, std::string_view bytes, Slot* slot) {
+  slot->route = Route::kWriter;
+  if (Classify(request) == RequestClass::kKeyed) {
+    if (request.keys.size() == 1) {
+      slot->changes.push_back(HashKey(request.key()));
+    } else {
+      for (const std::string_view key : request.keys) slot->changes.push_back(HashKey(key));
+    }
+    for (const KeyHash key : slot->changes) ++own_changes_[key];
+  }
+  host_->Submit({OwnedRequest(request, bytes), {host_->thread_index(), id_, slot->number}});
+  host_->counters().changes.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Session::ToPrimary(const Request& request, std::string_view bytes, Slot* slot) {
+  slot->route = Route::kPrimary;
+  EngineConnection* const primary = host_->primary();
+  ReplyKind kind = ReplyKindOf(request);
+  if (request.too_large) {
+    // Its value was not read. The item that it was to replace goes, as in memcached.
+    slot->instead = Decide(request, std::nullopt, {.item_size = host_->facts().item_size}).reply;
+    primary->out()->append(MetaLine("md", request.key(), request.binary)).append("\r\n");
+    kind = ReplyKind::kMeta;
+  } else {
+    slot->grouped = request.noreply || request.meta.quiet;
+    primary->out()->append(bytes);
+    if (slot->grouped) {
+      primary->out()->append("mn\r\n");
+      kind = ReplyKind::kMetaGroup;
+    }
+  }
+  slot->request = std::make_unique<OwnedRequest>(request, bytes);
+  primary->Expect(kind, this, slot->number);
+  ++due_;
+  host_->counters().forwarded.fetch_add(1, std::memory_order_relaxed);
+  host_->Touch(this);
+}
+
+// ---- Replies ------------------------------------------------------------------------------------
+
+void Session::OnWritten(WriteReply reply) {
+  if (closed_) return;
+  Slot* const slot = Find(reply.to.slot);
+  if (!reply.returned) return Finish(slot, reply.bytes);
+  slot->request = std::make_unique<OwnedRequest>(*std::move(reply.returned));
+  ForgetChanges(slot);
+  AwaitSomebody(slot);
+}
+
+void Session::OnReply(uint64_t tag, const ReplyPiece& piece) {
+  if (piece.ends) --due_;
+  if (closed_) return host_->Touch(this);
+  Slot* const slot = Find(tag);
+  if (slot->route == Route::kPrimary) return OnPrimaryLine(slot, piece);
+  OnEngineLine(slot, piece);
+}
+
+void Session::OnEngineLine(Slot* slot, const ReplyPiece& piece) {
+  const FrontFacts& facts = host_->facts();
+  const bool entitled = !facts.reigns() || facts.lease->IsSafe();
+  if (!entitled) {
+    if (slot->begun) return Close();
+    if (piece.ends) Finish(slot, kLeaseOver);
+    return;
+  }
+  slot->begun = true;
+  std::string& out = is_head(*slot) ? out_ : slot->reply;
+  if (piece.line) {
+    const Request& request = slot->request != nullptr ? **slot->request : PlainGet(slot->verb);
+    AppendPassedLine(request, facts.tokens, piece.bytes, &out);
+  } else {
+    out.append(piece.bytes);
+  }
+  if (piece.ends) Finish(slot, "");
+}
+
+void Session::OnPrimaryLine(Slot* slot, const ReplyPiece& piece) {
+  slot->refused |= piece.line && !slot->begun && piece.bytes == kNotPrimary;
+  const bool own_end = slot->grouped && piece.ends;
+  if (!slot->refused && !own_end && !slot->instead) {
+    slot->begun = true;
+    Say(slot, piece.bytes);
+  }
+  if (!piece.ends) return;
+  if (!slot->refused) return Finish(slot, std::exchange(slot->instead, {}).value_or(""));
+  slot->refused = false;
+  AwaitSomebody(slot);
+}
+
+void Session::OnBroken(uint64_t tag) {
+  --due_;
+  if (closed_) return host_->Touch(this);
+  Slot* const slot = Find(tag);
+  if (slot->begun) return Close();
+  const bool silent = slot->request != nullptr && (**slot->request).noreply;
+  const std::string_view line = slot->route == Route::kPrimary ? kUnknown : kEngineGone;
+  Finish(slot, silent ? std::string_view() : line);
+}
+
+}  // namespace cairn::adapter::memcache

@@ -1,0 +1,170 @@
+#include "adapter/memcache/memcache_agent.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+#include "adapter/memcache/record_mark.h"
+#include "adapter/memcache/view_snapshot.h"
+#include "adapter/snapshot_fetch.h"
+#include "base/status_macros.h"
+#include "base/strings.h"
+
+namespace cairn::adapter::memcache {
+namespace {
+
+constexpr Millis kEngineStopPatience{3'000};
+
+}  // namespace
+
+MemcacheAgent::MemcacheAgent(MemcacheAgentOptions options, const Clock* clock, OnState on_state)
+    : Agent(options, clock, std::move(on_state)), options_(std::move(options)) {
+  facts_.local_reads = options_.local_reads;
+}
+
+MemcacheAgent::~MemcacheAgent() = default;
+
+// ---- Life -----------------------------------------------------------------------------------
+
+absl::Status MemcacheAgent::Run(Front* front) {
+  front_ = front;
+  return RunUntilStopped();
+}
+
+void MemcacheAgent::MakeParts() {
+  EngineAddress address = options_.engine_address;
+  if (options_.engine_process) {
+    process_ = std::make_unique<EngineProcess>(executor(), *options_.engine_process);
+    address = process_->address();
+  }
+  watch_ = std::make_unique<EngineWatch>(executor(), address, process_.get(), this,
+                                         EngineMinderOptions());
+  Writer::Options writer = options_.writer;
+  writer.lease_name = options_.lease_name;
+  writer_ = std::make_unique<Writer>(
+      executor(), log(), std::move(writer), clock(),
+      [this](size_t thread, std::vector<WriteReply> replies) {
+        front_->Deliver(thread, std::move(replies));
+      },
+      this);
+  writer_told_ = writer_.get();
+}
+
+absl::Status MemcacheAgent::StartParts() {
+  ASSIGN_OR_RETURN(view_, OpenView());
+  ViewFeeder::Options feeder;
+  feeder.lease_name = options_.lease_name;
+  if (options_.store != nullptr) {
+    feeder.restore = [this](View* view) { return RestoreView(view); };
+  }
+  feeder_ = std::make_unique<ViewFeeder>(executor(), &background(), log(), view_.get(),
+                                         std::move(feeder), this);
+  feeder_->Start();
+  watch_->Start();
+  return absl::OkStatus();
+}
+
+// A view is made of the log, and can be made of it again.
+absl::StatusOr<std::unique_ptr<View>> MemcacheAgent::OpenView() {
+  ViewOptions view;
+  view.directory = options_.directory + "/view";
+  view.log_id = GroupId(log().id().value());
+  view.lease_name = options_.lease_name;
+  absl::StatusOr<std::unique_ptr<View>> opened = View::Open(view);
+  if (!absl::IsDataLoss(opened.status())) return opened;
+  spdlog::error("{}: it is begun anew from the log", ToStd(opened.status().message()));
+  RETURN_IF_ERROR(View::Remove(view.directory));
+  return View::Open(view);
+}
+
+// On a thread of the Background.
+absl::Status MemcacheAgent::RestoreView(View* view) {
+  ASSIGN_OR_RETURN(const std::optional<FoundSnapshot> found,
+                   ChooseSnapshot(options_.store.get(), log(), {.reader = ViewEngine()}));
+  if (!found) return view->Reset();
+  spdlog::info("loading the snapshot as of {}", found->manifest.seq);
+  return LoadViewSnapshot(*options_.store, found->name, found->manifest, view).status();
+}
+
+asio::awaitable<void> MemcacheAgent::StopParts() {
+  (void)co_await writer_->Stop();
+  if (feeder_ != nullptr) co_await feeder_->Stop();
+  co_await watch_->Stop();
+}
+
+asio::awaitable<void> MemcacheAgent::StopEngine() {
+  if (process_ != nullptr) co_await process_->Stop(kEngineStopPatience);
+}
+
+void MemcacheAgent::StopFront() {
+  front_->Stop();
+  if (options_.store != nullptr) options_.store->Stop();
+}
+
+void MemcacheAgent::Submit(std::vector<WriteRequest> requests) {
+  if (Writer* const writer = writer_told_.load(); writer != nullptr) {
+    writer->Submit(std::move(requests));
+  }
+}
+
+size_t MemcacheAgent::pending_bytes() const {
+  const Writer* const writer = writer_told_.load();
+  return writer == nullptr ? 0 : writer->pending_bytes();
+}
+
+absl::StatusOr<std::optional<StreamPlace>> MemcacheAgent::ReadPlace(Record* record) {
+  return memcache::ReadPlace(record);
+}
+
+// ---- What others see --------------------------------------------------------------------------
+
+void MemcacheAgent::RefreshView() {
+  const std::string holder(HolderNames::AddressOf(head().position().holder));
+  const std::string primary = holder == options_.address ? "" : holder;
+  const std::string door = holder.empty() ? options_.address : holder;
+  const uint64_t version = head().position().lease.epoch.value();
+  const bool same_doors = facts_.doors == std::vector{door} && facts_.doors_version == version;
+  if (facts_.primary == primary && same_doors) return;
+  facts_.primary = primary;
+  facts_.doors.assign(1, door);
+  facts_.doors_version = version;
+  TellFront();
+}
+
+void MemcacheAgent::TellFront() { front_->SetFacts(facts_); }
+
+void MemcacheAgent::RefreshStatus() {
+  writer_->SetClock(watch_->facts().clock);
+  writer_->Tick();
+  FlushIfDue();
+  MemcacheStatus status{LookAtStatus(), watch_->facts().use};
+  status.engine_ready = watch_->ready();
+  const Seq last = head().position().read_seq;
+  const Seq held = feeder_->follows() ? feeder_->fed_seq() : last;
+  status.records_behind = last > held ? last - held : 0;
+  status.in_flight_bytes = writer_->in_flight_bytes();
+  status.lag_us = writer_->lag_us();
+  status.pending_bytes = writer_->pending_bytes();
+  status.view_seq = feeder_->view_seq().value();
+  const View::Size size = view_->EstimateSize();
+  status.view_items = size.items;
+  status.view_disk_bytes = size.disk_bytes;
+  const absl::MutexLock lock(&status_mutex_);
+  status_told_ = status;
+}
+
+// What was asked for in advance is the matter of who is the primary when it is due.
+void MemcacheAgent::FlushIfDue() {
+  const UnixSeconds due = view_->position().flush_due_at;
+  if (due == 0) flush_ordered_.reset();
+  if (due == 0 || due > clock()->Wall() / kMicrosPerSecond) return;
+  if (!writer_->reigns() || role().state() != RoleState::kPrimary) return;
+  if (std::exchange(flush_ordered_, due) != due) writer_->FlushNow();
+}
+
+MemcacheStatus MemcacheAgent::Status() const {
+  const absl::MutexLock lock(&status_mutex_);
+  return status_told_;
+}
+
+}  // namespace cairn::adapter::memcache

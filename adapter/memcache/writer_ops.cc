@@ -1,0 +1,251 @@
+// Writer: the way of one change through log and engine.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <asio/post.hpp>
+#include <utility>
+#include <variant>
+
+#include "adapter/memcache/passed_line.h"
+#include "adapter/memcache/writer.h"
+#include "base/check.h"
+#include "base/overloaded.h"
+#include "base/strings.h"
+
+namespace cairn::adapter::memcache {
+namespace {
+
+constexpr std::string_view kEngineFailed =
+    "SERVER_ERROR the cache's engine failed: it is unknown whether this was done\r\n";
+constexpr std::string_view kLineEnd = "\r\n";
+constexpr uint64_t kRepairTag = uint64_t{1} << 63;
+
+size_t BytesOf(const Effect& effect) {
+  constexpr size_t kHead = 32;
+  const auto* const store = std::get_if<StoreEffect>(&effect);
+  return kHead + (store != nullptr ? store->key.size() + store->item.value.size() : 0);
+}
+
+// The key whose item the effect changes; nullptr: no key in particular.
+const std::string* KeyOf(const Effect& effect) {
+  return std::visit(Overloaded{[](const StoreEffect& e) { return &e.key; },
+                               [](const DeleteEffect& e) { return &e.key; },
+                               [](const TouchEffect& e) { return &e.key; },
+                               [](const auto&) -> const std::string* { return nullptr; }},
+                    effect);
+}
+
+absl::InlinedVector<KeyHash, 2> HashesOf(const Request& request) {
+  absl::InlinedVector<KeyHash, 2> hashes;
+  if (request.keys.size() == 1) {
+    hashes.push_back(HashKey(request.key()));
+  } else {
+    for (const std::string_view key : request.keys) hashes.push_back(HashKey(key));
+  }
+  return hashes;
+}
+
+Decision PassOn(const Request& request) {
+  Decision decision;
+  std::string line = PlainLine(request);
+  line.resize(line.size() - kLineEnd.size());
+  decision.engine.emplace();
+  decision.engine->line = std::move(line);
+  decision.engine->reply = ReplyKindOf(request);
+  decision.form = ReplyForm::kEngine;
+  return decision;
+}
+
+}  // namespace
+
+// ---- Coming in ----------------------------------------------------------------------------------
+
+void Writer::Submit(std::vector<WriteRequest> requests) {
+  const absl::MutexLock lock(&inbox_mutex_);
+  for (WriteRequest& request : requests) inbox_.push_back(std::move(request));
+  if (std::exchange(inbox_posted_, true)) return;
+  asio::post(executor_, [self = self_] {
+    if (*self != nullptr) (*self)->TakeInbox();
+  });
+}
+
+void Writer::TakeInbox() {
+  std::vector<WriteRequest> requests;
+  {
+    const absl::MutexLock lock(&inbox_mutex_);
+    requests.swap(inbox_);
+    inbox_posted_ = false;
+  }
+  for (WriteRequest& request : requests) Enter(std::move(request));
+  EndTurn();
+}
+
+void Writer::Enter(WriteRequest asked) {
+  if (!reigns() || failed_) return GiveBack(std::move(asked));
+  const OpId id = next_op_++;
+  auto op = std::make_unique<Op>(std::move(asked));
+  const Request& request = *op->asked.request;
+  op->bytes = op->asked.request.memory_bytes();
+  op->since_us = clock_->Mono();
+  const RequestClass kind = Classify(request);
+  op->is_read = kind == RequestClass::kRead;
+  pending_bytes_ += op->bytes;
+  std::vector<OpId> ready;
+  if (kind == RequestClass::kFlush) {
+    order_.EnterBarrier(id, &ready);
+  } else {
+    const bool blind = !op->is_read && NeededFacts(request) == Facts::kNothing;
+    order_.Enter(id, HashesOf(request), blind ? KeyOrder::Manner::kBlind : KeyOrder::Manner::kLooks,
+                 &ready);
+  }
+  ops_.emplace(id, std::move(op));
+  ready_.insert(ready_.end(), ready.begin(), ready.end());
+}
+
+void Writer::FlushNow() {
+  static constexpr std::string_view kLine = "flush_all\r\n";
+  Request request;
+  request.verb = Verb::kFlushAll;
+  request.line = kLine.substr(0, kLine.size() - 2);
+  const OpId id = next_op_++;
+  auto op = std::make_unique<Op>(WriteRequest{OwnedRequest(request, kLine), {}});
+  op->internal = true;
+  op->since_us = clock_->Mono();
+  std::vector<OpId> ready;
+  order_.EnterBarrier(id, &ready);
+  ops_.emplace(id, std::move(op));
+  ready_.insert(ready_.end(), ready.begin(), ready.end());
+  ScheduleEndTurn();
+}
+
+bool Writer::MayBegin() const {
+  if (!reigns() || paused_ || failed_) return false;
+  if (options_.mode == WriteMode::kThrough) return in_flight_bytes_ < options_.lag_bytes;
+  return in_flight_bytes_ < options_.lag_bytes && lag_us() < options_.lag_us;
+}
+
+void Writer::BeginReady() {
+  while (!ready_.empty() && MayBegin()) {
+    const OpId id = ready_.front();
+    ready_.pop_front();
+    const auto op = ops_.find(id);
+    CHECK(op != ops_.end());
+    ++begun_;
+    Begin(id, op->second.get());
+  }
+}
+
+// ---- The way of one -----------------------------------------------------------------------------
+
+void Writer::Begin(OpId id, Op* op) {
+  const Request& request = *op->asked.request;
+  if (op->is_read) {
+    op->decision = PassOn(request);
+    return Store(id, op);
+  }
+  const Facts facts = NeededFacts(request);
+  if (facts == Facts::kNothing) return Decided(id, op);
+  Ask(id, op, facts);
+}
+
+void Writer::Ask(OpId id, Op* op, Facts facts) {
+  op->stage = Stage::kAsking;
+  AppendQuestion(*op->asked.request, facts, engine_->out());
+  engine_->Expect(ReplyKind::kMeta, this, id);
+  ScheduleEndTurn();
+}
+
+void Writer::OnAsked(OpId id, Op* op) {
+  const Request& request = *op->asked.request;
+  absl::StatusOr<std::optional<EngineItem>> item = ReadAnswer(op->reply, reign_->rules.clock.now);
+  if (!item.ok()) {
+    spdlog::error("the engine: {}", ToStd(item.status().message()));
+    return EndOp(id, std::string(kEngineFailed));
+  }
+  op->item = *std::move(item);
+  op->reply.clear();
+  if (op->item && op->item->took_token) {
+    engine_->Send(RepairCommand(request), ReplyKind::kMeta, this, kRepairTag);
+    op->item->cas = 0;
+  }
+  Decided(id, op);
+}
+
+void Writer::Decided(OpId id, Op* op) {
+  op->decision = Decide(*op->asked.request, op->item, reign_->rules);
+  op->item.reset();
+  const bool logs = !op->decision.effects.empty();
+  if (options_.mode == WriteMode::kThrough && logs) return Log(id, op);
+  Store(id, op);
+}
+
+void Writer::Log(OpId id, Op* op) {
+  op->stage = Stage::kLogging;
+  Logged logged{id, {}, 0, clock_->Mono(), {}, false};
+  std::vector<EffectRecord> ready;
+  for (const Effect& effect : op->decision.effects) {
+    logged.bytes += BytesOf(effect);
+    builder_->Add(effect, &ready);
+    if (options_.mode == WriteMode::kThrough) continue;
+    if (const std::string* const key = KeyOf(effect); key != nullptr) logged.keys.push_back(*key);
+    logged.all_keys |= std::holds_alternative<FlushEffect>(effect);
+  }
+  for (EffectRecord& record : ready) records_.push_back(std::move(record));
+  logged.end = builder_->place().offset;
+  in_flight_bytes_ += logged.bytes;
+  logged_.push_back(std::move(logged));
+  ScheduleEndTurn();
+}
+
+void Writer::Store(OpId id, Op* op) {
+  op->stage = Stage::kStoring;
+  if (!op->decision.engine) return OnStored(id, op);
+  op->decision.engine->AppendTo(std::nullopt, engine_->out());
+  engine_->Expect(op->decision.engine->reply, this, id);
+  ScheduleEndTurn();
+}
+
+void Writer::OnStored(OpId id, Op* op) {
+  const Request& request = *op->asked.request;
+  if (op->decision.builds_on_item && LostItem(op->decision, op->reply)) {
+    op->decision.builds_on_item = false;
+    op->reply.clear();
+    EngineCommand whole = CommandFor(op->decision.effects.front(), reign_->rules.clock.now);
+    whole.AppendTo(std::nullopt, engine_->out());
+    engine_->Expect(whole.reply, this, id);
+    return ScheduleEndTurn();
+  }
+  std::string reply = ClientReply(request, op->decision, op->reply, reign_->rules);
+  if (options_.mode == WriteMode::kBehind && !op->decision.effects.empty()) {
+    // What the engine could not take is gone from it, as memcached has it.
+    if (op->reply.starts_with("SERVER_ERROR")) {
+      if (auto* const store = std::get_if<StoreEffect>(&op->decision.effects.front())) {
+        op->decision.effects.front() = DeleteEffect{store->key, store->binary};
+      }
+    }
+    Log(id, op);
+  }
+  EndOp(id, std::move(reply));
+}
+
+// ---- What the engine says -----------------------------------------------------------------------
+
+void Writer::OnReply(uint64_t tag, const ReplyPiece& piece) {
+  if (tag == kRepairTag) return;
+  const auto it = ops_.find(tag);
+  CHECK(it != ops_.end());
+  Op* const op = it->second.get();
+  op->reply.append(piece.bytes);
+  if (!piece.ends) return;
+  if (op->stage == Stage::kAsking) {
+    OnAsked(tag, op);
+  } else {
+    OnStored(tag, op);
+  }
+  ScheduleEndTurn();
+}
+
+// The reign ends with it; Stop() answers.
+void Writer::OnBroken(uint64_t) {}
+
+}  // namespace cairn::adapter::memcache
