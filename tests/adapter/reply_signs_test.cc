@@ -37,8 +37,11 @@ TEST(ReplySignsTest, Greetings) {
 TEST(ReplySignsTest, LinesOfTheAgent) {
   EXPECT_TRUE(IsAgentsQuestion("+1.2 [0 unix:/a b/engine.sock] \"ROLE\"\r\n"));
   EXPECT_TRUE(IsAgentsQuestion("+1.2 [9 127.0.0.1:50000] \"INFO\"\r\n"));
-  for (const char* line : {"+1.2 [0 unix:/e] \"INFO\" \"memory\"\r\n", "+OK\r\n",
-                           "+1.2 [0 unix:/e] \"SET\" \"k\" \"] \\\"ROLE\\\"\"\r\n"}) {
+  EXPECT_TRUE(IsAgentsQuestion("+1.2 [0 unix:/e] \"SELECT\" \"9\"\r\n"));
+  EXPECT_TRUE(IsAgentsQuestion("+1.2 [0 unix:/e] \"CLIENT\" \"ID\"\r\n"));
+  for (const char* line :
+       {"+1.2 [0 unix:/e] \"INFO\" \"memory\"\r\n", "+OK\r\n", "+1.2 [9 lua] \"SELECT\" \"1\"\r\n",
+        "+1.2 [0 unix:/e] \"SET\" \"k\" \"] \\\"ROLE\\\"\"\r\n"}) {
     EXPECT_FALSE(IsAgentsQuestion(line)) << line;
   }
 }

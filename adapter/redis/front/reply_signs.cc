@@ -23,9 +23,13 @@ bool IsGreeting(std::string_view reply) {
   return reply.substr(std::min(reply.find('\n'), reply.size())).starts_with("\n$6\r\nserver\r\n");
 }
 
-// `+1700000000.123456 [0 unix:/path] "ROLE"`: quotes inside of an argument would be escaped.
+// `+1700000000.123456 [0 unix:/path] "ROLE"`. What a script calls has "lua" for an address.
 bool IsAgentsQuestion(std::string_view monitor_line) {
-  return monitor_line.ends_with("] \"ROLE\"\r\n") || monitor_line.ends_with("] \"INFO\"\r\n");
+  const size_t end = monitor_line.find("] \"");
+  if (end == std::string_view::npos || monitor_line.substr(0, end).ends_with(" lua")) return false;
+  const std::string_view call = monitor_line.substr(end + 2);
+  return call == "\"ROLE\"\r\n" || call == "\"INFO\"\r\n" || call == "\"CLIENT\" \"ID\"\r\n" ||
+         call.starts_with("\"SELECT\" ") || call.starts_with("\"HELLO\"");
 }
 
 }  // namespace cairn::adapter::redis

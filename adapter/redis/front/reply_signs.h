@@ -19,9 +19,9 @@ bool SaysNotBegun(std::string_view reply);
 // Whether it is what HELLO answers.
 bool IsGreeting(std::string_view reply);
 
-// Whether a whole line of MONITOR tells of what the agent itself asks all the time: ROLE behind
-// each batch, and INFO. Clients' ROLE reaches the engine in transactions only; their INFO without
-// arguments is taken for the agent's.
+// Whether a whole line of MONITOR tells of what the agent itself asks: ROLE behind each batch, INFO
+// all the time, and how a new connection begins. Of clients nothing of that reaches the engine as
+// it is, but INFO without arguments, which is taken for the agent's.
 bool IsAgentsQuestion(std::string_view monitor_line);
 
 }  // namespace cairn::adapter::redis

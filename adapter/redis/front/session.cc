@@ -186,11 +186,16 @@ Backend* Session::NeedShared() {
 // Where requests have replies: in raw mode, the own one is none of these.
 Backend* Session::NeedAny() { return own_ != nullptr && !raw_ ? own_ : NeedShared(); }
 
+// A script may take its time. Nobody must wait behind it on one connection: whoever asks meanwhile
+// is told BUSY by the engine, and may kill it.
+Backend* Session::NeedForScript() { return NeedOwn() ? own_ : nullptr; }
+
 bool Session::HandleShared() {
   const bool write = plan_.writes;
   if (write && !AdmitWrite()) return block_ == Block::kNone;
-  Backend* const backend = NeedAny();
-  if (backend == nullptr) return false;
+  const bool script = plan_.info != nullptr && RunsScript(plan_.info->name);
+  Backend* const backend = script ? NeedForScript() : NeedAny();
+  if (backend == nullptr) return closed_;
   if (!backend->usable()) {
     Cut();
     return true;

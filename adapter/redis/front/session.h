@@ -1,8 +1,8 @@
 // Session: one client of the front.
 //
 //   socket ──► RequestParser ──► CommandTable ──► Handle ─┬─► shared backend (stateless commands)
-//                                                          ├─► own backend (MULTI, BLPOP, SUBSCRIBE
-//                                                          …) └─► answered here (agent_commands.cc)
+//                                                          ├─► own backend (MULTI, BLPOP, EVAL …)
+//                                                          └─► answered here (agent_commands.cc)
 //   backend ──► slot of the request ──► ReplyGate (order, holds) ──► out ──► socket
 //
 // Each request takes a *slot*; replies leave in the order of the slots, each when its hold is over
@@ -188,6 +188,7 @@ class Session : public ReplyReceiver {
   bool NeedOwn();
   Backend* NeedShared();
   Backend* NeedAny();
+  Backend* NeedForScript();
   void SendTo(Backend* backend, Rule rule, After after);
   void MarkWrite(Backend* backend);
   Slot& NewSlot();
