@@ -16,6 +16,9 @@ void AddOptions(OptionTable& table, AgentConfig& c) {
              "write-through: a reply means committed, and nothing is readable before. "
              "write-behind: the reply comes first, and the log follows within bounds.");
   AddLagOptions(table, c);
+  table.Text("on-miss", &c.on_miss, OneOf({"miss", "view"}),
+             "What becomes of an item that the engine has not. miss: it is gone, as when memcached "
+             "evicts it. view: the agent brings it back from its view of the log on the disk.");
   table.Switch("local-reads", &c.local_reads,
                "Standbys answer reads from their own engine, a little late, in place of asking "
                "the primary.");

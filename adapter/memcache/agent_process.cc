@@ -27,6 +27,7 @@ absl::StatusOr<MemcacheAgentOptions> OptionsOf(const AgentConfig& config,
   options.address = config.advertise;
   options.directory = config.data_dir;
   options.local_reads = config.local_reads;
+  options.on_miss_view = config.on_miss == "view";
   options.writer.mode = config.mode == "write-behind" ? WriteMode::kBehind : WriteMode::kThrough;
   options.writer.lag_bytes = config.lag_bytes;
   options.writer.lag_us = static_cast<int64_t>(config.lag_ms) * kMicrosPerMilli;

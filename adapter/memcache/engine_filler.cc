@@ -24,6 +24,13 @@ void FillBatch::Add(const EffectView& effect, UnixSeconds now) {
   replies.push_back(command.reply);
 }
 
+void FillBatch::AddIfMissing(std::string_view key, const Item& item, bool binary, UnixSeconds now) {
+  EngineCommand command = StoreCommand(key, binary, item, now);
+  command.line += " ME";
+  command.AppendTo(std::nullopt, &commands);
+  replies.push_back(command.reply);
+}
+
 struct EngineFiller::Replies : ReplyReceiver {
   explicit Replies(const asio::any_io_executor& executor) : moved(executor) {}
   void OnReply(uint64_t, const ReplyPiece& piece) override {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -26,6 +27,8 @@ struct FillBatch {
   std::vector<ReplyKind> replies;  // One for each.
 
   void Add(const EffectView& effect, UnixSeconds now);
+  // Only where the engine has no such item.
+  void AddIfMissing(std::string_view key, const Item& item, bool binary, UnixSeconds now);
 };
 
 class EngineFiller {

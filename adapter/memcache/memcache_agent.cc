@@ -14,12 +14,15 @@ namespace cairn::adapter::memcache {
 namespace {
 
 constexpr Millis kEngineStopPatience{3'000};
+// A read on a miss waits so long for the view to have folded what was committed before it.
+constexpr absl::Duration kViewPatience = absl::Seconds(5);
 
 }  // namespace
 
 MemcacheAgent::MemcacheAgent(MemcacheAgentOptions options, const Clock* clock, OnState on_state)
     : Agent(options, clock, std::move(on_state)), options_(std::move(options)) {
   facts_.local_reads = options_.local_reads;
+  facts_.on_miss_view = options_.on_miss_view;
 }
 
 MemcacheAgent::~MemcacheAgent() = default;
@@ -41,6 +44,11 @@ void MemcacheAgent::MakeParts() {
                                          EngineMinderOptions());
   Writer::Options writer = options_.writer;
   writer.lease_name = options_.lease_name;
+  if (options_.on_miss_view) {
+    writer.look_up = [this](std::vector<std::string> keys, Seq at_least) {
+      return LookUp(std::move(keys), at_least);
+    };
+  }
   writer_ = std::make_unique<Writer>(
       executor(), log(), std::move(writer), clock(),
       [this](size_t thread, std::vector<WriteReply> replies) {
@@ -114,6 +122,24 @@ size_t MemcacheAgent::pending_bytes() const {
 
 absl::StatusOr<std::optional<StreamPlace>> MemcacheAgent::ReadPlace(Record* record) {
   return memcache::ReadPlace(record);
+}
+
+asio::awaitable<absl::StatusOr<FillBatch>> MemcacheAgent::LookUp(std::vector<std::string> keys,
+                                                                 Seq at_least) {
+  auto look_up = [view = view_.get(), keys = std::move(keys), at_least,
+                  clock = clock()]() -> absl::StatusOr<FillBatch> {
+    if (!view->WaitForSeq(at_least, kViewPatience)) {
+      return absl::DeadlineExceededError("the view does not follow the log");
+    }
+    FillBatch batch;
+    const UnixSeconds now = clock->Wall() / kMicrosPerSecond;
+    for (const std::string& key : keys) {
+      ASSIGN_OR_RETURN(const std::optional<ViewItem> item, view->Get(key, now));
+      if (item) batch.AddIfMissing(key, item->item, item->binary, now);
+    }
+    return batch;
+  };
+  co_return co_await background().Run(std::move(look_up));
 }
 
 // ---- What others see --------------------------------------------------------------------------

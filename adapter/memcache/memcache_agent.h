@@ -43,6 +43,7 @@ struct MemcacheAgentOptions : AgentOptions {
   std::string directory;  // This agent's own; the view is in it.
   Writer::Options writer;
   bool local_reads = false;              // Standbys answer reads.
+  bool on_miss_view = false;             // What the engine lacks is brought back from the view.
   std::shared_ptr<SnapshotStore> store;  // Null: there is none.
 };
 
@@ -77,6 +78,7 @@ class MemcacheAgent : public Agent,
   void RefreshView() override;
   void RefreshStatus() override;
   void FlushIfDue();
+  asio::awaitable<absl::StatusOr<FillBatch>> LookUp(std::vector<std::string> keys, Seq at_least);
   void TellFront();
 
   // memcache_agent_orders.cc

@@ -45,6 +45,7 @@ Writer::~Writer() {
 asio::awaitable<Attachment> Writer::Open(Reign reign) {
   CHECK(!reign_);
   reign_ = std::move(reign);
+  ++reigns_;
   failed_ = false;
   const absl::Status connected = co_await Connect(*reign_);
   if (!connected.ok()) {
@@ -93,7 +94,7 @@ asio::awaitable<std::optional<Writer::Standing>> Writer::Stop() {
   const Standing standing = Stand();
   engine_.reset();
   for (auto& [id, op] : std::exchange(ops_, {})) {
-    const bool begun = op->stage != Stage::kQueued && op->stage != Stage::kAsking;
+    const bool begun = op->stage == Stage::kLogging || op->stage == Stage::kStoring;
     if (begun || op->internal) {
       Answer(op.get(), std::string(kUnknown));
     } else {

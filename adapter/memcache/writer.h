@@ -3,6 +3,13 @@
 //   write-through  request ─► KeyOrder ─► [ask the engine] ─► Decide ─► log ─► engine ─► reply
 //   write-behind   request ─► KeyOrder ─► [ask the engine] ─► Decide ─► engine ─► reply
 //                                                                         └────► log
+//   a read behind the client's own change, or of what the engine has not: KeyOrder ─► engine ─►
+//   reply
+//
+// With Options::look_up an item that the engine lacks (evicted, or never filled) is brought back
+// from the view before it is read or changed. That goes through the key's order, and the view must
+// have folded everything that was committed before: so what is brought back is never behind the
+// log.
 //
 // It is the only one who changes the engine while its agent is the primary. In write-through the
 // engine holds nothing that is not committed. In write-behind it is ahead of the log, by a bounded
@@ -42,6 +49,7 @@
 #include "adapter/log_publisher.h"
 #include "adapter/memcache/effects.h"
 #include "adapter/memcache/engine_connection.h"
+#include "adapter/memcache/engine_filler.h"
 #include "adapter/memcache/key_order.h"
 #include "adapter/memcache/record_builder.h"
 #include "adapter/memcache/write_request.h"
@@ -60,6 +68,11 @@ class WriterOwner {
   virtual void OnWriterFailed(PublisherTrouble why, const absl::Status& status) = 0;
 };
 
+// Items of the view, as commands that add them to the engine where it has none. `at_least`: the
+// view must have folded the log through there.
+using LookUpItems = std::function<asio::awaitable<absl::StatusOr<FillBatch>>(
+    std::vector<std::string> keys, Seq at_least)>;
+
 class Writer : private LogPublisherOwner, private ReplyReceiver {
  public:
   struct Options {
@@ -70,6 +83,7 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
     int64_t lag_us = 10 * kMicrosPerSecond;
     // A change that is not committed by then is told as unknown (write-through).
     int64_t hold_timeout_us = 10 * kMicrosPerSecond;
+    LookUpItems look_up;  // Null: what the engine lacks is not there.
   };
   struct Reign {
     Epoch epoch;
@@ -123,7 +137,7 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
 
  private:
   using OpId = KeyOrder::OpId;
-  enum class Stage : uint8_t { kQueued, kAsking, kRepairing, kLogging, kStoring };
+  enum class Stage : uint8_t { kQueued, kFilling, kAsking, kLogging, kStoring };
   struct Op {
     explicit Op(WriteRequest asked_in) : asked(std::move(asked_in)) {}
     WriteRequest asked;
@@ -131,6 +145,7 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
     Stage stage = Stage::kQueued;
     bool internal = false;  // Nobody waits for a reply.
     bool answered = false;  // Told as unknown; it goes on all the same.
+    bool filled = false;    // What the view has of it is in the engine.
     bool is_read = false;   // Behind the client's own changes of the key.
     MonoMicros since_us = 0;
     std::optional<EngineItem> item;
@@ -169,6 +184,8 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
   void BeginReady();
   [[nodiscard]] bool MayBegin() const;
   void Begin(OpId id, Op* op);
+  [[nodiscard]] bool MustFill(const Op& op, Facts facts) const;
+  asio::awaitable<void> Fill(OpId id, uint64_t reign);
   void Ask(OpId id, Op* op, Facts facts);
   void Decided(OpId id, Op* op);
   void Log(OpId id, Op* op);
@@ -199,6 +216,7 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
   bool inbox_posted_ ABSL_GUARDED_BY(inbox_mutex_) = false;
 
   std::optional<Reign> reign_;
+  uint64_t reigns_ = 0;  // Counts them.
   bool opened_ = false;
   bool failed_ = false;
   bool paused_ = false;

@@ -18,7 +18,10 @@ namespace {
 constexpr std::string_view kEngineFailed =
     "SERVER_ERROR the cache's engine failed: it is unknown whether this was done\r\n";
 constexpr std::string_view kLineEnd = "\r\n";
-constexpr uint64_t kRepairTag = uint64_t{1} << 63;
+// Of replies that nobody waits for.
+constexpr uint64_t kUnheardTag = uint64_t{1} << 63;
+constexpr std::string_view kViewFailed =
+    "SERVER_ERROR the cache's view failed: nothing was done\r\n";
 
 size_t BytesOf(const Effect& effect) {
   constexpr size_t kHead = 32;
@@ -139,13 +142,49 @@ void Writer::BeginReady() {
 
 void Writer::Begin(OpId id, Op* op) {
   const Request& request = *op->asked.request;
+  const Facts facts = op->is_read ? Facts::kNothing : NeededFacts(request);
+  if (MustFill(*op, facts)) {
+    op->stage = Stage::kFilling;
+    return Spawn(executor_, Fill(id, reigns_));
+  }
   if (op->is_read) {
     op->decision = PassOn(request);
     return Store(id, op);
   }
-  const Facts facts = NeededFacts(request);
   if (facts == Facts::kNothing) return Decided(id, op);
   Ask(id, op, facts);
+}
+
+// A plain store does not care what was there; who asks learns whether there is an item.
+bool Writer::MustFill(const Op& op, Facts facts) const {
+  if (options_.look_up == nullptr || op.filled || op.asked.request->keys.empty()) return false;
+  const Verb verb = op.asked.request->verb;
+  return op.is_read || (facts == Facts::kNothing && verb != Verb::kSet && verb != Verb::kMetaSet);
+}
+
+asio::awaitable<void> Writer::Fill(OpId id, uint64_t reign) {
+  const std::shared_ptr<Writer*> self = self_;
+  std::vector<std::string> keys;
+  const Request& request = *ops_.at(id)->asked.request;
+  if (request.keys.size() == 1) {
+    keys.emplace_back(request.key());
+  } else {
+    keys.assign(request.keys.begin(), request.keys.end());
+  }
+  absl::StatusOr<FillBatch> items = co_await options_.look_up(std::move(keys), committed_seq_);
+  if (*self == nullptr || reign != reigns_ || !reign_ || failed_) co_return;
+  const auto it = ops_.find(id);
+  if (it == ops_.end() || it->second->stage != Stage::kFilling) co_return;
+  if (!items.ok()) {
+    spdlog::error("the view: {}", ToStd(items.status().message()));
+    EndOp(id, std::string(kViewFailed));
+    co_return;
+  }
+  engine_->out()->append(items->commands);
+  for (const ReplyKind kind : items->replies) engine_->Expect(kind, this, kUnheardTag);
+  it->second->filled = true;
+  Begin(id, it->second.get());
+  ScheduleEndTurn();
 }
 
 void Writer::Ask(OpId id, Op* op, Facts facts) {
@@ -162,10 +201,14 @@ void Writer::OnAsked(OpId id, Op* op) {
     spdlog::error("the engine: {}", ToStd(item.status().message()));
     return EndOp(id, std::string(kEngineFailed));
   }
-  op->item = *std::move(item);
   op->reply.clear();
+  if (!item->has_value() && options_.look_up != nullptr && !op->filled) {
+    op->stage = Stage::kFilling;
+    return Spawn(executor_, Fill(id, reigns_));
+  }
+  op->item = *std::move(item);
   if (op->item && op->item->took_token) {
-    engine_->Send(RepairCommand(request), ReplyKind::kMeta, this, kRepairTag);
+    engine_->Send(RepairCommand(request), ReplyKind::kMeta, this, kUnheardTag);
     op->item->cas = 0;
   }
   Decided(id, op);
@@ -231,7 +274,7 @@ void Writer::OnStored(OpId id, Op* op) {
 // ---- What the engine says -----------------------------------------------------------------------
 
 void Writer::OnReply(uint64_t tag, const ReplyPiece& piece) {
-  if (tag == kRepairTag) return;
+  if (tag == kUnheardTag) return;
   const auto it = ops_.find(tag);
   CHECK(it != ops_.end());
   Op* const op = it->second.get();

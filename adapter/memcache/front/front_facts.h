@@ -31,6 +31,8 @@ struct FrontFacts {
 
   // Where requests go that are not for this agent; empty: nobody knows, or it is this agent.
   std::string primary;
+  // A primary's misses are looked up in the view, by the writer.
+  bool on_miss_view = false;
   // Standbys answer reads.
   bool local_reads = false;
   // Addresses of clients' doors, one for each log of the cache, and what changes with them.

@@ -93,10 +93,12 @@ class Session : public ReplyReceiver {
     uint64_t number = 0;
     Route route = Route::kNone;
     bool done = false;
-    bool begun = false;                  // Some of its reply was taken.
-    bool grouped = false;                // The reply ends with the MN of our own mn.
-    bool refused = false;                // By an agent that is not the primary.
-    bool closes = false;                 // The connection ends behind it.
+    bool begun = false;    // Some of its reply was taken.
+    bool grouped = false;  // The reply ends with the MN of our own mn.
+    size_t found = 0;      // Items in the reply, where misses count.
+    bool gathers = false;  // The reply is kept back until it is known that nothing is missing.
+    bool refused = false;  // By an agent that is not the primary.
+    bool closes = false;   // The connection ends behind it.
     std::optional<std::string> instead;  // Of what the primary says.
     MonoMicros since_us = 0;
     std::string reply;
@@ -131,6 +133,7 @@ class Session : public ReplyReceiver {
   void OnReply(uint64_t tag, const ReplyPiece& piece) override;
   void OnBroken(uint64_t tag) override;
   void OnEngineLine(Slot* slot, const ReplyPiece& piece);
+  bool LooksFurther(Slot* slot, const ReplyPiece& piece);
   void OnPrimaryLine(Slot* slot, const ReplyPiece& piece);
 
   const uint64_t id_;

@@ -135,7 +135,12 @@ bool Session::ReadsOwnChange(const Request& request) const {
 void Session::ToEngine(const Request& request, std::string_view bytes, Slot* slot) {
   slot->route = Route::kEngine;
   EngineConnection* const engine = host_->engine();
-  if (!IsPlainGet(request)) slot->request = std::make_unique<OwnedRequest>(request, bytes);
+  const FrontFacts& facts = host_->facts();
+  slot->gathers = facts.on_miss_view && facts.reigns() && request.verb != Verb::kMetaDebug &&
+                  Classify(request) == RequestClass::kRead;
+  if (slot->gathers || !IsPlainGet(request)) {
+    slot->request = std::make_unique<OwnedRequest>(request, bytes);
+  }
   engine->out()->append(PlainLine(request));
   engine->Expect(ReplyKindOf(request), this, slot->number);
   ++due_;
@@ -208,15 +213,32 @@ void Session::OnEngineLine(Slot* slot, const ReplyPiece& piece) {
     if (piece.ends) Finish(slot, kLeaseOver);
     return;
   }
+  if (slot->gathers && LooksFurther(slot, piece)) return;
   slot->begun = true;
-  std::string& out = is_head(*slot) ? out_ : slot->reply;
+  std::string& out = is_head(*slot) && !slot->gathers ? out_ : slot->reply;
   if (piece.line) {
     const Request& request = slot->request != nullptr ? **slot->request : PlainGet(slot->verb);
     AppendPassedLine(request, facts.tokens, piece.bytes, &out);
   } else {
     out.append(piece.bytes);
   }
-  if (piece.ends) Finish(slot, "");
+  if (!piece.ends) return;
+  if (slot->gathers && is_head(*slot)) return Finish(slot, std::exchange(slot->reply, {}));
+  Finish(slot, "");
+}
+
+// Whether the reply lacks items, for which the writer looks in the view.
+bool Session::LooksFurther(Slot* slot, const ReplyPiece& piece) {
+  const bool item = piece.bytes.starts_with("VA") || piece.bytes.starts_with("HD");
+  if (piece.line && item) ++slot->found;
+  if (!piece.ends || slot->found >= (**slot->request).keys.size()) return false;
+  if (piece.bytes.find("ERROR") != std::string_view::npos) return false;
+  slot->reply.clear();
+  slot->begun = false;
+  slot->gathers = false;
+  const std::unique_ptr<OwnedRequest> request = std::move(slot->request);
+  ToWriter(**request, request->bytes(), slot);
+  return true;
 }
 
 void Session::OnPrimaryLine(Slot* slot, const ReplyPiece& piece) {
