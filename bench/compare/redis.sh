@@ -15,37 +15,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/common.sh
+. bench/compare/caches.sh
 
-rounds=3 requests=100000 base_port=24600 out=build/compare-redis docs=0
-while [ $# -gt 0 ]; do
-  case "$1" in
-    --docs) docs=1 && shift && continue ;;
-    --rounds | --requests | --base-port | --out) [ $# -ge 2 ] || { help >&2 && exit 2; } ;;
-    *) help >&2 && exit 2 ;;
-  esac
-  case "$1" in
-    --rounds) rounds=$2 ;; --requests) requests=$2 ;; --base-port) base_port=$2 ;; --out) out=$2 ;;
-  esac
-  shift 2
-done
-bin=$(cairn_bin)
-for program in redis-server redis-benchmark redis-cli; do
-  command -v "$program" >/dev/null || fail "$program is not installed: scripts/setup build"
-done
+rounds=3 own_value=100000 base_port=24600 out=build/compare-redis docs=0
+parse_options --requests "$@"
+readonly requests=$own_value
+begin_comparison redis-server redis-benchmark redis-cli
 proxy=$(command -v nutcracker || true)
 [ -n "$proxy" ] || echo "twemproxy (package nutcracker) is not installed: its column stays empty" >&2
-
-mkdir -p "$out"
-work=$(mktemp -d "${TMPDIR:-/tmp}/cairn-compare-redis-XXXXXX")
-pids=()
-finish() {
-  kill "${pids[@]}" 2>/dev/null || true
-  CAIRN_BIN=$bin scripts/cluster stop --dir "$work/cluster" >/dev/null 2>&1 || true
-  wait "${pids[@]}" 2>/dev/null || true
-  rm -rf "$work"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
 
 readonly alone=$((base_port + 20)) proxied=$((base_port + 21))
 readonly sync=$((base_port + 22)) async=$((base_port + 23))
@@ -73,9 +50,7 @@ if [ -n "$proxy" ]; then
   "$proxy" -c "$work/proxy.yml" -s "$((base_port + 24))" >"$work/proxy.log" 2>&1 &
   pids+=($!)
 fi
-CAIRN_ENDPOINTS=$(CAIRN_BIN=$bin scripts/cluster start --dir "$work/cluster" --base-port "$base_port" |
-  sed -n 's/^CAIRN_ENDPOINTS=//p')
-export CAIRN_ENDPOINTS
+start_cluster
 start_agent "$sync" sync
 start_agent "$async" async
 for port in "$alone" "$sync" "$async"; do
@@ -123,17 +98,10 @@ done
 # ---- The table -----------------------------------------------------------------------------
 
 rows | awk -F'|' '{ print $1 }' >"$work/order"
-awk -F'\t' '
+awk -F'\t' "$kMedian"'
   FNR == NR { order[++count] = $1; next }
   { split($4, figure, ","); key = $1 SUBSEP $2
     rate[key] = rate[key] " " figure[2]; p50[key] = p50[key] " " figure[5]; p99[key] = p99[key] " " figure[7] }
-  function median(list,    v, n, i, j, t) {
-    n = split(list, v, " ")
-    if (n == 0) return ""
-    for (i = 2; i <= n; ++i)
-      for (j = i; j > 1 && v[j - 1] + 0 > v[j] + 0; --j) { t = v[j]; v[j] = v[j - 1]; v[j - 1] = t }
-    return v[int((n + 1) / 2)] + 0
-  }
   function cell(row, which,    key, r) {
     key = row SUBSEP which
     if (!(key in rate)) return " | | "
@@ -150,14 +118,4 @@ awk -F'\t' '
   echo
   echo "Medians of $rounds alternating rounds: thousands of requests a second (ratio to Redis alone), and p50 / p99 in ms; 128 B values, 100,000 keys; $(nproc) cores for load, engines, agents and the three nodes; $(redis-server --version | sed 's/ sha=.*//'); $(date -u +%F), commit $(git describe --always --abbrev=12)."
 } >>"$out/results.md"
-cat "$out/results.md"
-
-if [ "$docs" = 1 ]; then
-  awk -v table="$out/results.md" '
-    /<!-- redis: end -->/ { skip = 0 }
-    !skip { print }
-    /<!-- redis: begin/ { skip = 1; while ((getline line < table) > 0) print line }
-  ' docs/benchmarks.md >"$work/benchmarks.md"
-  grep -q 'redis: begin' "$work/benchmarks.md" || fail "docs/benchmarks.md has no place for the table"
-  cp "$work/benchmarks.md" docs/benchmarks.md
-fi
+show_table redis
