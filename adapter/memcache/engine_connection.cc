@@ -27,6 +27,7 @@ struct EngineConnection::State {
 
   EngineSocket socket;
   bool open = false;
+  bool closed = false;  // By its owner.
   OnEnd on_end;
   std::deque<Due> due;
   ReplyParser parser;
@@ -52,15 +53,18 @@ size_t EngineConnection::bytes() const {
 asio::awaitable<absl::Status> EngineConnection::Connect(EngineAddress address, Millis timeout,
                                                         OnEnd on_end) {
   CHECK(state_ == nullptr);
-  auto state = std::make_shared<State>(executor_);
-  absl::Status connected = co_await ConnectEngine(&state->socket, std::move(address), timeout);
+  // The owner may close or destroy the connection before the peer answers.
+  const auto state = std::make_shared<State>(executor_);
+  state_ = state;
+  const absl::Status connected =
+      co_await ConnectEngine(&state->socket, std::move(address), timeout);
+  if (state->closed) co_return absl::CancelledError("the engine's connection was closed");
   if (!connected.ok()) co_return connected;
   std::error_code error;
   state->socket.non_blocking(true, error);
   if (error) co_return SocketStatus(error, "the engine's connection");
   state->open = true;
   state->on_end = std::move(on_end);
-  state_ = state;
   Read(state);
   co_return absl::OkStatus();
 }
@@ -133,12 +137,18 @@ void EngineConnection::End(const std::shared_ptr<State>& state, const absl::Stat
   state->open = false;
   std::error_code ignored;
   state->socket.close(ignored);
-  for (const Due& due : std::exchange(state->due, {})) due.receiver->OnBroken(due.tag);
+  // A receiver may close the connection; then nobody else is told.
+  while (!state->due.empty()) {
+    const Due due = state->due.front();
+    state->due.pop_front();
+    due.receiver->OnBroken(due.tag);
+  }
   if (const OnEnd tell = std::exchange(state->on_end, nullptr); tell != nullptr) tell(why);
 }
 
 void EngineConnection::Close() {
   if (state_ == nullptr) return;
+  state_->closed = true;
   state_->open = false;
   state_->due.clear();
   state_->on_end = nullptr;
