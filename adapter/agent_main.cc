@@ -12,9 +12,9 @@
 #include "adapter/redis/adopt_command.h"
 #include "adapter/redis/agent_process.h"
 #include "adapter/redis/front/front.h"
-#include "adapter/redis/restore_command.h"
-#include "adapter/redis/snapshot_command.h"
 #include "adapter/redis/status_command.h"
+#include "adapter/restore_command.h"
+#include "adapter/snapshot_command.h"
 #include "base/clock.h"
 
 namespace cairn::adapter {
@@ -53,8 +53,8 @@ int RunRedis(const std::vector<std::string>& argv) {
 constexpr std::array kTools = {
     Tool{"redis", RunRedis},
     Tool{"memcached", memcache::RunAgentProcess},
-    Tool{"snapshot", redis::RunSnapshotCommand},
-    Tool{"restore", redis::RunRestoreCommand},
+    Tool{"snapshot", RunSnapshotCommand},
+    Tool{"restore", RunRestoreCommand},
     Tool{"adopt", redis::RunAdoptCommand},
     Tool{"status", redis::RunStatusCommand},
 };

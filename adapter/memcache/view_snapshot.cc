@@ -30,13 +30,26 @@ SnapshotManifest ManifestOf(const ViewSnapshotOptions& options, const ViewPositi
   return manifest;
 }
 
+// Hands the object's content to the reader, to its end.
+absl::Status ReadBack(SnapshotStore& store, const SnapshotName& name, const SnapshotObject& object,
+                      const ViewProgress& progress, ViewStreamReader* reader) {
+  uint64_t bytes = 0;
+  const auto take = [&](std::string_view content) {
+    bytes += content.size();
+    if (progress) progress(bytes, object.content_bytes);
+    return reader->Write(content);
+  };
+  RETURN_IF_ERROR(DownloadObject(store, name, object, take));
+  return reader->Finish();
+}
+
 // Reads the object as it will be read one day, but keeps nothing.
-absl::Status Rehearse(SnapshotStore& store, const StoredView& stored) {
+absl::Status Rehearse(SnapshotStore& store, const StoredView& stored,
+                      const ViewProgress& progress) {
   ViewStreamReader reader(stored.manifest.log_id,
                           [](const EffectView&, EffectId) { return absl::OkStatus(); });
-  RETURN_IF_ERROR(DownloadObject(store, stored.name, stored.manifest.objects.front(),
-                                 [&](std::string_view bytes) { return reader.Write(bytes); }));
-  RETURN_IF_ERROR(reader.Finish());
+  const SnapshotObject& object = stored.manifest.objects.front();
+  RETURN_IF_ERROR(ReadBack(store, stored.name, object, progress, &reader));
   if (reader.digest() == stored.digest) return absl::OkStatus();
   return absl::DataLossError(fmt::format("{}: the rehearsal expected {}, found {}", store.url(),
                                          stored.digest.ToText(), reader.digest().ToText()));
@@ -84,27 +97,32 @@ absl::StatusOr<StoredView> StoreViewSnapshot(SnapshotStore& store, const View& v
       NewSnapshotName(options.log_name, options.log_id, position.read.seq, options.random);
   stored.manifest = ManifestOf(options, position);
   ViewStreamWriter writer(options.log_id, scan.get());
-  const auto read = [&](char* buffer, size_t capacity) { return writer.Read(buffer, capacity); };
+  uint64_t bytes = 0;
+  const auto read = [&](char* buffer, size_t capacity) {
+    const absl::StatusOr<size_t> taken = writer.Read(buffer, capacity);
+    bytes += taken.value_or(0);
+    if (options.progress) options.progress(bytes, 0);
+    return taken;
+  };
   ASSIGN_OR_RETURN(SnapshotObject object,
                    UploadObject(store, stored.name, kViewObject, Compression::kZstd, read));
   stored.digest = writer.digest();
   stored.manifest.databases = {{.number = 0, .keys = stored.digest.items()}};
   stored.manifest.objects.push_back(std::move(object));
-  RETURN_IF_ERROR(Rehearse(store, stored));
+  RETURN_IF_ERROR(Rehearse(store, stored, options.progress));
   RETURN_IF_ERROR(PublishSnapshot(store, stored.name, stored.manifest));
   return stored;
 }
 
 absl::StatusOr<ItemsDigest> LoadViewSnapshot(SnapshotStore& store, const SnapshotName& name,
-                                             const SnapshotManifest& manifest, View* view) {
+                                             const SnapshotManifest& manifest, View* view,
+                                             const ViewProgress& progress) {
   RETURN_IF_ERROR(CheckManifest(manifest));
   ASSIGN_OR_RETURN(const std::unique_ptr<ViewImport> import, ViewImport::Begin(view));
   ViewStreamReader reader(manifest.log_id, [&](const EffectView& item, EffectId stored_by) {
     return import->Add(item, stored_by);
   });
-  RETURN_IF_ERROR(DownloadObject(store, name, manifest.objects.front(),
-                                 [&](std::string_view bytes) { return reader.Write(bytes); }));
-  RETURN_IF_ERROR(reader.Finish());
+  RETURN_IF_ERROR(ReadBack(store, name, manifest.objects.front(), progress, &reader));
   RETURN_IF_ERROR(CheckPosition(*reader.position(), manifest));
   RETURN_IF_ERROR(import->Finish(*reader.position()));
   return reader.digest();

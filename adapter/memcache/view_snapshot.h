@@ -15,6 +15,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -34,12 +35,16 @@ inline constexpr std::string_view kViewObject = "items.zst";
 // What our agents write and read; for SnapshotQuery::reader.
 EngineVersion ViewEngine();
 
+// Told the bytes before compression that have passed, and how many there are; 0: not known.
+using ViewProgress = std::function<void(uint64_t bytes, uint64_t of)>;
+
 struct ViewSnapshotOptions {
   std::string log_name;
   GroupId log_id;
   std::string created_by;  // For people.
   WallMicros created_us = 0;
-  uint64_t random = 0;  // Distinguishes it from others of the same seq.
+  uint64_t random = 0;    // Distinguishes it from others of the same seq.
+  ViewProgress progress;  // Of storing, and then of reading back; may be null.
 };
 
 struct StoredView {
@@ -57,6 +62,7 @@ absl::StatusOr<StoredView> StoreViewSnapshot(SnapshotStore& store, const View& v
 // Errors: kFailedPrecondition: of another log, engine or a newer format; kDataLoss: damaged;
 // those of store and view.
 absl::StatusOr<ItemsDigest> LoadViewSnapshot(SnapshotStore& store, const SnapshotName& name,
-                                             const SnapshotManifest& manifest, View* view);
+                                             const SnapshotManifest& manifest, View* view,
+                                             const ViewProgress& progress = nullptr);
 
 }  // namespace cairn::adapter::memcache

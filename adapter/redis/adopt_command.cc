@@ -9,9 +9,9 @@
 #include <utility>
 
 #include "adapter/agent_options.h"
+#include "adapter/log_tool.h"
 #include "adapter/redis/agent_config.h"
 #include "adapter/redis/live_adoption.h"
-#include "adapter/redis/log_tool.h"
 #include "base/clock.h"
 #include "base/status_macros.h"
 #include "base/strings.h"

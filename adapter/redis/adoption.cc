@@ -13,6 +13,7 @@
 #include "adapter/redis/repl_source.h"
 #include "adapter/redis/stored_dump.h"
 #include "adapter/snapshot_fetch.h"
+#include "adapter/snapshot_maker.h"
 #include "base/status_macros.h"
 
 namespace cairn::adapter::redis {

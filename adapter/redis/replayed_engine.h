@@ -8,34 +8,22 @@
 // the report and the Background outlive it. Bounds: memory and disk of one engine and one dump.
 #pragma once
 
-#include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "adapter/background.h"
-#include "adapter/progress_report.h"
 #include "adapter/redis/keyspace_digest.h"
 #include "adapter/redis/log_replay.h"
 #include "adapter/redis/scratch_engine.h"
 #include "adapter/redis/snapshot_feed.h"
 #include "adapter/redis/work_engine.h"
+#include "adapter/replay_host.h"
 #include "cairn/log.h"
 
 namespace cairn::adapter::redis {
-
-// What a process has that replays logs. All outlive what is given them.
-struct ReplayHost {
-  asio::any_io_executor executor;
-  Background* background = nullptr;
-  SnapshotStore* store = nullptr;  // Null: there is none.
-  ProgressReport* report = nullptr;
-  std::vector<std::string> engine_command;
-};
 
 // A throw-away engine by the host's command, in this directory.
 ScratchEngine::Options ScratchOptions(const ReplayHost& host, std::string directory);

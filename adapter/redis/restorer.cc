@@ -1,11 +1,7 @@
 #include "adapter/redis/restorer.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -15,37 +11,7 @@
 #include "base/status_macros.h"
 
 namespace cairn::adapter::redis {
-namespace {
-
 namespace fs = std::filesystem;
-
-absl::Status SyncPath(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  const bool synced = fd >= 0 && fsync(fd) == 0;
-  const int error = errno;
-  if (fd >= 0) close(fd);
-  if (synced) return absl::OkStatus();
-  return absl::UnavailableError(fmt::format("{}: {}", path, std::strerror(error)));
-}
-
-// `from`, whole and synced, under the name `to`, which must not be taken.
-absl::Status MoveSynced(const std::string& from, const std::string& to) {
-  const std::string parent = fs::path(to).parent_path().string();
-  const std::string beside = to + ".part";
-  std::error_code error;
-  if (fs::exists(to, error)) return absl::AlreadyExistsError(fmt::format("{} is there", to));
-  fs::rename(from, beside, error);
-  // Another file system.
-  if (error) fs::copy_file(from, beside, fs::copy_options::overwrite_existing, error);
-  if (!error) fs::permissions(beside, fs::perms::owner_read | fs::perms::owner_write, error);
-  if (error) return absl::UnavailableError(fmt::format("{}: {}", beside, error.message()));
-  RETURN_IF_ERROR(SyncPath(beside));
-  fs::rename(beside, to, error);
-  if (error) return absl::UnavailableError(fmt::format("{}: {}", to, error.message()));
-  return SyncPath(parent.empty() ? "." : parent);
-}
-
-}  // namespace
 
 Restorer::Restorer(ReplayHost host, Log log, RestoreOptions options, const Clock* clock)
     : host_(std::move(host)), log_(std::move(log)), options_(std::move(options)), clock_(clock) {}
@@ -94,7 +60,10 @@ asio::awaitable<absl::StatusOr<RestoreResult>> Restorer::Build(ReplayedEngine* r
   result.loaded_seq = state->loaded_seq;
   absl::StatusOr<KeyspaceDigest> keyspace = co_await ReadKeyspace(replayed->link());
   if (!keyspace.ok()) co_return keyspace.status();
-  result.keyspace = *std::move(keyspace);
+  keyspace_ = *std::move(keyspace);
+  result.databases = keyspace_.databases;
+  result.digest = keyspace_.digest;
+  result.contents = keyspace_.ToText();
   if (scratch_ == nullptr) co_return result;
   host_.report->Update(Phase::kSave, 0, 0);
   absl::StatusOr<std::string> saved = co_await scratch_->Save();
@@ -120,8 +89,7 @@ asio::awaitable<absl::Status> Restorer::Verify(const RestoreResult* result) {
   ScratchEngine engine(host_.executor, ScratchOptions(host_, directory + "/engine"));
   ReplayedEngine second(host_, log_, directory, &engine);
   running_ = &second;
-  const absl::Status status =
-      co_await Rehearse(&second, options_.file, result->seq, result->keyspace);
+  const absl::Status status = co_await Rehearse(&second, options_.file, result->seq, keyspace_);
   running_ = nullptr;
   co_await second.Stop();
   std::error_code ignored;

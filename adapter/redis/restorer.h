@@ -10,7 +10,6 @@
 #pragma once
 
 #include <asio/awaitable.hpp>
-#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,7 +18,8 @@
 #include "absl/status/statusor.h"
 #include "adapter/redis/keyspace_digest.h"
 #include "adapter/redis/replayed_engine.h"
-#include "adapter/redis/wanted_position.h"
+#include "adapter/restore_maker.h"
+#include "adapter/wanted_position.h"
 #include "cairn/log.h"
 
 namespace cairn::adapter::redis {
@@ -32,22 +32,12 @@ struct RestoreOptions {
   bool verify = true;               // The file, by a second engine.
 };
 
-struct RestoreResult {
-  Seq asked_seq;
-  Seq seq;  // Less, if a unit that is larger than a record is open at what was asked for.
-  Seq loaded_seq;
-  KeyspaceDigest keyspace;
-  uint64_t file_bytes = 0;
-  int64_t took_us = 0;
-};
-
-class Restorer {
+class Restorer : public RestoreMaker {
  public:
   Restorer(ReplayHost host, Log log, RestoreOptions options, const Clock* clock);
 
-  asio::awaitable<absl::StatusOr<RestoreResult>> Run();
-  // A run under way ends soon, with an error. The caller stops the store.
-  void Cancel();
+  asio::awaitable<absl::StatusOr<RestoreResult>> Run() override;
+  void Cancel() override;
 
  private:
   asio::awaitable<absl::StatusOr<RestoreResult>> Build(ReplayedEngine* replayed);
@@ -59,6 +49,7 @@ class Restorer {
   const RestoreOptions options_;
   const Clock* const clock_;
   std::unique_ptr<ScratchEngine> scratch_;  // Unless it is restored into somebody's engine.
+  KeyspaceDigest keyspace_;                 // Of what was built.
   ReplayedEngine* running_ = nullptr;
   bool cancelled_ = false;
 };

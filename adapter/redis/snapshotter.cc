@@ -1,7 +1,6 @@
 #include "adapter/redis/snapshotter.h"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <filesystem>
 #include <utility>
@@ -9,7 +8,6 @@
 #include "adapter/redis/stored_dump.h"
 #include "adapter/snapshot_fetch.h"
 #include "base/status_macros.h"
-#include "base/strings.h"
 
 namespace cairn::adapter::redis {
 namespace {
@@ -27,7 +25,7 @@ asio::awaitable<absl::Status> Block(Background* background, Call call) {
 
 }  // namespace
 
-Snapshotter::Snapshotter(ReplayHost host, Client* client, Log log, SnapshotterOptions options,
+Snapshotter::Snapshotter(ReplayHost host, Client* client, Log log, SnapshotMakerOptions options,
                          const Clock* clock)
     : host_(std::move(host)),
       client_(client),
@@ -80,15 +78,8 @@ asio::awaitable<absl::StatusOr<SnapshotResult>> Snapshotter::Take(ReplayedEngine
     status = co_await RehearseDump(*dump, state->seq);
     if (status.ok()) status = co_await Publish(dump->path, &result);
   }
-  // Again, if it is an old one: the process that stored it may have died right then.
-  if (status.ok()) status = co_await Register(&result);
-  if (status.ok()) status = co_await Trim(&result);
+  if (status.ok()) status = co_await Settle(&result);
   if (!status.ok()) co_return status;
-  // What stays costs space; the snapshot is as good as any.
-  const absl::Status removed = co_await RemoveOld(&result);
-  if (!removed.ok() && !cancelled_) {
-    spdlog::warn("old snapshots, or what uploads left behind, stay: {}", ToStd(removed.message()));
-  }
   co_return result;
 }
 
@@ -181,36 +172,9 @@ asio::awaitable<absl::Status> Snapshotter::Publish(std::string path, SnapshotRes
   co_return absl::OkStatus();
 }
 
-asio::awaitable<absl::Status> Snapshotter::Register(const SnapshotResult* result) {
-  auto call = [client = client_, log = log_, result] {
-    return RegisterStored(client, log, result->manifest, result->location);
-  };
-  co_return co_await Block(host_.background, std::move(call));
-}
-
-asio::awaitable<absl::Status> Snapshotter::Trim(SnapshotResult* result) {
-  auto call = [log = log_, policy = options_.trim, result]() -> absl::Status {
-    ASSIGN_OR_RETURN(result->log_first_seq, TrimLog(log, policy, result->manifest.seq));
-    return absl::OkStatus();
-  };
-  co_return co_await Block(host_.background, std::move(call));
-}
-
-asio::awaitable<absl::Status> Snapshotter::RemoveOld(SnapshotResult* result) {
-  auto call = [store = host_.store, log = log_, retention = options_.retention,
-               registered = result->manifest.seq, now_us = clock_->Wall(),
-               result]() -> absl::Status {
-    const std::string prefix = SnapshotsOfLog(log.name(), log.id());
-    ASSIGN_OR_RETURN(const std::vector<StoredObject> listing, store->List(prefix));
-    const RemovalPlan plan = PlanRemoval(GroupBySnapshot(listing), retention, registered, now_us);
-    for (const ListedSnapshot& old : plan.expired) {
-      RETURN_IF_ERROR(RemoveSnapshot(*store, old));
-      ++result->removed_snapshots;
-    }
-    for (const ListedSnapshot& orphan : plan.orphans) {
-      RETURN_IF_ERROR(RemoveSnapshot(*store, orphan));
-    }
-    return store->RemoveUnfinished(now_us - retention.orphan_age_us).status();
+asio::awaitable<absl::Status> Snapshotter::Settle(SnapshotResult* result) {
+  auto call = [this, now_us = clock_->Wall(), result] {
+    return SettleSnapshot(client_, log_, host_.store, CacheKind::kRedis, options_, now_us, result);
   };
   co_return co_await Block(host_.background, std::move(call));
 }

@@ -16,49 +16,25 @@
 
 #include <asio/awaitable.hpp>
 #include <cstdint>
-#include <memory>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "adapter/redis/log_trim.h"
 #include "adapter/redis/replayed_engine.h"
-#include "adapter/snapshot_catalog.h"
+#include "adapter/snapshot_maker.h"
 #include "cairn/client.h"
 #include "cairn/log.h"
 
 namespace cairn::adapter::redis {
 
-struct SnapshotterOptions {
-  std::string work_dir;  // Exists; absolute.
-  TrimPolicy trim;
-  RetentionPolicy retention;
-  std::string created_by;
-  bool force = false;  // Even if nothing is new.
-};
-
-struct SnapshotResult {
-  bool unchanged = false;  // Nothing was new since the snapshot as of `seq`.
-  SnapshotManifest manifest;
-  std::string location;
-  Seq loaded_seq;  // Of the snapshot it began with; 0: the log's beginning.
-  std::string digest;
-  uint64_t stored_bytes = 0;
-  Seq log_first_seq;  // Behind the trim.
-  uint64_t removed_snapshots = 0;
-  int64_t took_us = 0;
-};
-
-class Snapshotter {
+class Snapshotter : public SnapshotMaker {
  public:
   // `client`, the host's parts and the clock outlive this.
-  Snapshotter(ReplayHost host, Client* client, Log log, SnapshotterOptions options,
+  Snapshotter(ReplayHost host, Client* client, Log log, SnapshotMakerOptions options,
               const Clock* clock);
 
-  asio::awaitable<absl::StatusOr<SnapshotResult>> Run();
-  // A run under way ends soon, with an error. The caller stops the store.
-  void Cancel();
+  asio::awaitable<absl::StatusOr<SnapshotResult>> Run() override;
+  void Cancel() override;
 
  private:
   struct Dump {
@@ -74,9 +50,7 @@ class Snapshotter {
   asio::awaitable<absl::Status> RehearseDump(Dump dump, Seq seq);
   [[nodiscard]] std::string NextDirectory();
   asio::awaitable<absl::Status> Publish(std::string path, SnapshotResult* result);
-  asio::awaitable<absl::Status> Register(const SnapshotResult* result);
-  asio::awaitable<absl::Status> Trim(SnapshotResult* result);
-  asio::awaitable<absl::Status> RemoveOld(SnapshotResult* result);
+  asio::awaitable<absl::Status> Settle(SnapshotResult* result);
   [[nodiscard]] SnapshotManifest MakeManifest(const ReplayedEngine::State& state,
                                               const LogDescription& log_now,
                                               const EngineVersion& version,
@@ -85,7 +59,7 @@ class Snapshotter {
   const ReplayHost host_;
   Client* const client_;
   const Log log_;
-  const SnapshotterOptions options_;
+  const SnapshotMakerOptions options_;
   const Clock* const clock_;
   uint64_t engines_ = 0;  // Names directories.
   ReplayedEngine* running_ = nullptr;

@@ -6,14 +6,12 @@
 #include <cstdio>
 #include <filesystem>
 #include <random>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "adapter/snapshot_fetch.h"
 #include "adapter/snapshot_transfer.h"
 #include "base/status_macros.h"
-#include "cairn/admin.h"
 
 namespace cairn::adapter::redis {
 namespace {
@@ -70,22 +68,6 @@ absl::StatusOr<SnapshotName> StoreDump(SnapshotStore& store, ProgressReport* rep
   manifest->objects.push_back(std::move(object));
   RETURN_IF_ERROR(PublishSnapshot(store, name, *manifest));
   return name;
-}
-
-std::string LocationOf(const SnapshotStore& store, const SnapshotName& name) {
-  const std::string_view url = store.url();
-  const std::string_view place = url.substr(0, url.find('?'));  // Options of S3 stand behind it.
-  return fmt::format("{}/{}{}", place, name.folder, url.substr(place.size()));
-}
-
-absl::Status RegisterStored(Client* client, Log log, const SnapshotManifest& manifest,
-                            const std::string& location) {
-  RETURN_IF_ERROR(log.RegisterSnapshot(kSnapshotName, manifest.seq, manifest.chain, location));
-  ASSIGN_OR_RETURN(const LogDescription log_now, DescribeNow(log));
-  if (!log_now.settings.trim_guard.value_or("").empty()) return absl::OkStatus();
-  LogSettings settings;
-  settings.trim_guard = std::string(kSnapshotName);
-  return client->admin().UpdateLog(log.name(), log.id(), settings).status();
 }
 
 }  // namespace cairn::adapter::redis

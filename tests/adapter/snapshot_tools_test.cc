@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "adapter/log_trim.h"
 #include "adapter/progress_report.h"
 #include "adapter/redis/keyspace_digest.h"
-#include "adapter/redis/log_trim.h"
-#include "adapter/redis/wanted_position.h"
+#include "adapter/wanted_position.h"
 #include "base/strings.h"
 
 namespace cairn::adapter {
@@ -20,9 +20,6 @@ namespace {
 using redis::ExpectEqual;
 using redis::KeyspaceDigest;
 using redis::ParseKeyspace;
-using redis::ParsePosition;
-using redis::ParseTrimPolicy;
-using redis::TrimPolicy;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -51,7 +48,7 @@ TEST(TrimPolicyTest, AnythingElseIsRefusedWithWhatIsExpected) {
 }
 
 TEST(PositionTest, IsTheEndARecordOrAMoment) {
-  EXPECT_TRUE(std::holds_alternative<redis::AtEnd>(*ParsePosition("end")));
+  EXPECT_TRUE(std::holds_alternative<AtEnd>(*ParsePosition("end")));
   EXPECT_EQ(std::get<Seq>(*ParsePosition("4711")), Seq(4711));
   const absl::Time noon = absl::FromUnixSeconds(1'795'262'400);  // 2026-11-21T12:00:00Z
   for (const char* text : {"2026-11-21T12:00:00Z", "2026-11-21T13:00:00+01:00",

@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 
 // The process's exit code. `argv` begins behind the subcommand.
 int RunRestoreCommand(const std::vector<std::string>& argv);
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter

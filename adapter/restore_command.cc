@@ -1,21 +1,24 @@
-#include "adapter/redis/restore_command.h"
+#include "adapter/restore_command.h"
 
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "adapter/agent_options.h"
-#include "adapter/redis/agent_config.h"
-#include "adapter/redis/log_tool.h"
+#include "adapter/log_tool.h"
+#include "adapter/memcache/view_restorer.h"
 #include "adapter/redis/restorer.h"
+#include "adapter/restore_maker.h"
 #include "base/clock.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -26,6 +29,7 @@ struct RestoreConfig {
   WantedPosition at;
   std::string rdb;
   std::string data_dir;
+  std::string commands;
   std::string to;
   std::string to_password_file;
   bool verify = true;
@@ -42,23 +46,23 @@ void AddOptions(OptionTable& table, RestoreConfig& config) {
   table.Custom("at", set_at,
                "As of which record (its seq) or moment of log time (2026-11-21T12:30:00Z). "
                "Default: end.");
-  table.Text("rdb", &config.rdb, CheckNotEmpty, "New file for the dump.");
+  table.Text("rdb", &config.rdb, CheckNotEmpty, "Redis: new file for the dump.");
   table.Text("data-dir", &config.data_dir, CheckNotEmpty,
-             "New or empty directory for the dump: `redis-server --dir DIR` serves it.");
+             "Redis: new or empty directory for the dump: `redis-server --dir DIR` serves it.");
+  table.Text("commands", &config.commands, CheckNotEmpty,
+             "memcached: new file for the items, as the commands that store them.");
   table.Text("to", &config.to, CheckEngine,
              "unix:PATH or HOST:PORT of an empty engine on this machine.");
   table.Text("to-password-file", &config.to_password_file, CheckNotEmpty,
-             "File with the password of that engine.");
-  table.Switch("verify", &config.verify, "Whether a second engine reads the file back.");
+             "Redis: file with the password of that engine.");
+  table.Switch("verify", &config.verify, "Redis: whether a second engine reads the file back.");
 }
 
 absl::Status Finish(const RestoreConfig& config) {
-  const int targets =
-      int{!config.rdb.empty()} + int{!config.data_dir.empty()} + int{!config.to.empty()};
-  if (targets != 1) {
-    return absl::InvalidArgumentError("expected one of the options rdb, data-dir and to");
-  }
-  return absl::OkStatus();
+  const int targets = int{!config.rdb.empty()} + int{!config.data_dir.empty()} +
+                      int{!config.commands.empty()} + int{!config.to.empty()};
+  if (targets == 1) return absl::OkStatus();
+  return absl::InvalidArgumentError("expected one of the options rdb, data-dir, commands and to");
 }
 
 absl::StatusOr<std::string> FileIn(const std::string& directory) {
@@ -72,8 +76,14 @@ absl::StatusOr<std::string> FileIn(const std::string& directory) {
   return directory + "/dump.rdb";
 }
 
-absl::StatusOr<RestoreOptions> OptionsOf(const RestoreConfig& config, std::string work_dir) {
-  RestoreOptions options;
+absl::Status WrongTarget(const LogTool& tool, std::string_view kind, std::string_view expected) {
+  return absl::InvalidArgumentError(
+      fmt::format("the log {} is of a {}: expected {}", tool.log().name(), kind, expected));
+}
+
+absl::StatusOr<redis::RestoreOptions> RedisOptions(const RestoreConfig& config,
+                                                   std::string work_dir) {
+  redis::RestoreOptions options;
   options.work_dir = std::move(work_dir);
   options.at = config.at;
   options.verify = config.verify;
@@ -88,14 +98,38 @@ absl::StatusOr<RestoreOptions> OptionsOf(const RestoreConfig& config, std::strin
   return options;
 }
 
+absl::StatusOr<std::unique_ptr<RestoreMaker>> MakerFor(CacheKind kind, LogTool* tool,
+                                                       const RestoreConfig& config) {
+  if (kind == CacheKind::kRedis) {
+    if (!config.commands.empty()) {
+      return WrongTarget(*tool, Name(kind), "one of the options rdb, data-dir and to");
+    }
+    ASSIGN_OR_RETURN(redis::RestoreOptions options, RedisOptions(config, tool->directory()));
+    return std::make_unique<redis::Restorer>(tool->host(), tool->log(), std::move(options),
+                                             &SystemClock());
+  }
+  if (config.commands.empty() && config.to.empty()) {
+    return WrongTarget(*tool, Name(kind), "one of the options commands and to");
+  }
+  memcache::ViewRestoreOptions options{
+      .work_dir = tool->directory(), .at = config.at, .file = config.commands};
+  if (!config.to.empty()) {
+    ASSIGN_OR_RETURN(options.to, ParseEngineAddress(config.to));
+  }
+  return std::make_unique<memcache::ViewRestorer>(tool->host(), tool->log(), std::move(options),
+                                                  &SystemClock());
+}
+
 std::string Target(const RestoreConfig& config) {
-  if (!config.to.empty()) return config.to;
-  return config.rdb.empty() ? config.data_dir : config.rdb;
+  for (const std::string* target : {&config.to, &config.rdb, &config.commands}) {
+    if (!target->empty()) return *target;
+  }
+  return config.data_dir;
 }
 
 std::string ToText(const RestoreConfig& config, const RestoreResult& result) {
   std::string text = fmt::format("{} as of record {}: {}\n  in    {}", config.tool.log, result.seq,
-                                 result.keyspace.ToText(), Target(config));
+                                 result.contents, Target(config));
   text += fmt::format("\n  from  {}, {} records behind it; took {:.1f} s",
                       result.loaded_seq ? fmt::format("the snapshot as of {}", result.loaded_seq)
                                         : "the log's first record",
@@ -108,7 +142,7 @@ std::string ToText(const RestoreConfig& config, const RestoreResult& result) {
 
 Json ToJson(const RestoreConfig& config, const RestoreResult& result) {
   Json databases = Json::array();
-  for (const SnapshotDatabase& database : result.keyspace.databases) {
+  for (const SnapshotDatabase& database : result.databases) {
     databases.push_back({{"number", database.number}, {"keys", database.keys}});
   }
   return {{"log", config.tool.log},
@@ -116,18 +150,19 @@ Json ToJson(const RestoreConfig& config, const RestoreResult& result) {
           {"asked_seq", result.asked_seq.value()},
           {"loaded_seq", result.loaded_seq.value()},
           {"databases", databases},
-          {"digest", result.keyspace.digest},
+          {"digest", result.digest},
           {"target", Target(config)},
           {"file_bytes", result.file_bytes},
           {"took_ms", result.took_us / kMicrosPerMilli}};
 }
 
 asio::awaitable<absl::Status> Restore(LogTool* tool, const RestoreConfig& config) {
-  absl::StatusOr<RestoreOptions> options = OptionsOf(config, tool->directory());
-  if (!options.ok()) co_return options.status();
-  Restorer restorer(tool->host(), tool->log(), *std::move(options), &SystemClock());
-  tool->OnStop([&restorer] { restorer.Cancel(); });
-  const absl::StatusOr<RestoreResult> result = co_await restorer.Run();
+  const absl::StatusOr<CacheKind> kind = co_await tool->Kind();
+  if (!kind.ok()) co_return kind.status();
+  const absl::StatusOr<std::unique_ptr<RestoreMaker>> maker = MakerFor(*kind, tool, config);
+  if (!maker.ok()) co_return maker.status();
+  tool->OnStop([&maker] { (*maker)->Cancel(); });
+  const absl::StatusOr<RestoreResult> result = co_await (*maker)->Run();
   tool->OnStop(nullptr);
   if (!result.ok()) co_return result.status();
   tool->Print(ToText(config, *result), ToJson(config, *result));
@@ -153,4 +188,4 @@ int RunRestoreCommand(const std::vector<std::string>& argv) {
   });
 }
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter

@@ -11,7 +11,7 @@
 #include "base/ids.h"
 #include "cairn/log.h"
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 
 struct AtEnd {};
 using WantedPosition = std::variant<AtEnd, Seq, absl::Time>;
@@ -24,4 +24,4 @@ absl::StatusOr<WantedPosition> ParsePosition(std::string_view text);
 // the log.
 absl::StatusOr<Seq> ResolvePosition(Log log, const WantedPosition& wanted);
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter

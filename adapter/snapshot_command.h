@@ -1,5 +1,5 @@
-// `cairn-agent snapshot`: takes a snapshot of a cache (snapshotter.h), once or as often as
-// freshness asks for.
+// `cairn-agent snapshot`: takes a snapshot of a cache of Redis or memcached (its log tells which:
+// cache_kind.h), once or as often as freshness asks for.
 //
 //   --every 1h            one is due when the newest is that old and there are newer records
 //   --max-log-records N   … or when so many records stand behind it
@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 
 // The process's exit code. `argv` begins behind the subcommand.
 int RunSnapshotCommand(const std::vector<std::string>& argv);
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter

@@ -1,4 +1,4 @@
-#include "adapter/redis/wanted_position.h"
+#include "adapter/wanted_position.h"
 
 #include <fmt/format.h>
 
@@ -11,7 +11,7 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 namespace {
 
 constexpr absl::Duration kReadTimeout = absl::Seconds(30);
@@ -71,4 +71,4 @@ absl::StatusOr<Seq> ResolvePosition(Log log, const WantedPosition& wanted) {
                                                 log_now.name, log_now.last_seq, seq));
 }
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter

@@ -1,4 +1,4 @@
-#include "adapter/redis/snapshot_command.h"
+#include "adapter/snapshot_command.h"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -12,13 +12,15 @@
 #include <optional>
 #include <utility>
 
-#include "adapter/redis/log_tool.h"
+#include "adapter/log_tool.h"
+#include "adapter/memcache/view_snapshotter.h"
 #include "adapter/redis/snapshotter.h"
 #include "adapter/snapshot_fetch.h"
+#include "adapter/snapshot_maker.h"
 #include "base/clock.h"
 #include "base/strings.h"
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -75,8 +77,8 @@ std::string HostName() {
   return gethostname(name, HOST_NAME_MAX) == 0 ? name : "unknown";
 }
 
-SnapshotterOptions OptionsOf(const SnapshotConfig& config, const std::string& directory) {
-  SnapshotterOptions options;
+SnapshotMakerOptions OptionsOf(const SnapshotConfig& config, const std::string& directory) {
+  SnapshotMakerOptions options;
   options.work_dir = directory;
   options.trim = config.trim;
   options.retention.keep_newest = config.keep_snapshots;
@@ -127,11 +129,23 @@ Json ToJson(const SnapshotResult& result) {
           {"took_ms", result.took_us / kMicrosPerMilli}};
 }
 
+std::unique_ptr<SnapshotMaker> MakerFor(CacheKind kind, LogTool* tool,
+                                        SnapshotMakerOptions options) {
+  if (kind == CacheKind::kMemcached) {
+    return std::make_unique<memcache::ViewSnapshotter>(tool->host(), tool->client(), tool->log(),
+                                                       std::move(options), &SystemClock());
+  }
+  return std::make_unique<redis::Snapshotter>(tool->host(), tool->client(), tool->log(),
+                                              std::move(options), &SystemClock());
+}
+
 asio::awaitable<absl::Status> TakeOne(LogTool* tool, const SnapshotConfig& config) {
-  Snapshotter snapshotter(tool->host(), tool->client(), tool->log(),
-                          OptionsOf(config, tool->directory()), &SystemClock());
-  tool->OnStop([&snapshotter] { snapshotter.Cancel(); });
-  const absl::StatusOr<SnapshotResult> result = co_await snapshotter.Run();
+  const absl::StatusOr<CacheKind> kind = co_await tool->Kind();
+  if (!kind.ok()) co_return kind.status();
+  const std::unique_ptr<SnapshotMaker> maker =
+      MakerFor(*kind, tool, OptionsOf(config, tool->directory()));
+  tool->OnStop([&maker] { maker->Cancel(); });
+  const absl::StatusOr<SnapshotResult> result = co_await maker->Run();
   tool->OnStop(nullptr);
   if (!result.ok()) co_return result.status();
   tool->Print(ToText(*result), ToJson(*result));
@@ -196,4 +210,4 @@ int RunSnapshotCommand(const std::vector<std::string>& argv) {
   });
 }
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter

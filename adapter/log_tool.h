@@ -25,14 +25,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "adapter/background.h"
+#include "adapter/cache_kind.h"
+#include "adapter/engine_socket.h"
 #include "adapter/progress_report.h"
-#include "adapter/redis/replayed_engine.h"
+#include "adapter/replay_host.h"
 #include "adapter/snapshot_store.h"
 #include "base/option_table.h"
 #include "cairn/client.h"
 #include "cairn/log.h"
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 
 struct LogToolConfig {
   std::string log;
@@ -69,6 +71,8 @@ class LogTool {
   [[nodiscard]] ReplayHost host();
   [[nodiscard]] Client* client() { return client_.get(); }
   [[nodiscard]] const Log& log() const { return *log_; }
+  // Of the log.
+  asio::awaitable<absl::StatusOr<CacheKind>> Kind();
   // Private, and empty at first.
   [[nodiscard]] const std::string& directory() const { return directory_; }
   // Called at the first signal, on the engine thread; nullptr: nothing is to be called.
@@ -100,4 +104,4 @@ class LogTool {
   WakeUp stopped_;
 };
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter

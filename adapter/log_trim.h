@@ -11,10 +11,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "adapter/cache_kind.h"
 #include "base/ids.h"
 #include "cairn/log.h"
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 
 struct TrimPolicy {
   enum class Kind : uint8_t { kNone, kKeepRecords, kKeepTime };
@@ -28,6 +29,6 @@ absl::StatusOr<TrimPolicy> ParseTrimPolicy(std::string_view text);
 
 // Trims by the policy. `covered`: of the snapshot that is registered. Returns the first record
 // that is kept.
-absl::StatusOr<Seq> TrimLog(Log log, const TrimPolicy& policy, Seq covered);
+absl::StatusOr<Seq> TrimLog(Log log, const TrimPolicy& policy, CacheKind kind, Seq covered);
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter

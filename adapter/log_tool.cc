@@ -1,4 +1,4 @@
-#include "adapter/redis/log_tool.h"
+#include "adapter/log_tool.h"
 
 #include <fmt/format.h>
 #include <signal.h>
@@ -18,14 +18,14 @@
 #include <utility>
 
 #include "adapter/agent_options.h"
-#include "adapter/redis/agent_config.h"
+#include "adapter/snapshot_fetch.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/process_log.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 namespace {
 
 constexpr int kExitOk = 0;
@@ -57,9 +57,10 @@ void AddLogToolOptions(OptionTable& table, LogToolConfig& config) {
   table.Text("store", &config.store, CheckNotEmpty,
              "file:///DIR or s3://BUCKET/PREFIX of the cache's snapshots.");
   table.Text("engine-cmd", &config.engine_cmd, CheckCommand,
-             "Command of the engine, as the cache's agents have it.");
-  table.Text("work-dir", &config.work_dir, CheckNotEmpty,
-             "Where dumps and sockets of throw-away engines lie meanwhile. Default: TMPDIR.");
+             "Redis: command of the engine, as the cache's agents have it.");
+  table.Text(
+      "work-dir", &config.work_dir, CheckNotEmpty,
+      "Where dumps, views and sockets of throw-away engines lie meanwhile. Default: TMPDIR.");
   table.Text("output", &config.output, OneOf({"text", "json"}),
              "Of results and progress. -o is the same.");
   table.Text("log-level", &config.log_level, OneOf({"trace", "debug", "info", "warn", "error"}),
@@ -174,6 +175,11 @@ ReplayHost LogTool::host() {
           .engine_command = engine_command_};
 }
 
+asio::awaitable<absl::StatusOr<CacheKind>> LogTool::Kind() {
+  auto look = [log = *log_] { return KindOfLog(log); };
+  co_return co_await background_.Run(std::move(look));
+}
+
 asio::awaitable<void> LogTool::Pause(Millis at_most) {
   if (!stopping_) co_await stopped_.Wait(at_most);
 }
@@ -188,4 +194,4 @@ void LogTool::Print(std::string_view text, const nlohmann::ordered_json& json) {
   std::fflush(stdout);
 }
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter

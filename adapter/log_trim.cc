@@ -1,22 +1,19 @@
-#include "adapter/redis/log_trim.h"
+#include "adapter/log_trim.h"
 
 #include <algorithm>
 #include <charconv>
 #include <optional>
 #include <string>
 
-#include "adapter/redis/stream_mark.h"
+#include "adapter/log_lookback.h"
 #include "adapter/snapshot_fetch.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 namespace {
 
 constexpr absl::Duration kCallTimeout = absl::Seconds(60);
-// Records that are read back at first, and by how much more each time.
-constexpr uint64_t kFirstWindow = 16;
-constexpr uint64_t kWindowFactor = 16;
 
 // The first record that the policy keeps.
 absl::StatusOr<Seq> FirstKept(Log log, const TrimPolicy& policy, const LogDescription& log_now) {
@@ -36,35 +33,6 @@ absl::StatusOr<Seq> FirstKept(Log log, const TrimPolicy& policy, const LogDescri
   ReadStream stream = log.Read(read);
   ASSIGN_OR_RETURN(const std::optional<RecordBatch> batch, stream.Next());
   return batch ? batch->first_seq : log_now.last_seq + 1;
-}
-
-// Where the newest whole unit of [from, last] begins; nullopt: there is none.
-absl::StatusOr<std::optional<Seq>> NewestUnit(Log log, Seq from, Seq last) {
-  ReadOptions read;
-  read.call.timeout = kCallTimeout;
-  read.start_seq = from;
-  read.end_seq = last;
-  ReadStream stream = log.Read(read);
-  std::optional<Seq> unit;
-  while (true) {
-    ASSIGN_OR_RETURN(const std::optional<RecordBatch> batch, stream.Next());
-    if (!batch) return unit;
-    for (const Record& record : batch->records) {
-      const auto text = record.metadata.find(std::string(kStreamMarkKey));
-      if (text == record.metadata.end()) continue;
-      ASSIGN_OR_RETURN(const StreamMark mark, StreamMark::Parse(text->second));
-      if (mark.part == RunPart::kNone) unit = record.seq;
-      if (mark.part == RunPart::kLast) unit = record.seq - (mark.run_number - 1);
-    }
-  }
-}
-
-absl::StatusOr<std::optional<Seq>> FindNewestUnit(const Log& log, Seq first, Seq last) {
-  for (uint64_t window = kFirstWindow;; window *= kWindowFactor) {
-    const Seq from = last - first < window ? first : last - window + 1;
-    ASSIGN_OR_RETURN(const std::optional<Seq> unit, NewestUnit(log, from, last));
-    if (unit || from == first) return unit;
-  }
 }
 
 }  // namespace
@@ -89,16 +57,18 @@ absl::StatusOr<TrimPolicy> ParseTrimPolicy(std::string_view text) {
   return absl::InvalidArgumentError("expected none, keep-records=N or keep-time=10m");
 }
 
-absl::StatusOr<Seq> TrimLog(Log log, const TrimPolicy& policy, Seq covered) {
+absl::StatusOr<Seq> TrimLog(Log log, const TrimPolicy& policy, CacheKind kind, Seq covered) {
   ASSIGN_OR_RETURN(const LogDescription log_now, DescribeNow(log));
   if (policy.kind == TrimPolicy::Kind::kNone || covered < log_now.first_seq) {
     return log_now.first_seq;
   }
   ASSIGN_OR_RETURN(const Seq wanted, FirstKept(log, policy, log_now));
-  ASSIGN_OR_RETURN(const std::optional<Seq> unit, FindNewestUnit(log, log_now.first_seq, covered));
+  const auto unit_begin = [kind](const Record& record) { return UnitBegin(kind, record); };
+  ASSIGN_OR_RETURN(const std::optional<Seq> unit,
+                   FindNewest(log, log_now.first_seq, covered, unit_begin));
   const Seq first = std::min({wanted, covered, unit.value_or(log_now.first_seq)});
   if (first <= log_now.first_seq) return log_now.first_seq;
   return log.Trim(first);
 }
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter
