@@ -74,6 +74,8 @@ void MemcacheAgent::Do(const PromoteOrder& order) {
     return Tell(PromotionFailedEvent{});
   }
   holds_ = feeder_->Release();
+  // One that was ordered and did not commit in an earlier reign is still to come.
+  flush_ordered_.reset();
   ++counted_.promotions;
   const StreamPlace place{fmt::format("{}-{}", options_.incarnation, ++reigns_), StreamOffset(1)};
   Tell(PromotedEvent{order.expected, place});

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <asio/post.hpp>
 #include <utility>
 
@@ -82,7 +83,7 @@ asio::awaitable<absl::Status> Writer::Connect(const Reign& reign) {
 
 asio::awaitable<std::optional<Writer::Standing>> Writer::Stop() {
   if (!reign_) co_return std::nullopt;
-  opened_ = false;
+  stopping_ = true;
   // What the engine was told is waited for, so that it is known what it holds.
   const auto give_up = clock_->Mono() + kEnginePatience.count() * kMicrosPerMilli;
   while (engine_ != nullptr && engine_->connected() && engine_->due() > 0 &&
@@ -93,15 +94,7 @@ asio::awaitable<std::optional<Writer::Standing>> Writer::Stop() {
   publisher_.reset();
   const Standing standing = Stand();
   engine_.reset();
-  for (auto& [id, op] : std::exchange(ops_, {})) {
-    const bool begun = op->stage == Stage::kLogging || op->stage == Stage::kStoring;
-    if (begun || op->internal) {
-      Answer(op.get(), std::string(kUnknown));
-    } else {
-      GiveBack(std::move(op->asked));
-    }
-    pending_bytes_ -= op->bytes;
-  }
+  EndOps();
   order_ = KeyOrder();
   ready_.clear();
   records_.clear();
@@ -113,6 +106,22 @@ asio::awaitable<std::optional<Writer::Standing>> Writer::Stop() {
   reign_.reset();
   EndTurn();
   co_return standing;
+}
+
+// In the order in which they came: who asks again keeps it.
+void Writer::EndOps() {
+  std::vector<std::pair<OpId, std::unique_ptr<Op>>> ops;
+  for (auto& [id, op] : std::exchange(ops_, {})) ops.emplace_back(id, std::move(op));
+  std::sort(ops.begin(), ops.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (const auto& [id, op] : ops) {
+    const bool begun = op->stage == Stage::kLogging || op->stage == Stage::kStoring;
+    if (begun) {
+      Answer(op.get(), Complaint(*op, kUnknown));
+    } else if (!op->answered && !op->internal) {
+      GiveBack(std::move(op->asked));
+    }
+    pending_bytes_ -= op->bytes;
+  }
 }
 
 Writer::Standing Writer::Stand() const {
@@ -154,7 +163,7 @@ void Writer::Tick() {
   const MonoMicros late = clock_->Mono() - options_.hold_timeout_us;
   for (const auto& [id, op] : ops_) {
     if (op->stage != Stage::kQueued && op->since_us < late && !op->answered) {
-      Answer(op.get(), std::string(kTooSlow));
+      Answer(op.get(), Complaint(*op, kTooSlow));
     }
   }
   // The lag may have become too old, or short enough.
@@ -167,6 +176,10 @@ void Writer::Tick() {
 void Writer::GiveBack(WriteRequest request) {
   const ReplyAddress to = request.from;
   Send({to, "", std::move(request.request)});
+}
+
+std::string Writer::Complaint(const Op& op, std::string_view line) {
+  return (*op.asked.request).noreply ? std::string() : std::string(line);
 }
 
 // What was not logged was judged by the engine alone: it counts while the lease is safe.

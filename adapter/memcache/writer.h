@@ -128,7 +128,7 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
   // Looks for what has waited too long; a few times a second.
   void Tick();
 
-  [[nodiscard]] bool reigns() const { return reign_.has_value() && opened_; }
+  [[nodiscard]] bool reigns() const { return reign_.has_value() && opened_ && !stopping_; }
   [[nodiscard]] StreamPlace place() const;
   [[nodiscard]] Seq committed_seq() const { return committed_seq_; }
   // Took effect, or is about to, and is not committed.
@@ -172,6 +172,9 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
   void GiveBack(WriteRequest request);
   void Fail(PublisherTrouble why, const absl::Status& status);
   void EndOp(OpId id, std::string bytes);
+  void EndOps();
+  // What the agent says in place of a reply; nothing to who wants none.
+  static std::string Complaint(const Op& op, std::string_view line);
   void Answer(Op* op, std::string bytes);
   void Send(WriteReply reply);
   [[nodiscard]] Standing Stand() const;
@@ -216,8 +219,9 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
   bool inbox_posted_ ABSL_GUARDED_BY(inbox_mutex_) = false;
 
   std::optional<Reign> reign_;
-  uint64_t reigns_ = 0;  // Counts them.
-  bool opened_ = false;
+  uint64_t reigns_ = 0;    // Counts them.
+  bool opened_ = false;    // The record that opens the reign has committed.
+  bool stopping_ = false;  // Nothing is begun any more.
   bool failed_ = false;
   bool paused_ = false;
   bool turn_ends_ = false;

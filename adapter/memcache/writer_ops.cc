@@ -199,7 +199,7 @@ void Writer::OnAsked(OpId id, Op* op) {
   absl::StatusOr<std::optional<EngineItem>> item = ReadAnswer(op->reply, reign_->rules.clock.now);
   if (!item.ok()) {
     spdlog::error("the engine: {}", ToStd(item.status().message()));
-    return EndOp(id, std::string(kEngineFailed));
+    return EndOp(id, Complaint(*op, kEngineFailed));
   }
   op->reply.clear();
   if (!item->has_value() && options_.look_up != nullptr && !op->filled) {

@@ -45,10 +45,17 @@ void Session::Read() {
     if (!*alive) return;
     reading_ = false;
     if (closed_) return;
+    if (error == asio::error::eof && waiting_.empty()) return EndInput();
     if (error) return Close();
     in_.append(room_.data(), bytes);
     Pump();
   });
+}
+
+// Who has said all it has to say may still listen: what it asked for comes, as from memcached.
+void Session::EndInput() {
+  closing_ = true;
+  host_->Touch(this);
 }
 
 void Session::Pump() {

@@ -110,6 +110,7 @@ class Session : public ReplyReceiver {
 
   // session.cc: bytes in and out.
   void Read();
+  void EndInput();
   void Pump();
   bool TakeOne();
   void PopDone();
@@ -128,6 +129,7 @@ class Session : public ReplyReceiver {
   void ToWriter(const Request& request, std::string_view bytes, Slot* slot);
   void ToPrimary(const Request& request, std::string_view bytes, Slot* slot);
   void AwaitSomebody(Slot* slot);
+  [[nodiscard]] static bool MayAskAgain(const Slot& slot);
   [[nodiscard]] bool ReadsOwnChange(const Request& request) const;
   void DispatchWaiting();
   void OnReply(uint64_t tag, const ReplyPiece& piece) override;

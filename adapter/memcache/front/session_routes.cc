@@ -1,6 +1,7 @@
 // Session: who answers what.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "adapter/memcache/auto_discovery.h"
@@ -105,7 +106,8 @@ bool Session::Dispatch(const Request& request, std::string_view bytes, Slot* slo
 
 void Session::AwaitSomebody(Slot* slot) {
   slot->route = Route::kNone;
-  waiting_.push_back(slot->number);
+  // They come back in any order, and go on in the client's.
+  waiting_.insert(std::upper_bound(waiting_.begin(), waiting_.end(), slot->number), slot->number);
   host_->AwaitChange(this);
 }
 
@@ -254,11 +256,18 @@ void Session::OnPrimaryLine(Slot* slot, const ReplyPiece& piece) {
   AwaitSomebody(slot);
 }
 
+// What only looks can be looked for again.
+bool Session::MayAskAgain(const Slot& slot) {
+  return slot.request != nullptr && !slot.gathers &&
+         Classify(**slot.request) == RequestClass::kRead;
+}
+
 void Session::OnBroken(uint64_t tag) {
   --due_;
   if (closed_) return host_->Touch(this);
   Slot* const slot = Find(tag);
   if (slot->begun) return Close();
+  if (MayAskAgain(*slot)) return AwaitSomebody(slot);
   const bool silent = slot->request != nullptr && (**slot->request).noreply;
   const std::string_view line = slot->route == Route::kPrimary ? kUnknown : kEngineGone;
   Finish(slot, silent ? std::string_view() : line);
