@@ -108,8 +108,17 @@ asio::awaitable<absl::Status> ViewFeeder::Restore() {
     co_return absl::OutOfRangeError(
         "records that the view needs were trimmed, and there is no store");
   }
+  // Nobody fills an engine from a view that is going.
+  while (busy_ && !stopping_) co_await freed_.Wait(Millis(20));
+  if (stopping_) co_return absl::OkStatus();
+  busy_ = true;
   auto restore = [restore = options_.restore, view = view_] { return restore(view); };
-  co_return co_await background_->Run(std::move(restore));
+  const absl::Status restored = co_await background_->Run(std::move(restore));
+  view_seq_ = view_->position().read.seq;
+  busy_ = false;
+  freed_.Wake();
+  if (!absl::IsFailedPrecondition(restored)) co_return restored;
+  co_return absl::OutOfRangeError(restored.message());  // None serves.
 }
 
 // ---- The engine that follows ------------------------------------------------------------------

@@ -92,11 +92,11 @@ asio::awaitable<absl::StatusOr<RestoreResult>> ViewRestorer::Run() {
   running_ = &replay;
   absl::Status status;
   if (options_.to) status = co_await ExpectEmpty(host_.executor, *options_.to);
-  absl::StatusOr<RestoreResult> result = status;
-  if (status.ok()) {
-    auto build = [this, &replay] { return Replay(&replay); };
-    result = co_await host_.background->Run(std::move(build));
-  }
+  auto build = [this, &replay, &status]() -> absl::StatusOr<RestoreResult> {
+    if (!status.ok()) return status;
+    return Replay(&replay);
+  };
+  absl::StatusOr<RestoreResult> result = co_await host_.background->Run(std::move(build));
   if (result.ok() && options_.to && !cancelled_) {
     status = co_await FillEngine(&replay.view());
     if (!status.ok()) result = status;

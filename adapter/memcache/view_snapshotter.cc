@@ -43,11 +43,11 @@ asio::awaitable<absl::StatusOr<SnapshotResult>> ViewSnapshotter::Run() {
   ViewReplay replay(log_, host_.store, host_.report, options_.work_dir + "/view");
   running_ = &replay;
   const absl::Status replayed = co_await ReplayToEnd(&replay);
-  absl::StatusOr<SnapshotResult> result = replayed;
-  if (replayed.ok()) {
-    auto publish = [this, &replay] { return Publish(replay); };
-    result = co_await host_.background->Run(std::move(publish));
-  }
+  auto publish = [this, &replay, &replayed]() -> absl::StatusOr<SnapshotResult> {
+    if (!replayed.ok()) return replayed;
+    return Publish(replay);
+  };
+  absl::StatusOr<SnapshotResult> result = co_await host_.background->Run(std::move(publish));
   running_ = nullptr;
   if (cancelled_) co_return absl::CancelledError("stopped");
   if (result.ok()) result->took_us = clock_->Mono() - began_us;
