@@ -89,9 +89,15 @@ void Chaos::Heal() {
 
 bool Chaos::Loses() { return !over_ && random().Chance(context_.faults->drop); }
 
-SimTime Chaos::Late() {
-  if (over_ || !random().Chance(context_.faults->late)) return 0;
-  return random().Between(0, 700'000);
+// Trouble on the way comes in spells: a packet that is late says that the next may be, too.
+SimTime Chaos::Late(int client) {
+  if (over_) return 0;
+  SimTime& slow_until = slow_until_[client];
+  if (context_.events->now() >= slow_until) {
+    if (!random().Chance(context_.faults->late)) return 0;
+    slow_until = context_.events->now() + random().Between(0, 3'000'000);
+  }
+  return random().Chance(0.5) ? random().Between(0, 700'000) : 0;
 }
 
 void Chaos::Later(SimTime delay, std::function<void()> action) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -59,8 +60,8 @@ class Chaos {
   // Between clients and a node.
   [[nodiscard]] bool ClientsReach(NodeId node) const { return node != unreachable_; }
   [[nodiscard]] bool Loses();
-  // How much longer a packet of a client takes now: longer than a lease's margin, at times.
-  [[nodiscard]] SimTime Late();
+  // How much longer a packet of this client takes now: longer than a lease's margin, at times.
+  [[nodiscard]] SimTime Late(int client);
   [[nodiscard]] const ChaosCounts& counts() const { return counts_; }
 
  private:
@@ -162,6 +163,7 @@ class Chaos {
   NodeId hurt_;  // The last one to lose something; 0 once it was seen whole.
   GroupId hunted_;
   SimTime hunt_ends_ = 0;
+  std::map<int, SimTime> slow_until_;  // By client: packets are late more often until then.
   ChaosCounts counts_;
 };
 

@@ -23,8 +23,8 @@ struct Faults {
   bool partitions = false;   // One-way and two-way, some links, whole nodes, halves, bridges.
   bool clogs = false;        // Many links stop, and come back one by one.
   bool client_cuts = false;  // Clients do not reach a node that its peers reach.
-  double late = 0;           // Chance that a client's packet takes up to 700 ms longer.
-  bool damage = false;       // Some entries of a node arrive damaged, at one other or at all.
+  double late = 0;      // Chance of a spell in which a client's packets take up to 700 ms more.
+  bool damage = false;  // Some entries of a node arrive damaged, at one other or at all.
   // Processes and disks.
   bool crashes = false;           // kill -9.
   bool crash_points = false;      // kill -9 or power loss at a step of the way of a write.

@@ -138,16 +138,17 @@ void World::AddUsers(size_t log, int* number) {
     makes.insert(makes.end(), {MakeProducerUser, MakeProducerUser, MakeWriterUser});
   }
   for (const Make make : makes) {
-    SimUser::Context context{.events = &events_,
-                             .random = &random_,
-                             .service = service_.get(),
-                             .watch = watches_[log].get(),
-                             .log = &logs_[log],
-                             .delay = [this] { return network_->Delay() + chaos_->Late(); },
-                             .reaches = [this](NodeId node) { return chaos_->ClientsReach(node); },
-                             .loses = [this] { return chaos_->Loses(); },
-                             .violation = [this](std::string line) { Violation(std::move(line)); },
-                             .nodes = faults_.nodes};
+    SimUser::Context context{
+        .events = &events_,
+        .random = &random_,
+        .service = service_.get(),
+        .watch = watches_[log].get(),
+        .log = &logs_[log],
+        .delay = [this, client = *number + 1] { return network_->Delay() + chaos_->Late(client); },
+        .reaches = [this](NodeId node) { return chaos_->ClientsReach(node); },
+        .loses = [this] { return chaos_->Loses(); },
+        .violation = [this](std::string line) { Violation(std::move(line)); },
+        .nodes = faults_.nodes};
     users_.push_back(make(++*number, std::move(context)));
     users_.back()->clock().set_rate(1 + (random_.Fraction() * 2 - 1) * faults_.drift);
     users_.back()->Start();
