@@ -15,6 +15,7 @@ namespace {
 constexpr size_t kSliceBytes = size_t{1} << 20;
 constexpr absl::Duration kReadTimeout = absl::Seconds(30);
 constexpr int64_t kReportEveryUs = 5 * kMicrosPerSecond;
+constexpr Millis kAfterFailure{50};
 // Above that, filling everything is no slower than asking the view for each.
 constexpr size_t kMaxChangedKeys = 200'000;
 
@@ -88,6 +89,11 @@ asio::awaitable<void> ViewFeeder::Fill(uint64_t following, EngineAddress engine,
     if (status.ok()) status = co_await FillFrom(following, std::move(holds));
     busy_ = false;
     freed_.Wake();
+  }
+  if (!status.ok() && following == following_) {
+    // Whoever watches the engine soon tells what became of it; to ask at once is only loud.
+    WakeUp pause(executor_);
+    co_await pause.Wait(kAfterFailure);
   }
   --filling_;
   ended_.Wake();

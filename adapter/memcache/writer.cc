@@ -48,6 +48,8 @@ asio::awaitable<Attachment> Writer::Open(Reign reign) {
   reign_ = std::move(reign);
   ++reigns_;
   failed_ = false;
+  opened_ = false;
+  stopping_ = false;
   const absl::Status connected = co_await Connect(*reign_);
   if (!connected.ok()) {
     spdlog::warn("the writer: {}", ToStd(connected.message()));

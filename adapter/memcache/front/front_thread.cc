@@ -165,11 +165,14 @@ void FrontThread::EndTurn() {
 void FrontThread::Deliver(std::vector<WriteReply> replies) {
   asio::post(io_, [this, replies = std::move(replies)]() mutable {
     if (stopping_) return;
+    bool given_back = false;
     for (WriteReply& reply : replies) {
+      given_back |= reply.returned.has_value();
       const auto it = sessions_.find(reply.to.session);
       if (it != sessions_.end()) it->second->OnWritten(std::move(reply));
     }
-    if (!awaiting_.empty() && !WriterFull()) ResumeAwaiting();
+    // Not at once to who has just given it back: new facts are on their way.
+    if (!given_back && !awaiting_.empty() && !WriterFull()) ResumeAwaiting();
   });
 }
 
