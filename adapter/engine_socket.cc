@@ -105,10 +105,20 @@ absl::Status SocketStatus(const std::error_code& error, std::string_view what) {
   return absl::UnavailableError(fmt::format("{}: {}", what, error.message()));
 }
 
-SocketDeadline::SocketDeadline(EngineSocket* socket, Millis after)
-    : state_(std::make_shared<State>(State{socket})), timer_(socket->get_executor(), after) {
-  timer_.async_wait([state = state_](const std::error_code& error) {
+SocketDeadline::SocketDeadline(EngineSocket* socket, Millis after, std::function<bool()> wait_on)
+    : after_(after),
+      wait_on_(std::move(wait_on)),
+      state_(std::make_shared<State>(State{socket})),
+      timer_(socket->get_executor()) {
+  Arm();
+}
+
+void SocketDeadline::Arm() {
+  timer_.expires_after(after_);
+  timer_.async_wait([this, state = state_](const std::error_code& error) {
+    // Without a socket there is no `this` either.
     if (error || state->socket == nullptr) return;
+    if (wait_on_ != nullptr && wait_on_()) return Arm();
     state->expired = true;
     std::error_code ignored;
     state->socket->close(ignored);

@@ -16,6 +16,7 @@
 #include <asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -56,7 +57,8 @@ absl::Status SocketStatus(const std::error_code& error, std::string_view what);
 // destroyed, which must be before the socket is.
 class SocketDeadline {
  public:
-  SocketDeadline(EngineSocket* socket, Millis after);
+  // Each time when it is up, `wait_on` tells whether to wait that long again; null: no.
+  SocketDeadline(EngineSocket* socket, Millis after, std::function<bool()> wait_on = nullptr);
   ~SocketDeadline();
   SocketDeadline(const SocketDeadline&) = delete;
   SocketDeadline& operator=(const SocketDeadline&) = delete;
@@ -70,6 +72,10 @@ class SocketDeadline {
     EngineSocket* socket;  // Null once the deadline is gone.
     bool expired = false;
   };
+  void Arm();
+
+  const Millis after_;
+  const std::function<bool()> wait_on_;
   std::shared_ptr<State> state_;
   asio::steady_timer timer_;
 };

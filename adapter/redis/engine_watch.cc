@@ -34,7 +34,8 @@ asio::awaitable<absl::StatusOr<std::string>> EngineWatch::Look(Millis patience, 
   const absl::StatusOr<RespValue> reply =
       co_await link_.Call(std::move(argv), patience, std::move(is_busy));
   if (!reply.ok()) co_return reply.status();
-  if (reply->error()) co_return std::string();
+  busy_ = reply->error();
+  if (busy_) co_return std::string();
   absl::StatusOr<EngineFacts> facts = ParseEngineFacts(reply->text);
   if (!facts.ok()) co_return facts.status();
   std::string life = facts->run_id;

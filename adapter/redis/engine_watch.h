@@ -38,6 +38,8 @@ class EngineWatch : public EngineMinder {
 
   // For commands of the caller; connected while the engine is ready.
   [[nodiscard]] EngineLink* link() { return &link_; }
+  // It answered the last look with an error, as everybody: a script or a load keeps it busy.
+  [[nodiscard]] bool busy() const { return busy_; }
   // Of the last look.
   [[nodiscard]] const EngineFacts& facts() const { return facts_; }
 
@@ -54,6 +56,7 @@ class EngineWatch : public EngineMinder {
   EngineWatchOwner* const owner_;
   EngineLink link_;
   EngineFacts facts_;
+  bool busy_ = false;
 };
 
 }  // namespace cairn::adapter::redis

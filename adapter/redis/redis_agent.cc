@@ -36,6 +36,7 @@ void RedisAgent::MakeParts() {
   publisher.address = address;
   publisher.lease_name = options_.lease_name;
   publisher.buffer_bytes = options_.engine_setup.lag_bytes;
+  publisher.wait_on = [this] { return watch_->busy(); };
   publisher_ = std::make_unique<StreamPublisher>(executor(), log(), publisher, this);
 }
 

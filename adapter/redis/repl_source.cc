@@ -205,7 +205,7 @@ asio::awaitable<absl::Status> ReplSource::Send(std::string bytes) {
 asio::awaitable<absl::Status> ReplSource::Fill(Millis patience) {
   const std::shared_ptr<Connection> connection = connection_;
   if (connection->closed) co_return absl::UnavailableError("the connection was closed");
-  SocketDeadline deadline(&connection->socket, patience);
+  SocketDeadline deadline(&connection->socket, patience, options_.wait_on);
   std::error_code error;
   const size_t bytes = co_await connection->socket.async_read_some(
       asio::buffer(connection->buffer), asio::redirect_error(asio::use_awaitable, error));

@@ -24,6 +24,7 @@
 #include <asio/awaitable.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -41,6 +42,9 @@ struct ReplSourceOptions {
   Millis handshake_patience{5'000};
   // The engine pings each 10 s if it has nothing to say; while it saves a dump, each second.
   Millis silence{30'000};
+  // Whether an engine that was silent for so long is waited for as long again: a script keeps it
+  // busy. Null: no.
+  std::function<bool()> wait_on;
   // From PSYNC until a dump begins: the engine forks, or waits for a fork that is under way.
   Millis dump_patience{600'000};
   Millis ack_interval{1'000};

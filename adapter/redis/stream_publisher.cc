@@ -25,7 +25,7 @@ StreamPublisher::StreamPublisher(asio::any_io_executor executor, Log log, Option
       log_(std::move(log)),
       options_(std::move(options)),
       owner_(owner),
-      source_(executor_, options_.address, {}),
+      source_(executor_, options_.address, {.wait_on = options_.wait_on}),
       moved_(executor_) {}
 
 StreamPublisher::~StreamPublisher() { CHECK(!running_); }

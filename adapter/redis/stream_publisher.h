@@ -22,6 +22,7 @@
 #include <asio/awaitable.hpp>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,6 +58,8 @@ class StreamPublisher : private LogPublisherOwner {
     EngineVersion engine;
     std::string lease_name = "primary";
     size_t buffer_bytes = size_t{64} << 20;
+    // See ReplSourceOptions.
+    std::function<bool()> wait_on;
   };
   // Where a reign begins: the engine's stream, and the database selected there.
   struct Beginning {

@@ -143,6 +143,18 @@ TEST_F(ReplSourceTest, AnEngineThatHangsIsNotWaitedForForEver) {
   engine_.Signal(SIGCONT);
 }
 
+TEST_F(ReplSourceTest, WaitsForAnEngineThatIsKnownToBeBusy) {
+  const StreamPlace place = Begin();
+  int asked = 0;
+  ReplSource source(world_.executor(), engine_.address(),
+                    {.silence = Millis(20), .wait_on = [&] { return ++asked < 3; }});
+  ASSERT_TRUE(world_.Run(source.Attach(place)).ok());
+  absl::Status ended;
+  while (ended.ok()) ended = world_.Run(source.Read()).status();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(ended)) << ended;
+  EXPECT_EQ(asked, 3);
+}
+
 TEST_F(ReplSourceTest, IsRefused) {
   const StreamPlace place = Begin();
   EngineAddress address = engine_.address();
