@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "adapter/memcache/agent_process.h"
+#include "adapter/memcache/invalidate_command.h"
 #include "adapter/redis/adopt_command.h"
 #include "adapter/redis/agent_process.h"
 #include "adapter/redis/front/front.h"
@@ -55,6 +56,7 @@ constexpr std::array kTools = {
     Tool{"memcached", memcache::RunAgentProcess},
     Tool{"snapshot", RunSnapshotCommand},
     Tool{"restore", RunRestoreCommand},
+    Tool{"invalidate", memcache::RunInvalidateCommand},
     Tool{"adopt", redis::RunAdoptCommand},
     Tool{"status", redis::RunStatusCommand},
 };
@@ -66,6 +68,7 @@ constexpr char kUsage[] =
     "  memcached  makes a memcached durable: one agent beside each\n"
     "  snapshot   takes a snapshot of a cache, once or as often as asked\n"
     "  restore    builds a cache as of any kept record or moment\n"
+    "  invalidate deletes in other pools what changes in memcached caches\n"
     "  adopt      a live Redis becomes a cache, and an agent takes its place\n"
     "  status     how an agent is\n";
 

@@ -66,8 +66,8 @@ bool StoreIn(int port, const std::string& key, const std::string& value, int64_t
 
 // ---- PlainMemcached ---------------------------------------------------------------------------
 
-PlainMemcached::PlainMemcached(std::string output)
-    : output_(std::move(output)), port_(FreePorts(1)) {}
+PlainMemcached::PlainMemcached(int port, std::string output)
+    : output_(std::move(output)), port_(port) {}
 
 void PlainMemcached::Start() {
   process_.Start({.argv = {kMemcached, "-u", "root", "-l", "127.0.0.1", "-U", "0", "-p",
@@ -91,7 +91,7 @@ MemcacheLab::MemcacheLab(size_t agents) {
                                                                .hosts = {}});
   cluster_->StartAll();
   CHECK(cluster_->AwaitAllReady());
-  first_port_ = FreePorts(agents);
+  first_port_ = FreePorts(agents + kSparePorts);
   for (size_t agent = 0; agent < agents; ++agent) agents_.push_back(std::make_unique<Process>());
 }
 

@@ -28,8 +28,8 @@ bool StoreIn(int port, const std::string& key, const std::string& value, int64_t
 // A memcached that is no agent's.
 class PlainMemcached {
  public:
-  explicit PlainMemcached(std::string output);
-  // Returns when it answers. Again after Kill, on the same port, with nothing in it.
+  PlainMemcached(int port, std::string output);
+  // Returns when it answers. Again after Kill, with nothing in it.
   void Start();
   void Kill() { process_.Kill(); }
   void Signal(int signal) { process_.Signal(signal); }
@@ -44,12 +44,16 @@ class PlainMemcached {
 
 class MemcacheLab {
  public:
+  static constexpr size_t kSparePorts = 3;
+
   explicit MemcacheLab(size_t agents);
 
   // The agent serves as the primary, or through it, when this returns true.
   bool StartAgent(size_t agent);
   void KillAgent(size_t agent) { agents_.at(agent)->Kill(); }
   [[nodiscard]] int port(size_t agent) const { return first_port_ + static_cast<int>(agent); }
+  // For whatever else listens: 0 … kSparePorts - 1.
+  [[nodiscard]] int SparePort(size_t index) const { return port(agents_.size() + index); }
   [[nodiscard]] std::string Output(size_t agent) const;
 
   // argv of `cairn-agent TOOL` on the cache's log.

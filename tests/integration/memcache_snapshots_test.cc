@@ -93,7 +93,7 @@ TEST_F(MemcacheSnapshotsTest, ARestoreIsAsOfTheRecordThatWasAskedFor) {
   EXPECT_EQ(commands, ReadWholeFile(lab_.File("then.txt")));
 
   // What the file is for: a memcached that reads it has the items.
-  PlainMemcached reads(lab_.File("reads.log"));
+  PlainMemcached reads(lab_.SparePort(0), lab_.File("reads.log"));
   reads.Start();
   AskMemcache(reads.port(), commands + "mn\r\n", "MN\r\n");
   EXPECT_EQ(GetFrom(reads.port(), "text"), "one");
@@ -107,7 +107,7 @@ TEST_F(MemcacheSnapshotsTest, ARestoreIsAsOfTheRecordThatWasAskedFor) {
 TEST_F(MemcacheSnapshotsTest, AnEmptyMemcachedIsFilledAndNoOther) {
   ASSERT_TRUE(lab_.StartAgent(0)) << lab_.Output(0);
   StoreSome(lab_.port(0));
-  PlainMemcached target(lab_.File("target.log"));
+  PlainMemcached target(lab_.SparePort(0), lab_.File("target.log"));
   target.Start();
   const Json restored = lab_.Tool("restore", {"--to", target.address()});
   EXPECT_EQ(restored["databases"][0]["keys"], 3);
