@@ -210,6 +210,8 @@ EngineHolds ViewFeeder::Release() {
 
 void ViewFeeder::Follow(EngineAddress engine, EngineHolds holds) {
   follows_ = false;
+  // A bound is that of the grant before which the engine followed.
+  through_.reset();
   filler_.Close();
   ++filling_;
   Spawn(executor_, Fill(++following_, std::move(engine), std::move(holds)));

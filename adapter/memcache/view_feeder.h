@@ -73,7 +73,7 @@ class ViewFeeder {
   void Start();
   asio::awaitable<void> Stop();
 
-  // Fills the engine and goes on feeding it. Replaces an earlier Follow.
+  // Fills the engine and goes on feeding it, without a bound. Replaces an earlier Follow.
   void Follow(EngineAddress engine, EngineHolds holds);
   // See FeedOrder.
   void Bound(std::optional<Seq> through) { through_ = through; }

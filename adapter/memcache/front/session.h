@@ -100,6 +100,7 @@ class Session : public ReplyReceiver {
     bool refused = false;  // By an agent that is not the primary.
     bool closes = false;   // The connection ends behind it.
     std::optional<std::string> instead;  // Of what the primary says.
+    Epoch epoch;  // Of the lease under which the engine was asked; 0: under none.
     MonoMicros since_us = 0;
     std::string reply;
     // What must be known of it when the reply comes; of a plain get, only the verb.
@@ -134,6 +135,7 @@ class Session : public ReplyReceiver {
   void DispatchWaiting();
   void OnReply(uint64_t tag, const ReplyPiece& piece) override;
   void OnBroken(uint64_t tag) override;
+  [[nodiscard]] bool Entitled(const Slot& slot) const;
   void OnEngineLine(Slot* slot, const ReplyPiece& piece);
   bool LooksFurther(Slot* slot, const ReplyPiece& piece);
   void OnPrimaryLine(Slot* slot, const ReplyPiece& piece);

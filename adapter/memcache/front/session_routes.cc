@@ -143,6 +143,7 @@ void Session::ToEngine(const Request& request, std::string_view bytes, Slot* slo
   if (slot->gathers || !IsPlainGet(request)) {
     slot->request = std::make_unique<OwnedRequest>(request, bytes);
   }
+  slot->epoch = facts.reigns() ? facts.epoch : Epoch();
   engine->out()->append(PlainLine(request));
   engine->Expect(ReplyKindOf(request), this, slot->number);
   ++due_;
@@ -207,13 +208,20 @@ void Session::OnReply(uint64_t tag, const ReplyPiece& piece) {
   OnEngineLine(slot, piece);
 }
 
+// What was asked under a lease counts only while it lasts: behind it somebody else may have changed
+// everything, whatever this agent is by now.
+bool Session::Entitled(const Slot& slot) const {
+  if (slot.epoch == Epoch()) return true;
+  const FrontFacts& facts = host_->facts();
+  return facts.reigns() && facts.epoch == slot.epoch && facts.lease->IsSafe();
+}
+
 void Session::OnEngineLine(Slot* slot, const ReplyPiece& piece) {
   const FrontFacts& facts = host_->facts();
-  const bool entitled = !facts.reigns() || facts.lease->IsSafe();
-  if (!entitled) {
+  if (!Entitled(*slot)) {
     if (slot->begun) return Close();
-    if (piece.ends) Finish(slot, kLeaseOver);
-    return;
+    if (!piece.ends) return;
+    return MayAskAgain(*slot) ? AwaitSomebody(slot) : Finish(slot, kLeaseOver);
   }
   if (slot->gathers && LooksFurther(slot, piece)) return;
   slot->begun = true;
