@@ -77,89 +77,33 @@ std::optional<RespValue> EngineClient::Do(const std::vector<std::string>& argv) 
 
 // ---- AgentWorld -----------------------------------------------------------------------------
 
-AgentWorld::AgentWorld(Options options) : options_(options) {
-  for (size_t agent = 0; agent < options_.agents; ++agent) {
-    agents_.push_back(std::make_unique<Process>());
-  }
-  cluster_ =
-      std::make_unique<ProcessCluster>(ProcessCluster::Options{.program = CAIRN_BIN_DIR "/cairnd",
-                                                               .dir = dir_.path(),
-                                                               .nodes = options_.nodes,
-                                                               .flags = {},
-                                                               .hosts = {}});
-  cluster_->StartAll();
-  CHECK(cluster_->AwaitAllReady());
-  first_port_ = FreePorts(2 * options_.agents);
-}
+AgentWorld::AgentWorld(Options options)
+    : AgentProcesses(options.nodes, options.agents), options_(std::move(options)) {}
 
 AgentWorld::~AgentWorld() {
-  for (size_t agent = 0; agent < agents_.size(); ++agent) {
+  for (size_t agent = 0; agent < size(); ++agent) {
     KillAgent(agent);
     KillEngine(agent);
   }
 }
 
-std::string AgentWorld::Directory(size_t agent) const {
-  return dir_.File(fmt::format("a{}", agent));
-}
-
-std::string AgentWorld::Endpoints() const {
-  std::string endpoints;
-  for (const std::string& endpoint : cluster_->Endpoints()) endpoints += endpoint + ",";
-  return endpoints;
-}
-
-std::string AgentWorld::Address(size_t agent) const {
-  return fmt::format("127.0.0.1:{}", first_port_ + static_cast<int>(agent));
-}
-
-std::string AgentWorld::SentinelAddress(size_t agent) const {
-  return Address(agents_.size() + agent);
-}
-
 void AgentWorld::StartAgent(size_t agent, const std::vector<std::string>& flags) {
-  std::vector<std::string> argv = {CAIRN_BIN_DIR "/" + options_.program,
-                                   "redis",
-                                   "--endpoints",
-                                   Endpoints(),
-                                   "--listen",
-                                   Address(agent),
-                                   "--data-dir",
-                                   Directory(agent),
-                                   "--ttl-ms",
-                                   std::to_string(options_.ttl_ms),
-                                   "--keep-engine",
-                                   options_.keep_engines ? "true" : "false",
-                                   "--log-level",
-                                   "debug"};
+  std::vector<std::string> all = {"--ttl-ms", std::to_string(options_.ttl_ms), "--keep-engine",
+                                  options_.keep_engines ? "true" : "false"};
   if (options_.logs == 1) {
-    argv.insert(argv.end(), {"--log", "cache"});
+    all.insert(all.end(), {"--log", "cache"});
   } else {
     const std::string shard = fmt::format("{}/{}", agent % options_.logs + 1, options_.logs);
-    argv.insert(argv.end(), {"--cache", "cache", "--shard", shard});
+    all.insert(all.end(), {"--cache", "cache", "--shard", shard});
   }
-  if (options_.sentinels) argv.insert(argv.end(), {"--sentinel-listen", SentinelAddress(agent)});
-  argv.insert(argv.end(), options_.flags.begin(), options_.flags.end());
-  argv.insert(argv.end(), flags.begin(), flags.end());
-  agents_[agent]->Start({.argv = std::move(argv),
-                         .environment = {},
-                         .output = Directory(agent) + ".log",
-                         .namespace_fd = -1});
+  if (options_.sentinels) all.insert(all.end(), {"--sentinel-listen", SentinelAddress(agent)});
+  all.insert(all.end(), options_.flags.begin(), options_.flags.end());
+  all.insert(all.end(), flags.begin(), flags.end());
+  Start(agent, options_.program, "redis", all);
 }
 
 void AgentWorld::StartAllAgents() {
-  for (size_t agent = 0; agent < agents_.size(); ++agent) StartAgent(agent);
-}
-
-void AgentWorld::Signal(size_t agent, int signal) { agents_[agent]->Signal(signal); }
-
-std::optional<int> AgentWorld::AwaitExit(size_t agent, int seconds) {
-  return agents_[agent]->AwaitExit(seconds);
-}
-
-void AgentWorld::KillAgent(size_t agent) {
-  if (agents_[agent]->pid() < 0) return;
-  agents_[agent]->Kill();
+  for (size_t agent = 0; agent < size(); ++agent) StartAgent(agent);
 }
 
 void AgentWorld::KillEngine(size_t agent) {
@@ -186,7 +130,7 @@ std::unique_ptr<EngineClient> AgentWorld::Engine(size_t agent) const {
 }
 
 bool AgentWorld::IsPrimary(size_t agent) const {
-  if (agents_[agent]->pid() < 0) return false;
+  if (!IsRunning(agent)) return false;
   const auto engine = Engine(agent);
   if (engine == nullptr) return false;
   const auto reply = engine->Do({"ROLE"});
@@ -205,7 +149,7 @@ std::optional<size_t> AgentWorld::AwaitPrimaryOf(size_t log, std::optional<size_
   std::optional<size_t> primary;
   Eventually(
       [&] {
-        for (size_t agent = 0; agent < agents_.size() && !primary; ++agent) {
+        for (size_t agent = 0; agent < size() && !primary; ++agent) {
           const bool serves = agent % options_.logs == log;
           if (serves && agent != except && IsPrimary(agent)) primary = agent;
         }
@@ -239,10 +183,6 @@ std::optional<int64_t> AgentWorld::Increment(size_t agent, const std::string& ke
   const auto acked = engine->Do({"WAIT", "1", std::to_string(kPatienceSeconds * 500)});
   if (!acked || acked->integer < 1) return std::nullopt;
   return value->integer;
-}
-
-std::string AgentWorld::Output(size_t agent) const {
-  return ReadWholeFile(Directory(agent) + ".log");
 }
 
 }  // namespace cairn::integration

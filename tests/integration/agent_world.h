@@ -14,8 +14,7 @@
 #include <vector>
 
 #include "adapter/redis/resp_value.h"
-#include "tests/integration/process_cluster.h"
-#include "tests/support/temp_dir.h"
+#include "tests/integration/agent_processes.h"
 
 namespace cairn::integration {
 
@@ -36,7 +35,7 @@ class EngineClient {
   const int fd_;
 };
 
-class AgentWorld {
+class AgentWorld : public AgentProcesses {
  public:
   struct Options {
     size_t nodes = 1;
@@ -56,10 +55,6 @@ class AgentWorld {
   // `flags`: of this one, this time.
   void StartAgent(size_t agent, const std::vector<std::string>& flags = {});
   void StartAllAgents();
-  // SIGKILL, and waits for the end.
-  void KillAgent(size_t agent);
-  void Signal(size_t agent, int signal);
-  std::optional<int> AwaitExit(size_t agent, int seconds = 60);
   void KillEngine(size_t agent);
 
   // Where the agent's engine listens; an engine of somebody else's may take the place.
@@ -77,23 +72,12 @@ class AgentWorld {
   // INCR, committed: the new value; nullopt when it failed or its outcome is unknown.
   std::optional<int64_t> Increment(size_t agent, const std::string& key);
 
-  // "host:port" of its clients, or of its Sentinel.
-  [[nodiscard]] std::string Address(size_t agent) const;
-  [[nodiscard]] std::string SentinelAddress(size_t agent) const;
-  [[nodiscard]] std::string Output(size_t agent) const;
-  [[nodiscard]] ProcessCluster& cluster() { return *cluster_; }
-  // All nodes, with commas.
-  [[nodiscard]] std::string Endpoints() const;
+  [[nodiscard]] std::string SentinelAddress(size_t agent) const { return SecondAddress(agent); }
 
  private:
-  [[nodiscard]] std::string Directory(size_t agent) const;
   [[nodiscard]] bool IsPrimary(size_t agent) const;
 
   const Options options_;
-  testing::TempDir dir_;
-  std::unique_ptr<ProcessCluster> cluster_;
-  int first_port_ = 0;
-  std::vector<std::unique_ptr<Process>> agents_;
 };
 
 }  // namespace cairn::integration

@@ -1,0 +1,139 @@
+#include "tests/integration/memcache_client.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <sstream>
+#include <utility>
+
+#include "base/check.h"
+
+namespace cairn::integration {
+
+using adapter::memcache::ReplyKind;
+using adapter::memcache::ReplyParser;
+
+MemcacheClient::MemcacheClient(int fd, absl::Duration patience) : fd_(fd) {
+  const timeval most = absl::ToTimeval(patience);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof most);
+}
+
+MemcacheClient::~MemcacheClient() { close(fd_); }
+
+std::unique_ptr<MemcacheClient> MemcacheClient::Connect(const std::string& address,
+                                                        absl::Duration patience) {
+  const size_t colon = address.rfind(':');
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(colon + 1))));
+  CHECK_EQ(inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr), 1);
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  CHECK_GE(fd, 0);
+  const int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  std::unique_ptr<MemcacheClient> client(new MemcacheClient(fd, patience));
+  if (connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) return nullptr;
+  return client;
+}
+
+std::unique_ptr<MemcacheClient> MemcacheClient::ConnectUnix(const std::string& path,
+                                                            absl::Duration patience) {
+  sockaddr_un to{};
+  to.sun_family = AF_UNIX;
+  CHECK_LT(path.size(), sizeof to.sun_path);
+  std::memcpy(to.sun_path, path.data(), path.size());
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  CHECK_GE(fd, 0);
+  std::unique_ptr<MemcacheClient> client(new MemcacheClient(fd, patience));
+  if (connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) return nullptr;
+  return client;
+}
+
+bool MemcacheClient::Send(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t sent = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent <= 0) return false;
+    bytes.remove_prefix(static_cast<size_t>(sent));
+  }
+  return true;
+}
+
+void MemcacheClient::EndOutput() { shutdown(fd_, SHUT_WR); }
+
+bool MemcacheClient::Receive() {
+  char room[64 << 10];
+  const ssize_t bytes = recv(fd_, room, sizeof room, 0);
+  if (bytes <= 0) return false;
+  input_.append(room, static_cast<size_t>(bytes));
+  return true;
+}
+
+std::optional<std::string> MemcacheClient::Read(ReplyKind kind) {
+  ReplyParser parser;
+  std::string reply;
+  while (true) {
+    std::string_view rest = input_;
+    const auto piece = parser.Next(kind, &rest);
+    if (!piece.ok()) return std::nullopt;
+    if (!piece->has_value()) {
+      if (!Receive()) return std::nullopt;
+      continue;
+    }
+    reply += (*piece)->bytes;
+    const bool ends = (*piece)->ends;
+    input_.erase(0, input_.size() - rest.size());
+    if (ends) return reply;
+  }
+}
+
+std::optional<std::string> MemcacheClient::ReadUntil(std::string_view suffix) {
+  while (!input_.ends_with(suffix)) {
+    if (!Receive()) return std::nullopt;
+  }
+  return std::exchange(input_, "");
+}
+
+std::optional<std::string> MemcacheClient::ReadToEnd() {
+  errno = 0;
+  while (Receive()) {
+  }
+  return errno == 0 ? std::optional(std::exchange(input_, "")) : std::nullopt;
+}
+
+std::optional<std::string> MemcacheClient::Line(const std::string& command) {
+  if (!Send(command + "\r\n")) return std::nullopt;
+  std::optional<std::string> reply = Read(ReplyKind::kLine);
+  if (reply) reply->resize(reply->size() - 2);
+  return reply;
+}
+
+std::optional<std::string> MemcacheClient::Set(const std::string& key, const std::string& value) {
+  return Line(fmt::format("set {} 0 0 {}\r\n{}", key, value.size(), value));
+}
+
+std::optional<std::optional<MemcacheItem>> MemcacheClient::Get(const std::string& key) {
+  if (!Send(fmt::format("gets {}\r\n", key))) return std::nullopt;
+  const std::optional<std::string> reply = Read(ReplyKind::kValues);
+  if (!reply) return std::nullopt;
+  if (*reply == "END\r\n") return std::optional<MemcacheItem>();
+  std::istringstream line(*reply);
+  std::string word;
+  size_t bytes = 0;
+  MemcacheItem item;
+  line >> word;
+  if (word != "VALUE") return std::nullopt;
+  line >> word >> word >> bytes >> item.cas;
+  item.value = reply->substr(reply->find("\r\n") + 2, bytes);
+  return std::optional(item);
+}
+
+}  // namespace cairn::integration

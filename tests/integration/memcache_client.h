@@ -1,0 +1,61 @@
+// MemcacheClient: a client's connection to an agent of memcached, or to an engine behind its back.
+//
+// Threads: one. Errors: nullopt: no whole reply within the patience, or the connection broke; then
+// it is of no more use.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/time/time.h"
+#include "adapter/memcache/reply_parser.h"
+
+namespace cairn::integration {
+
+struct MemcacheItem {
+  std::string value;
+  uint64_t cas = 0;
+};
+
+class MemcacheClient {
+ public:
+  static constexpr absl::Duration kPatience = absl::Seconds(20);
+
+  // Nullptr when nobody listens. "host:port", and a socket's path.
+  static std::unique_ptr<MemcacheClient> Connect(const std::string& address,
+                                                 absl::Duration patience = kPatience);
+  static std::unique_ptr<MemcacheClient> ConnectUnix(const std::string& path,
+                                                     absl::Duration patience = kPatience);
+  ~MemcacheClient();
+  MemcacheClient(const MemcacheClient&) = delete;
+  MemcacheClient& operator=(const MemcacheClient&) = delete;
+
+  // False: it broke.
+  bool Send(std::string_view bytes);
+  // Nothing more is sent.
+  void EndOutput();
+  // The next reply, of this kind.
+  std::optional<std::string> Read(adapter::memcache::ReplyKind kind);
+  // All that comes until it ends with `suffix`.
+  std::optional<std::string> ReadUntil(std::string_view suffix);
+  // All that comes until the other side closes.
+  std::optional<std::string> ReadToEnd();
+
+  // One command whose reply is a line; without its end.
+  std::optional<std::string> Line(const std::string& command);
+  std::optional<std::string> Set(const std::string& key, const std::string& value);
+  // Outer nullopt: no answer, or an error; inner: no such item.
+  std::optional<std::optional<MemcacheItem>> Get(const std::string& key);
+
+ private:
+  MemcacheClient(int fd, absl::Duration patience);
+  bool Receive();
+
+  const int fd_;
+  std::string input_;
+};
+
+}  // namespace cairn::integration
