@@ -251,7 +251,6 @@ TEST_F(MemcacheAgentsTest, AFlushThatDidNotCommitIsDoneInTheNextReign) {
   ASSERT_EQ(client->Set("k", "1"), "STORED");
   ASSERT_EQ(client->Line("flush_all 2"), "OK");
   const absl::Time due = absl::Now() + absl::Seconds(2);
-  absl::SleepFor(absl::Milliseconds(800));
   world_->cluster().Signal(0, SIGSTOP);
   EXPECT_TRUE(
       Eventually([&] { return world_->Metric(0, "cairn_agent_role{role=\"primary\"}") == 0.0; }));

@@ -14,6 +14,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "base/random.h"
 #include "tests/history/register_history.h"
@@ -115,14 +116,14 @@ std::optional<int64_t> Ask(MemcacheClient& client, const std::string& key,
 }
 
 void Write(const MemcacheWorld& world, Histories& histories, uint64_t seed,
-           const std::atomic<bool>& stop) {
+           const absl::Notification& stop) {
   static std::atomic<int64_t> next_value{1};
   Random random(seed);
   std::unique_ptr<MemcacheClient> client;
-  while (!stop) {
+  while (!stop.HasBeenNotified()) {
     if (client == nullptr) {
       client = MemcacheClient::Connect(world.Address(random.Below(world.size())), absl::Seconds(4));
-      if (client == nullptr) absl::SleepFor(absl::Milliseconds(10));
+      if (client == nullptr) stop.WaitForNotificationWithTimeout(absl::Milliseconds(10));
       continue;
     }
     const std::shared_ptr<Key> key = histories.Pick(random.Below(Histories::kPlaces));
@@ -139,12 +140,12 @@ void Write(const MemcacheWorld& world, Histories& histories, uint64_t seed,
     }
     if (!answer) client.reset();
     if (answer || call.kind != RegisterCall::Kind::kGet) histories.Note(*key, call);
-    absl::SleepFor(absl::Milliseconds(1));
+    stop.WaitForNotificationWithTimeout(absl::Milliseconds(1));
   }
 }
 
 // Harms one process, and undoes it.
-void Harm(MemcacheWorld& world, Random& random) {
+void Harm(MemcacheWorld& world, Random& random, const absl::Notification& stop) {
   const std::optional<size_t> primary = world.AwaitPrimary();
   ASSERT_TRUE(primary.has_value());
   const size_t victim = random.Chance(0.7) ? *primary : random.Below(world.size());
@@ -152,16 +153,19 @@ void Harm(MemcacheWorld& world, Random& random) {
   switch (random.Below(5)) {
     case 0:
       world.KillAgent(victim);
-      absl::SleepFor(pause);
+      stop.WaitForNotificationWithTimeout(pause);
       return world.StartAgent(victim);
     case 1:
       world.KillEngine(victim);
-      return absl::SleepFor(pause);
+      stop.WaitForNotificationWithTimeout(pause);
+      return;
     case 2:
       world.Stop(victim);
-      absl::SleepFor(pause);
+      stop.WaitForNotificationWithTimeout(pause);
       return world.Signal(victim, SIGCONT);
     case 3: {
+      // One that has just begun does not know the signal yet.
+      EXPECT_TRUE(Eventually([&] { return world.Metric(victim, "cairn_agent_ready") == 1.0; }));
       world.Signal(victim, SIGTERM);
       EXPECT_EQ(world.AwaitExit(victim), std::optional<int>(0)) << world.Output(victim);
       return world.StartAgent(victim);
@@ -169,7 +173,7 @@ void Harm(MemcacheWorld& world, Random& random) {
     default: {
       const size_t node = random.Below(world.cluster().size());
       world.cluster().Kill(node);
-      absl::SleepFor(pause);
+      stop.WaitForNotificationWithTimeout(pause);
       return world.cluster().Start(node);
     }
   }
@@ -182,18 +186,18 @@ TEST(MemcacheDrillTest, EveryAnswerHasItsPlaceWhateverDies) {
   world.StartAllAgents();
   ASSERT_TRUE(world.AwaitAllServe());
   Histories histories;
-  std::atomic<bool> stop{false};
+  absl::Notification stop;
   std::vector<std::thread> clients;
   for (int i = 0; i < kClients; ++i) {
     clients.emplace_back([&, i] { Write(world, histories, seed * kClients + i, stop); });
   }
   Random random(seed);
   const absl::Time end = absl::Now() + time;
-  while (absl::Now() < end && !::testing::Test::HasFailure()) Harm(world, random);
+  while (absl::Now() < end && !::testing::Test::HasFailure()) Harm(world, random, stop);
   // Whoever was harmed last, clients are served again.
   const uint64_t enough = histories.acknowledged() + 50;
   EXPECT_TRUE(Eventually([&] { return histories.acknowledged() >= enough; }));
-  stop = true;
+  stop.Notify();
   for (std::thread& client : clients) client.join();
 
   ASSERT_TRUE(world.AwaitSameEngines());
