@@ -133,6 +133,21 @@ TEST_F(InvalidationTest, AfterAKillItGoesOnWhereItWas) {
   EXPECT_EQ(invalidator_.AwaitExit(), std::optional<int>(0)) << Output();
 }
 
+TEST_F(InvalidationTest, WhatWasTrimmedBehindItsBackIsAGap) {
+  StartInvalidator();
+  ASSERT_TRUE(Eventually([this] { return Metric("lag_records", far_) == "0"; }));
+  invalidator_.Kill();
+  Keep(far_, "unrelated");
+  // The newest record stays in any case.
+  ASSERT_TRUE(StoreIn(cache(), "meanwhile", "1"));
+  ASSERT_TRUE(StoreIn(cache(), "newest", "1"));
+  const auto snapshot = lab_.Tool("snapshot", {"--trim", "keep-records=0"});
+  ASSERT_GT(snapshot.value("log_first_seq", 0), 1);
+  StartInvalidator();
+  EXPECT_TRUE(Loses(far_, "unrelated")) << Output();
+  EXPECT_TRUE(Eventually([this] { return Metric("gaps_total", far_) == "1"; }));
+}
+
 // It is stopped, not killed, so that it still has what it was not told of.
 TEST_F(InvalidationTest, ATargetThatCannotKeepUpIsFlushed) {
   StartInvalidator({"--backlog-bytes", "4096"});

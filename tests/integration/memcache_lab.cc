@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "base/check.h"
 
@@ -117,9 +118,22 @@ std::string MemcacheLab::Endpoints() const { return cluster_->Endpoint(0); }
 std::vector<std::string> MemcacheLab::ToolCommand(const std::string& tool,
                                                   std::vector<std::string> flags) const {
   std::vector<std::string> argv = {
-      CAIRN_BIN_DIR "/cairn-agent", tool, "--log", "cache", "--endpoints", Endpoints()};
+      CAIRN_BIN_DIR "/cairn-agent", tool, "--log", log_, "--endpoints", Endpoints()};
   argv.insert(argv.end(), flags.begin(), flags.end());
   return argv;
+}
+
+bool MemcacheLab::AppendTo(const std::string& log, const std::string& payload) {
+  std::ofstream(File("payload")) << payload;
+  const std::string cairn = CAIRN_BIN_DIR "/cairn";
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{cairn, "log", "create", log, "--endpoints", Endpoints()},
+        {cairn, "append", log, File("payload"), "--endpoints", Endpoints()}}) {
+    Process process;
+    process.Start({.argv = words, .environment = {}, .output = File("cairn.out")});
+    if (process.AwaitExit() != 0) return false;
+  }
+  return true;
 }
 
 std::pair<std::string, int> MemcacheLab::RunTool(const std::string& tool,

@@ -59,6 +59,10 @@ class MemcacheLab {
   // argv of `cairn-agent TOOL` on the cache's log.
   [[nodiscard]] std::vector<std::string> ToolCommand(const std::string& tool,
                                                      std::vector<std::string> flags) const;
+  // Another log of the cluster, with this as its only record.
+  bool AppendTo(const std::string& log, const std::string& payload);
+  // The tools work on that log from now on.
+  void SetLog(std::string log) { log_ = std::move(log); }
   // What the tool printed, and its exit status.
   std::pair<std::string, int> RunTool(const std::string& tool, std::vector<std::string> flags);
   // The object that it printed last; empty, and a failure of the test, unless it exits with 0.
@@ -73,6 +77,7 @@ class MemcacheLab {
   std::unique_ptr<ProcessCluster> cluster_;
   int first_port_ = 0;
   std::vector<std::unique_ptr<Process>> agents_;
+  std::string log_ = "cache";
   int tools_ = 0;
 };
 

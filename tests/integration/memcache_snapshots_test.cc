@@ -120,7 +120,16 @@ TEST_F(MemcacheSnapshotsTest, AnEmptyMemcachedIsFilledAndNoOther) {
   EXPECT_THAT(output, HasSubstr("has 3 items"));
 }
 
-TEST_F(MemcacheSnapshotsTest, ALogOfNoCacheAndATargetOfTheOtherKindAreRefused) {
+TEST_F(MemcacheSnapshotsTest, ALogOfNoCacheIsRefused) {
+  ASSERT_TRUE(lab_.AppendTo("other", "no agent wrote this"))
+      << ReadWholeFile(lab_.File("cairn.out"));
+  lab_.SetLog("other");
+  const auto [output, status] = lab_.RunTool("snapshot", {});
+  EXPECT_EQ(status, 1) << output;
+  EXPECT_THAT(output, HasSubstr("the log of neither a Redis nor a memcached"));
+}
+
+TEST_F(MemcacheSnapshotsTest, ATargetOfTheOtherKindIsRefused) {
   ASSERT_TRUE(lab_.StartAgent(0)) << lab_.Output(0);
   StoreSome(lab_.port(0));
   const auto [output, status] = lab_.RunTool("restore", {"--rdb", lab_.File("x.rdb")});
