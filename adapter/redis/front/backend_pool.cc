@@ -223,12 +223,17 @@ size_t BackendPool::size() const {
   return count;
 }
 
+// One that breaks is forgotten at once, and may give back others. Whoever is retired meanwhile
+// lives until the turn is over.
 void BackendPool::Flush() {
+  flushing_.clear();
   for (const auto& [identity, shared] : shared_) {
-    if (shared.backend != nullptr) shared.backend->Flush();
+    if (shared.backend != nullptr) flushing_.push_back(shared.backend.get());
   }
-  // Breaking one may give back others.
-  for (size_t i = 0; i < own_.size(); ++i) own_[i]->Flush();
+  for (const auto& own : own_) flushing_.push_back(own.get());
+  for (Backend* const backend : flushing_) {
+    if (backend->usable()) backend->Flush();
+  }
 }
 
 void BackendPool::Retire(std::unique_ptr<Backend> backend) {

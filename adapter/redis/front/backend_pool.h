@@ -84,6 +84,7 @@ class BackendPool {
   BackendOwner* const owner_;
   std::shared_ptr<bool> alive_;
   std::map<Identity, Shared_> shared_;
+  std::vector<Backend*> flushing_;  // Within Flush.
   std::map<Identity, std::vector<std::unique_ptr<Backend>>> idle_;
   std::vector<std::unique_ptr<Backend>> own_;      // In use.
   std::vector<std::unique_ptr<Backend>> retired_;  // Broken; deleted between turns.
