@@ -47,12 +47,15 @@ struct EngineFiller::Replies : ReplyReceiver {
   size_t due = 0;
   uint64_t answered = 0;
   uint64_t refused = 0;
-  bool broken = false;
+  bool broken = false;     // The engine has ended the connection.
+  bool abandoned = false;  // Nobody needs them; they are waited for all the same.
   WakeUp moved;
 };
 
 asio::awaitable<absl::Status> EngineFiller::Connect(EngineAddress address) {
   Close();
+  const absl::Status drained = co_await DrainOld();
+  if (!drained.ok()) co_return drained;
   auto connection = std::make_shared<EngineConnection>(executor_);
   const absl::Status connected =
       co_await connection->Connect(std::move(address), kConnectPatience, nullptr);
@@ -70,11 +73,25 @@ uint64_t EngineFiller::refused() const {
 
 void EngineFiller::Close() {
   if (connection_ == nullptr) return;
-  connection_->Close();
-  connection_ = nullptr;
   refused_before_ = refused();
-  replies_->OnBroken(0);
+  replies_->abandoned = true;
+  replies_->moved.Wake();
+  if (replies_->due > 0 && !replies_->broken) old_.push_back({connection_, replies_});
+  connection_ = nullptr;
   replies_ = nullptr;
+}
+
+asio::awaitable<absl::Status> EngineFiller::DrainOld() {
+  const auto give_up = std::chrono::steady_clock::now() + kSilence;
+  for (const Old& old : std::exchange(old_, {})) {
+    while (old.replies->due > 0 && !old.replies->broken) {
+      if (std::chrono::steady_clock::now() > give_up) {
+        co_return absl::DeadlineExceededError("the engine does not answer what it was sent before");
+      }
+      co_await old.replies->moved.Wait(kSlice);
+    }
+  }
+  co_return absl::OkStatus();
 }
 
 asio::awaitable<absl::Status> EngineFiller::Put(FillBatch batch) {
@@ -89,17 +106,15 @@ asio::awaitable<absl::Status> EngineFiller::Put(FillBatch batch) {
   batch = FillBatch();
   uint64_t answered = replies->answered;
   auto heard = std::chrono::steady_clock::now();
-  while (replies->due > 0 && !replies->broken) {
+  while (replies->due > 0 && !replies->broken && !replies->abandoned) {
     co_await replies->moved.Wait(kSlice);
     const auto now = std::chrono::steady_clock::now();
     if (std::exchange(answered, replies->answered) != answered) heard = now;
     if (now - heard > kSilence) break;
   }
   if (replies->broken) co_return absl::UnavailableError("the engine's connection broke");
-  if (replies->due > 0) {
-    connection->Close();
-    co_return absl::DeadlineExceededError("the engine does not answer");
-  }
+  if (replies->abandoned) co_return absl::CancelledError("the connection was closed");
+  if (replies->due > 0) co_return absl::DeadlineExceededError("the engine does not answer");
   co_return absl::OkStatus();
 }
 

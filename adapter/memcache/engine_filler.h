@@ -1,6 +1,10 @@
 // EngineFiller: brings items and effects into an engine that nobody else writes to: a standby's, a
 // new one's, one whose reign has ended.
 //
+// What an engine was sent on a connection that is not needed any more may still be on its way
+// there, and would come behind what is sent on the next one. So Connect first waits until the
+// engine has answered all of it.
+//
 // Threads: the engine thread (engine_socket.h). Lifetime: after Close() its coroutines end soon.
 // Bounds: one batch that is gathered, and one under way.
 #pragma once
@@ -35,6 +39,8 @@ class EngineFiller {
  public:
   explicit EngineFiller(asio::any_io_executor executor) : executor_(std::move(executor)) {}
 
+  // Errors: kDeadlineExceeded also if the engine does not answer what it was sent before: then it
+  // must end before anything new counts.
   asio::awaitable<absl::Status> Connect(EngineAddress address);
   [[nodiscard]] bool connected() const;
   void Close();
@@ -49,10 +55,17 @@ class EngineFiller {
  private:
   // Outlives the filler as long as replies are due.
   struct Replies;
+  struct Old {
+    std::shared_ptr<EngineConnection> connection;
+    std::shared_ptr<Replies> replies;
+  };
+
+  asio::awaitable<absl::Status> DrainOld();
 
   const asio::any_io_executor executor_;
   std::shared_ptr<EngineConnection> connection_;
   std::shared_ptr<Replies> replies_;
+  std::vector<Old> old_;  // With replies that are due.
   uint64_t refused_before_ = 0;
 };
 

@@ -93,6 +93,8 @@ class MemcacheAgent : public Agent,
   asio::awaitable<void> StopWriter();
   asio::awaitable<void> Drain(uint64_t drain);
   void TellMemoryUnknown();
+  // It has not answered what it was told, which must not come behind what it will be told.
+  void EndEngine();
 
   void OnEngineReady(const EngineFacts& facts) override;
   void OnEngineDown(const absl::Status& why) override;

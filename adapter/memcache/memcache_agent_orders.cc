@@ -41,6 +41,12 @@ void MemcacheAgent::TellMemoryUnknown() {
   Tell(EngineReadyEvent{engine_life_, KnowsNothing()});
 }
 
+void MemcacheAgent::EndEngine() {
+  if (process_ != nullptr) return process_->Kill();
+  spdlog::critical("the engine at {} does not answer: restart it, or it may show old items",
+                   watch_->address().ToString());
+}
+
 void MemcacheAgent::Do(const ResyncOrder&) {
   ++counted_.resyncs;
   feeder_->Follow(watch_->address(), std::exchange(holds_, {}));
@@ -55,6 +61,7 @@ void MemcacheAgent::OnFed(Seq seq) {
 
 void MemcacheAgent::OnFillFailed(const absl::Status& why) {
   spdlog::warn("the engine could not be fed: {}", ToStd(why.message()));
+  if (absl::IsDeadlineExceeded(why)) EndEngine();
   holds_ = {};
   TellMemoryUnknown();
 }
@@ -107,6 +114,7 @@ asio::awaitable<void> MemcacheAgent::StopWriter() {
   const StreamPlace place = writer_->place();
   const std::optional<Writer::Standing> standing = co_await writer_->Stop();
   if (standing) holds_ = {standing->seq, standing->dirty};
+  if (standing && !standing->drained) EndEngine();
   Tell(PublisherStoppedEvent{place.history, place.offset, place.offset});
   if (standing) TellMemoryUnknown();
 }

@@ -165,7 +165,8 @@ asio::awaitable<absl::Status> ViewFeeder::FeedGap() {
       }
     };
     absl::StatusOr<std::vector<RecordBatch>> batches = co_await background_->Run(std::move(read));
-    if (!batches.ok()) co_return batches.status();
+    // Not the engine's: kDeadlineExceeded would end it.
+    if (!batches.ok()) co_return absl::UnavailableError(batches.status().message());
     if (batches->empty()) co_return absl::UnavailableError("the log gave no records");
     if (following != following_) co_return absl::OkStatus();
     const absl::Status fed = co_await FeedRecords(*std::move(batches));

@@ -128,7 +128,9 @@ void Writer::EndOps() {
 
 Writer::Standing Writer::Stand() const {
   Standing standing;
-  if (engine_ == nullptr || !engine_->connected() || engine_->due() > 0) return standing;
+  if (engine_ == nullptr) return standing;
+  standing.drained = engine_->connected() && engine_->due() == 0;
+  if (!standing.drained) return standing;
   standing.seq = committed_seq_;
   if (options_.mode == WriteMode::kThrough) return standing;
   for (const Logged& ahead : logged_) {

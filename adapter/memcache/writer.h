@@ -98,6 +98,9 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
     std::optional<Seq> seq;
     // Keys whose items were changed by what is not known to be committed.
     absl::flat_hash_set<std::string> dirty;
+    // False: what the engine was told may still be on its way there, and would come behind what
+    // the next one tells it. It must end before anything new counts.
+    bool drained = true;
   };
 
   Writer(asio::any_io_executor executor, Log log, Options options, const Clock* clock,
