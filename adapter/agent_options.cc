@@ -65,7 +65,7 @@ void AddDoorOptions(OptionTable& table, AgentBaseConfig& c) {
   table.Text("tls-listen", &c.tls_listen, CheckHostPort,
              "host:port for TLS beside the plain one. Default: --listen is for TLS only.");
   table.Number("io-threads", &c.io_threads, OptionUnit::kCount, 0, 64,
-               "Threads that serve clients. 0: one per core, at most 4.");
+               "Threads that serve clients. 0: by the number of cores, at most 4.");
   table.Number("max-clients", &c.max_clients, OptionUnit::kCount, 1, 1'000'000,
                "Connections of clients; more are turned away.");
 }
