@@ -9,12 +9,9 @@ namespace {
 
 constexpr int kMostDefaultThreads = 4;
 
-// Engine and writer want as many cores as the io threads do: on two cores one io thread serves
-// 200 clients half as fast again as two (docs/benchmarks.md).
 int ThreadsOf(const FrontOptions& options) {
   if (options.io_threads > 0) return options.io_threads;
-  const int cores = static_cast<int>(std::thread::hardware_concurrency());
-  return std::clamp(cores / 2, 1, kMostDefaultThreads);
+  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostDefaultThreads);
 }
 
 }  // namespace
