@@ -268,6 +268,7 @@ AgentStatus Agent::LookAtStatus() const {
   status.epoch = role_.epoch();
   status.front = role_.front();
   status.log_reachable = reachable_;
+  status.known_agents = presence_->agents().size();
   if (status.role == RoleState::kPrimary || status.role == RoleState::kLeaving) {
     if (desk_->guard() != nullptr) status.lease_margin_us = desk_->guard()->MarginUs();
   }

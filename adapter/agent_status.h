@@ -22,6 +22,7 @@ struct AgentStatus {
   FrontMode front = FrontMode::kClosed;
   bool log_reachable = false;
   bool engine_ready = false;
+  size_t known_agents = 0;  // Of this cache, this one included.
 
   // Of a primary.
   int64_t lease_margin_us = 0;   // So long it may still answer without another renewal.

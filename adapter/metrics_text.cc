@@ -33,6 +33,8 @@ void MetricsPage::Agent(const AgentStatus& agent) {
   Gauge("epoch", "Epoch of this agent's lease; 0: it has none.", agent.epoch.value());
   Gauge("ready", "1 while clients are served.", agent.NotReady().empty() ? 1 : 0);
   Gauge("log_reachable", "1 while the log answers.", agent.log_reachable ? 1 : 0);
+  Gauge("known_agents", "Agents of this cache that were seen last, this one included.",
+        agent.known_agents);
   Gauge("lease_margin_seconds", "So long a primary may answer without another renewal.",
         MetricSeconds(agent.lease_margin_us));
   Gauge("publisher_in_flight_bytes", "Effects that are not committed.", agent.in_flight_bytes);

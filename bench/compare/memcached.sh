@@ -39,7 +39,7 @@ takes_writes() {
 
 start_agent() { # $1: port, $2: mode
   "$bin/cairn-agent" memcached --log "bench-$2" --listen "127.0.0.1:$1" --data-dir "$work/$2" \
-    --metrics-listen "127.0.0.1:$(($1 + 10))" --mode "$2" --io-threads 1 --engine-cmd "memcached -m 1024" \
+    --metrics-listen "127.0.0.1:$(($1 + 10))" --mode "$2" --engine-cmd "memcached -m 1024" \
     --log-level warn >"$work/$2.log" 2>&1 &
   pids+=($!)
 }

@@ -139,7 +139,8 @@ TEST(FrontClientsTest, ClientsOfAllThreadsAreListed) {
   EXPECT_NE(clients[3]->Ask({"SUBSCRIBE", "news"}).find("news"), std::string::npos);
   const std::string all = clients[0]->Ask({"CLIENT", "LIST"});
   EXPECT_EQ(CountLines(all, "\nid="), 6u) << all;
-  EXPECT_EQ(CountLines(all, " name=c1 age=0 idle=0 flags=b "), 1u) << all;
+  EXPECT_EQ(CountLines(all, " name=c1 "), 1u) << all;
+  EXPECT_EQ(CountLines(all, " flags=b "), 1u) << all;
   EXPECT_EQ(CountLines(all, " flags=x "), 1u) << all;
   EXPECT_EQ(CountLines(clients[0]->Ask({"CLIENT", "LIST", "TYPE", "pubsub"}), "name=c3"), 1u);
   const std::string own = clients[0]->Ask({"CLIENT", "ID"}).substr(1);

@@ -51,6 +51,8 @@ class MemcacheAgentsTest : public ::testing::Test {
     other_ = (primary_ + 1) % world_->size();
   }
 
+  void EndThePrimaryUnnoticed();
+
   std::unique_ptr<MemcacheWorld> world_;
   size_t primary_ = 0;
   size_t other_ = 0;
@@ -134,8 +136,9 @@ TEST_F(MemcacheAgentsTest, WhoWasStoppedBeyondItsLeaseShowsNothingOld) {
   EXPECT_TRUE(world_->AwaitSameEngines()) << world_->Output(primary_);
 }
 
-TEST_F(MemcacheAgentsTest, AHandOverIsNotNoticedByClientsOfStandbys) {
-  ASSERT_NO_FATAL_FAILURE(Begin({.ttl_ms = 20'000}));
+// Clients of a standby count, each in its own key, while the primary is asked to end: none of them
+// may hear of it.
+void MemcacheAgentsTest::EndThePrimaryUnnoticed() {
   constexpr int kClients = 4;
   std::atomic<bool> stop{false};
   std::atomic<int64_t> counted{0};
@@ -168,7 +171,20 @@ TEST_F(MemcacheAgentsTest, AHandOverIsNotNoticedByClientsOfStandbys) {
   stop = true;
   for (std::thread& thread : threads) thread.join();
   for (const std::string& complaint : complaints) EXPECT_EQ(complaint, "");
+}
+
+TEST_F(MemcacheAgentsTest, AHandOverIsNotNoticedByClientsOfStandbys) {
+  ASSERT_NO_FATAL_FAILURE(Begin({.ttl_ms = 20'000}));
+  // A primary hands over to whom it knows.
+  ASSERT_TRUE(
+      Eventually([&] { return world_->Metric(primary_, "cairn_agent_known_agents") == 3.0; }));
+  EndThePrimaryUnnoticed();
   EXPECT_THAT(world_->Output(primary_), HasSubstr("handed over"));
+}
+
+TEST_F(MemcacheAgentsTest, AnEndWithoutAnHeirIsNotNoticedByClientsOfStandbys) {
+  ASSERT_NO_FATAL_FAILURE(Begin({.ttl_ms = 20'000}));
+  EndThePrimaryUnnoticed();
 }
 
 // ---- Order --------------------------------------------------------------------------------------

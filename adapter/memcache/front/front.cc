@@ -9,9 +9,11 @@ namespace {
 
 constexpr int kMostDefaultThreads = 4;
 
+// Engine and writer want the other half of the cores.
 int ThreadsOf(const FrontOptions& options) {
   if (options.io_threads > 0) return options.io_threads;
-  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostDefaultThreads);
+  const auto cores = static_cast<int>(std::thread::hardware_concurrency());
+  return std::clamp(cores / 2, 1, kMostDefaultThreads);
 }
 
 }  // namespace
@@ -56,7 +58,8 @@ FrontStats Front::Stats() const {
 void Front::Stop() {
   if (std::exchange(stopped_, true)) return;
   doors_->Close();
-  for (const auto& thread : threads_) thread->Stop();
+  for (const auto& thread : threads_) thread->BeginStop();
+  for (const auto& thread : threads_) thread->Join();
 }
 
 }  // namespace cairn::adapter::memcache

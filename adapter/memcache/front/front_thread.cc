@@ -1,9 +1,7 @@
 #include "adapter/memcache/front/front_thread.h"
 
-#include <spdlog/spdlog.h>
-
 #include <asio/post.hpp>
-#include <chrono>
+#include <limits>
 #include <utility>
 
 #include "base/strings.h"
@@ -13,6 +11,9 @@ namespace {
 
 constexpr Millis kTick{50};
 constexpr Millis kConnectPatience{1'000};
+// One that lost its lease and can be reached answers as soon as it knows.
+constexpr MonoMicros kRetiredPatience = kMicrosPerSecond;
+constexpr MonoMicros kLeavePatience = kMicrosPerSecond;
 constexpr std::string_view kTooMany = "ERROR Too many open connections\r\n";
 constexpr std::string_view kForwarding = "config get cairn:forwarding\r\n";
 
@@ -39,23 +40,40 @@ FrontThread::FrontThread(const FrontThreadOptions* options, size_t index,
         io_.run();
       }) {}
 
-FrontThread::~FrontThread() { Stop(); }
+FrontThread::~FrontThread() {
+  BeginStop();
+  Join();
+}
 
-void FrontThread::Stop() {
-  if (!thread_.joinable()) return;
-  asio::post(io_, [this] {
-    stopping_ = true;
-    ticker_.cancel();
-    for (const auto& [id, session] : sessions_) session->Close();
-    for (Peer* const peer : {&engine_, &primary_}) peer->connection.reset();
-    work_.reset();
-    io_.stop();
-  });
-  thread_.join();
+void FrontThread::BeginStop() {
+  asio::post(io_, [this] { Leave(); });
+}
+
+void FrontThread::Join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void FrontThread::Leave() {
+  if (leave_by_us_ != 0) return;
+  leave_by_us_ = now_us() + kLeavePatience;
+  // Nothing new is asked of anybody.
+  OnFacts(std::make_shared<const FrontFacts>());
+  for (const auto& [id, session] : sessions_) session->Leave();
+  Schedule();
+}
+
+void FrontThread::End() {
+  stopping_ = true;
+  ticker_.cancel();
+  for (const auto& [id, session] : sessions_) session->Close();
+  for (Peer* const peer : {&engine_, &primary_}) peer->connection.reset();
+  retired_.clear();
+  work_.reset();
+  io_.stop();
 }
 
 void FrontThread::Adopt(asio::ip::tcp::socket socket, const TlsContext& context) {
-  if (stopping_) return;
+  if (leave_by_us_ != 0) return;
   const uint64_t id = next_session_++;
   auto owned = std::make_unique<Session>(id, std::move(socket), context, this);
   Session* const session = owned.get();
@@ -71,17 +89,37 @@ EngineConnection* FrontThread::Ready(Peer* peer) {
   return peer->ready && peer->connection->connected() ? peer->connection.get() : nullptr;
 }
 
-void FrontThread::Aim(Peer* peer, std::string target, uint64_t life) {
-  if (peer->target == target && peer->life == life) return;
-  peer->target = std::move(target);
-  peer->life = life;
-  peer->ready = false;
+void FrontThread::AimAtEngine(std::string target, uint64_t life) {
+  if (engine_.target == target && engine_.life == life) return;
+  engine_.target = std::move(target);
+  engine_.life = life;
+  engine_.ready = false;
   // What it owed is told to those who wait; they may ask the next one.
-  if (peer->connection != nullptr) peer->connection->Break();
-  Join(peer);
+  if (engine_.connection != nullptr) engine_.connection->Break();
+  JoinPeer(&engine_);
 }
 
-void FrontThread::Join(Peer* peer) {
+void FrontThread::AimAtPrimary(std::string target) {
+  if (primary_.target == target) return;
+  primary_.target = std::move(target);
+  primary_.ready = false;
+  if (primary_.connection != nullptr && primary_.connection->connected()) {
+    primary_.connection->Flush();
+    if (primary_.connection->due() > 0)
+      retired_.push_back({std::move(primary_.connection), now_us()});
+  }
+  primary_.connection.reset();
+  JoinPeer(&primary_);
+}
+
+void FrontThread::EndRetired(MonoMicros late_us) {
+  std::erase_if(retired_, [late_us](const Retired& old) {
+    if (old.connection->due() > 0 && old.since_us <= late_us) old.connection->Break();
+    return old.connection->due() == 0;
+  });
+}
+
+void FrontThread::JoinPeer(Peer* peer) {
   if (peer->target.empty() || peer->connecting || Ready(peer) != nullptr || stopping_) return;
   peer->connecting = true;
   Spawn(io_.get_executor(), Connect(peer, std::make_unique<EngineConnection>(io_.get_executor())));
@@ -104,6 +142,7 @@ asio::awaitable<void> FrontThread::Connect(Peer* peer,
   if (!status.ok() || target != peer->target) co_return;
   peer->connection = std::move(connection);
   if (peer == &primary_) {
+    ++primary_number_;
     peer->connection->Send(kForwarding, ReplyKind::kLine, &ignored, 0);
   }
   peer->ready = true;
@@ -111,14 +150,15 @@ asio::awaitable<void> FrontThread::Connect(Peer* peer,
 }
 
 void FrontThread::SetFacts(std::shared_ptr<const FrontFacts> facts) {
-  asio::post(io_, [this, facts = std::move(facts)]() mutable { OnFacts(std::move(facts)); });
+  asio::post(io_, [this, facts = std::move(facts)]() mutable {
+    if (leave_by_us_ == 0) OnFacts(std::move(facts));
+  });
 }
 
 void FrontThread::OnFacts(std::shared_ptr<const FrontFacts> facts) {
-  if (stopping_) return;
   facts_ = std::move(facts);
-  Aim(&engine_, facts_->engine ? facts_->engine->ToString() : "", facts_->engine_life);
-  Aim(&primary_, facts_->reigns() ? "" : facts_->primary, 0);
+  AimAtEngine(facts_->engine ? facts_->engine->ToString() : "", facts_->engine_life);
+  AimAtPrimary(facts_->reigns() ? "" : facts_->primary);
   ResumeAwaiting();
 }
 
@@ -146,6 +186,7 @@ void FrontThread::Schedule() {
 void FrontThread::EndTurn() {
   turn_ends_ = false;
   if (stopping_) return;
+  EndRetired(now_us() - kRetiredPatience);
   if (!submitted_.empty()) options_.writer.submit(std::exchange(submitted_, {}));
   for (Peer* const peer : {&engine_, &primary_}) {
     if (EngineConnection* const connection = Ready(peer); connection != nullptr) {
@@ -160,6 +201,7 @@ void FrontThread::EndTurn() {
     sessions_.erase(it);
     clients_->fetch_sub(1);
   }
+  if (leave_by_us_ != 0 && sessions_.empty()) End();
 }
 
 void FrontThread::Deliver(std::vector<WriteReply> replies) {
@@ -189,15 +231,18 @@ void FrontThread::Tick() {
     if (error || stopping_) return;
     for (Peer* const peer : {&engine_, &primary_}) {
       if (peer->connection != nullptr && !peer->connection->connected()) peer->ready = false;
-      Join(peer);
+      JoinPeer(peer);
     }
+    if (!retired_.empty()) Schedule();
     ResumeAwaiting();
-    const MonoMicros late = now_us() - options_.hold_timeout_us;
+    const MonoMicros late = leave_by_us_ == 0 ? now_us() - options_.hold_timeout_us
+                                              : std::numeric_limits<MonoMicros>::max();
     const std::vector<uint64_t> waiting(awaiting_.begin(), awaiting_.end());
     for (const uint64_t id : waiting) {
       const auto it = sessions_.find(id);
       if (it != sessions_.end()) it->second->GiveUp(late);
     }
+    if (leave_by_us_ != 0 && now_us() >= leave_by_us_) return End();
     Tick();
   });
 }

@@ -4,8 +4,14 @@
 //   a turn of the loop: sockets that have something → sessions → engine, writer, primary
 //   its end (EndTurn):  each of the three is flushed once, then every client that was touched
 //
+// When the primary changes, the connection to the old one stays until it has answered what it was
+// asked, or has had kRetiredPatience for it: only it knows what became of that.
+//
+// At its end it takes nobody in any more, and gives replies that are due, and agents that forward
+// to it, kLeavePatience.
+//
 // Threads: everything runs on the thread's own io_context; the methods marked so may be called from
-// any thread and only post. Lifetime: Stop() before destruction.
+// any thread and only post. Lifetime: BeginStop() and Join() before destruction.
 #pragma once
 
 #include <asio/executor_work_guard.hpp>
@@ -60,13 +66,14 @@ class FrontThread : public SessionHost {
   void SetFacts(std::shared_ptr<const FrontFacts> facts);
   void Deliver(std::vector<WriteReply> replies);
   void AddTo(FrontStats* stats) const;
-  void Stop();
+  void BeginStop();
+  void Join();
 
  private:
   // A connection that is made again when it ends.
   struct Peer {
     std::string target;  // Where to; empty: nowhere.
-    uint64_t life = 0;
+    uint64_t life = 0;   // Of the engine.
     std::unique_ptr<EngineConnection> connection;
     bool connecting = false;
     bool ready = false;
@@ -78,20 +85,31 @@ class FrontThread : public SessionHost {
   MonoMicros now_us() const override { return SystemClock().Mono(); }
   EngineConnection* engine() override { return Ready(&engine_); }
   EngineConnection* primary() override { return Ready(&primary_); }
+  uint64_t primary_number() const override { return primary_number_; }
   void Submit(WriteRequest request) override;
   bool WriterFull() const override;
   void Touch(Session* session) override;
   void AwaitChange(Session* session) override { awaiting_.insert(session->id()); }
 
+  // A primary of before that still owes replies.
+  struct Retired {
+    std::unique_ptr<EngineConnection> connection;
+    MonoMicros since_us;
+  };
+
   static EngineConnection* Ready(Peer* peer);
-  void Aim(Peer* peer, std::string target, uint64_t life);
-  void Join(Peer* peer);
+  void AimAtEngine(std::string target, uint64_t life);
+  void AimAtPrimary(std::string target);
+  void EndRetired(MonoMicros late_us);
+  void JoinPeer(Peer* peer);
   asio::awaitable<void> Connect(Peer* peer, std::unique_ptr<EngineConnection> connection);
   void OnFacts(std::shared_ptr<const FrontFacts> facts);
   void Schedule();
   void EndTurn();
   void ResumeAwaiting();
   void Tick();
+  void Leave();
+  void End();
 
   const FrontThreadOptions& options_;
   const size_t index_;
@@ -103,12 +121,15 @@ class FrontThread : public SessionHost {
   std::shared_ptr<const FrontFacts> facts_;
   Peer engine_;
   Peer primary_;
+  uint64_t primary_number_ = 0;  // Of primary_.connection.
+  std::vector<Retired> retired_;
   absl::flat_hash_map<uint64_t, std::unique_ptr<Session>> sessions_;
   uint64_t next_session_ = 1;
   std::vector<uint64_t> touched_;
   absl::flat_hash_set<uint64_t> awaiting_;
   std::vector<WriteRequest> submitted_;
   bool turn_ends_ = false;
+  MonoMicros leave_by_us_ = 0;  // Not 0: it leaves.
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -1,6 +1,7 @@
 #include "adapter/memcache/front/session.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/check.h"
@@ -110,9 +111,18 @@ void Session::GiveUp(MonoMicros before_us) {
     if (slot->since_us > before_us) break;
     waiting_.pop_front();
     host_->counters().rejected.fetch_add(1, std::memory_order_relaxed);
-    Finish(slot, (**slot->request).noreply ? std::string_view() : kNobody);
+    const bool silent = (**slot->request).noreply && !forwarded_;
+    const std::string_view line = forwarded_ ? kNotPrimary : kNobody;
+    Finish(slot, silent ? std::string_view() : line);
   }
   if (!closed_ && waiting_.empty()) Pump();
+}
+
+void Session::Leave() {
+  if (closed_) return;
+  closing_ |= !forwarded_;
+  GiveUp(std::numeric_limits<MonoMicros>::max());
+  host_->Touch(this);
 }
 
 // ---- Slots --------------------------------------------------------------------------------------

@@ -9,6 +9,9 @@
 // that was certainly not done (given back by the writer, refused by an agent that is not the
 // primary) is asked again, of whoever is the primary then, for so long as a client may wait.
 //
+// While an earlier primary (another agent, or this one's writer) owes it a reply, a client's
+// further requests wait: what that one did not do is asked again before them.
+//
 // A read of a key that this client is changing right now goes through the writer, so that it is
 // answered behind the change.
 //
@@ -52,6 +55,8 @@ class SessionHost {
   // Null: it is not connected.
   virtual EngineConnection* engine() = 0;
   virtual EngineConnection* primary() = 0;
+  // Of primary(): each new connection has a higher one.
+  virtual uint64_t primary_number() const = 0;
   virtual void Submit(WriteRequest request) = 0;
   // The writer takes no more for now; Resume() tells.
   virtual bool WriterFull() const = 0;
@@ -81,6 +86,9 @@ class Session : public ReplyReceiver {
   void FlushOut();
   // Requests that have waited since before `before_us` for somebody to serve them are told so.
   void GiveUp(MonoMicros before_us);
+  // The agent ends: what waits is told so, what is under way is answered, then the connection ends.
+  // That of an agent ends when it wants: until then all it asks is refused.
+  void Leave();
   void Close();
 
   [[nodiscard]] uint64_t id() const { return id_; }
@@ -88,6 +96,10 @@ class Session : public ReplyReceiver {
   [[nodiscard]] bool finished() const { return closed_ && due_ == 0; }
 
  private:
+  // To an agent that forwards: it asks the next primary.
+  static constexpr std::string_view kNotPrimary =
+      "SERVER_ERROR not the primary: nothing was done\r\n";
+
   enum class Route : uint8_t { kNone, kEngine, kPrimary, kWriter };
   struct Slot {
     uint64_t number = 0;
@@ -103,9 +115,11 @@ class Session : public ReplyReceiver {
     Epoch epoch;  // Of the lease under which the engine was asked; 0: under none.
     MonoMicros since_us = 0;
     std::string reply;
-    // What must be known of it when the reply comes; of a plain get, only the verb.
+    // What must be known of it when the reply comes; of a plain get the verb is enough, and its
+    // bytes are kept for who asks again.
     std::unique_ptr<OwnedRequest> request;
     Verb verb = Verb::kGet;
+    std::string plain_get;
     absl::InlinedVector<KeyHash, 1> changes;  // kWriter: keys of a change.
   };
 
@@ -130,11 +144,12 @@ class Session : public ReplyReceiver {
   void ToWriter(const Request& request, std::string_view bytes, Slot* slot);
   void ToPrimary(const Request& request, std::string_view bytes, Slot* slot);
   void AwaitSomebody(Slot* slot);
-  [[nodiscard]] static bool MayAskAgain(const Slot& slot);
+  static bool MayAskAgain(Slot* slot);
   [[nodiscard]] bool ReadsOwnChange(const Request& request) const;
   void DispatchWaiting();
   void OnReply(uint64_t tag, const ReplyPiece& piece) override;
   void OnBroken(uint64_t tag) override;
+  [[nodiscard]] bool AwaitsOldPrimary() const;
   [[nodiscard]] bool Entitled(const Slot& slot) const;
   void OnEngineLine(Slot* slot, const ReplyPiece& piece);
   bool LooksFurther(Slot* slot, const ReplyPiece& piece);
@@ -156,8 +171,11 @@ class Session : public ReplyReceiver {
   // Slots with a request that nobody serves for now, in order.
   std::deque<uint64_t> waiting_;
   absl::flat_hash_map<KeyHash, size_t> own_changes_;
-  size_t due_ = 0;          // Replies of engine and primary that will still come here.
-  bool forwarded_ = false;  // The client is an agent that forwards its clients' requests.
+  size_t due_ = 0;               // Replies of engine and primary that will still come here.
+  size_t writer_due_ = 0;        // Those of the writer.
+  size_t primary_due_ = 0;       // Those of a primary,
+  uint64_t primary_number_ = 0;  // and of which: of one at a time.
+  bool forwarded_ = false;       // The client is an agent that forwards its clients' requests.
   bool reading_ = false;
   bool writing_ = false;
   bool stalled_ = false;  // Too many slots, or bytes that do not leave.

@@ -15,7 +15,6 @@ namespace {
 
 // An agent that forwards says so first, and is told at once if this one is not the primary.
 constexpr std::string_view kForwarding = "cairn:forwarding";
-constexpr std::string_view kNotPrimary = "SERVER_ERROR not the primary: nothing was done\r\n";
 constexpr std::string_view kUnknown =
     "SERVER_ERROR the primary went away: it is unknown whether this was done\r\n";
 constexpr std::string_view kEngineGone = "SERVER_ERROR the cache's engine went away\r\n";
@@ -76,6 +75,7 @@ void Session::AnswerAsAgent(const Request& request, Slot* slot) {
 
 // False: nobody serves it for now.
 bool Session::Dispatch(const Request& request, std::string_view bytes, Slot* slot) {
+  if (AwaitsOldPrimary()) return false;
   const FrontFacts& facts = host_->facts();
   const RequestClass kind = Classify(request);
   const bool changes = kind == RequestClass::kKeyed || kind == RequestClass::kFlush;
@@ -123,6 +123,12 @@ void Session::DispatchWaiting() {
   }
 }
 
+bool Session::AwaitsOldPrimary() const {
+  if (writer_due_ > 0 && !host_->facts().reigns()) return true;
+  return primary_due_ > 0 &&
+         (host_->primary() == nullptr || host_->primary_number() != primary_number_);
+}
+
 bool Session::ReadsOwnChange(const Request& request) const {
   if (own_changes_.empty()) return false;
   if (request.keys.size() == 1) return own_changes_.contains(HashKey(request.key()));
@@ -142,6 +148,8 @@ void Session::ToEngine(const Request& request, std::string_view bytes, Slot* slo
                   Classify(request) == RequestClass::kRead;
   if (slot->gathers || !IsPlainGet(request)) {
     slot->request = std::make_unique<OwnedRequest>(request, bytes);
+  } else {
+    slot->plain_get = bytes;
   }
   slot->epoch = facts.reigns() ? facts.epoch : Epoch();
   engine->out()->append(PlainLine(request));
@@ -161,6 +169,7 @@ void Session::ToWriter(const Request& request, std::string_view bytes, Slot* slo
     }
     for (const KeyHash key : slot->changes) ++own_changes_[key];
   }
+  ++writer_due_;
   host_->Submit({OwnedRequest(request, bytes), {host_->thread_index(), id_, slot->number}});
   host_->counters().changes.fetch_add(1, std::memory_order_relaxed);
 }
@@ -185,6 +194,8 @@ void Session::ToPrimary(const Request& request, std::string_view bytes, Slot* sl
   slot->request = std::make_unique<OwnedRequest>(request, bytes);
   primary->Expect(kind, this, slot->number);
   ++due_;
+  ++primary_due_;
+  primary_number_ = host_->primary_number();
   host_->counters().forwarded.fetch_add(1, std::memory_order_relaxed);
   host_->Touch(this);
 }
@@ -192,6 +203,7 @@ void Session::ToPrimary(const Request& request, std::string_view bytes, Slot* sl
 // ---- Replies ------------------------------------------------------------------------------------
 
 void Session::OnWritten(WriteReply reply) {
+  --writer_due_;
   if (closed_) return;
   Slot* const slot = Find(reply.to.slot);
   if (!reply.returned) return Finish(slot, reply.bytes);
@@ -204,8 +216,11 @@ void Session::OnReply(uint64_t tag, const ReplyPiece& piece) {
   if (piece.ends) --due_;
   if (closed_) return host_->Touch(this);
   Slot* const slot = Find(tag);
-  if (slot->route == Route::kPrimary) return OnPrimaryLine(slot, piece);
-  OnEngineLine(slot, piece);
+  if (slot->route != Route::kPrimary) return OnEngineLine(slot, piece);
+  const bool awaited = AwaitsOldPrimary();
+  if (piece.ends) --primary_due_;
+  OnPrimaryLine(slot, piece);
+  if (awaited && !AwaitsOldPrimary()) Resume();
 }
 
 // What was asked under a lease counts only while it lasts: behind it somebody else may have changed
@@ -221,7 +236,7 @@ void Session::OnEngineLine(Slot* slot, const ReplyPiece& piece) {
   if (!Entitled(*slot)) {
     if (slot->begun) return Close();
     if (!piece.ends) return;
-    return MayAskAgain(*slot) ? AwaitSomebody(slot) : Finish(slot, kLeaseOver);
+    return MayAskAgain(slot) ? AwaitSomebody(slot) : Finish(slot, kLeaseOver);
   }
   if (slot->gathers && LooksFurther(slot, piece)) return;
   slot->begun = true;
@@ -265,17 +280,24 @@ void Session::OnPrimaryLine(Slot* slot, const ReplyPiece& piece) {
 }
 
 // What only looks can be looked for again.
-bool Session::MayAskAgain(const Slot& slot) {
-  return slot.request != nullptr && !slot.gathers &&
-         Classify(**slot.request) == RequestClass::kRead;
+bool Session::MayAskAgain(Slot* slot) {
+  if (slot->request == nullptr) {
+    const auto parsed = RequestParser(RequestParser::Options()).Parse(slot->plain_get);
+    CHECK(parsed.outcome == RequestParser::Outcome::kRequest);
+    slot->request = std::make_unique<OwnedRequest>(parsed.request, slot->plain_get);
+    return true;
+  }
+  return !slot->gathers && Classify(**slot->request) == RequestClass::kRead;
 }
 
 void Session::OnBroken(uint64_t tag) {
   --due_;
   if (closed_) return host_->Touch(this);
   Slot* const slot = Find(tag);
+  if (slot->route == Route::kPrimary) --primary_due_;
   if (slot->begun) return Close();
-  if (MayAskAgain(*slot)) return AwaitSomebody(slot);
+  // What waits behind it goes on with the next change of facts.
+  if (MayAskAgain(slot)) return AwaitSomebody(slot);
   const bool silent = slot->request != nullptr && (**slot->request).noreply;
   const std::string_view line = slot->route == Route::kPrimary ? kUnknown : kEngineGone;
   Finish(slot, silent ? std::string_view() : line);
