@@ -223,15 +223,19 @@ size_t BackendPool::size() const {
   return count;
 }
 
+void BackendPool::CollectInUse() {
+  in_use_.clear();
+  for (const auto& [identity, shared] : shared_) {
+    if (shared.backend != nullptr) in_use_.push_back(shared.backend.get());
+  }
+  for (const auto& own : own_) in_use_.push_back(own.get());
+}
+
 // One that breaks is forgotten at once, and may give back others. Whoever is retired meanwhile
 // lives until the turn is over.
 void BackendPool::Flush() {
-  flushing_.clear();
-  for (const auto& [identity, shared] : shared_) {
-    if (shared.backend != nullptr) flushing_.push_back(shared.backend.get());
-  }
-  for (const auto& own : own_) flushing_.push_back(own.get());
-  for (Backend* const backend : flushing_) {
+  CollectInUse();
+  for (Backend* const backend : in_use_) {
     if (backend->usable()) backend->Flush();
   }
 }
@@ -253,13 +257,20 @@ void BackendPool::Forget(Backend* backend) {
     if (!it->second.opening) shared_.erase(it);
     return;
   }
+  for (auto& [identity, idle] : idle_) {
+    const auto it = std::find_if(idle.begin(), idle.end(),
+                                 [&](const auto& one) { return one.get() == backend; });
+    if (it == idle.end()) continue;
+    Retire(std::move(*it));
+    idle.erase(it);
+    return;
+  }
 }
 
+// As in Flush: whoever is closed is forgotten at once.
 void BackendPool::Clear() {
-  for (auto& [identity, shared] : shared_) {
-    if (shared.backend != nullptr) shared.backend->Close();
-  }
-  for (size_t i = 0; i < own_.size(); ++i) own_[i]->Close();
+  CollectInUse();
+  for (Backend* const backend : in_use_) backend->Close();
   for (auto& [identity, idle] : idle_) {
     for (std::unique_ptr<Backend>& backend : idle) Retire(std::move(backend));
   }

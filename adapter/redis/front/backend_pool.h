@@ -77,6 +77,7 @@ class BackendPool {
 
   using Connected = std::function<void(absl::StatusOr<std::unique_ptr<Backend>>)>;
   void Connect(const Identity& identity, bool ask_id, Connected done);
+  void CollectInUse();
   void Retire(std::unique_ptr<Backend> backend);
 
   asio::io_context* const io_;
@@ -84,7 +85,7 @@ class BackendPool {
   BackendOwner* const owner_;
   std::shared_ptr<bool> alive_;
   std::map<Identity, Shared_> shared_;
-  std::vector<Backend*> flushing_;  // Within Flush.
+  std::vector<Backend*> in_use_;  // Within Flush and Clear.
   std::map<Identity, std::vector<std::unique_ptr<Backend>>> idle_;
   std::vector<std::unique_ptr<Backend>> own_;      // In use.
   std::vector<std::unique_ptr<Backend>> retired_;  // Broken; deleted between turns.

@@ -76,7 +76,11 @@ bool Session::HandlePinned() {
 // MULTI and WATCH count once the engine has said OK: until then nothing else is sent.
 bool Session::HandleTransaction(std::string_view name) {
   if (name == "multi") {
-    own_->Flush();  // A ROLE that is due would be queued.
+    own_->Flush();                     // A ROLE that is due would be queued.
+    if (closed_ || !own_->usable()) {  // It broke by that.
+      Cut();
+      return true;
+    }
     SendTo(own_, Rule::kFree, After::kMulti);
     block_ = Block::kReply;
   } else if (name == "watch") {
