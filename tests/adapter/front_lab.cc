@@ -41,10 +41,11 @@ FrontLab::FrontLab(FrontOptions options, std::vector<std::string> engine_options
   auto started = Front::Start(AtFreePort(std::move(options)), nullptr);
   CHECK(started.ok());
   front_ = *std::move(started);
-  front_->EngineUp({.address = engine_.address(),
-                    .run_id = facts.run_id,
-                    .version = facts.version,
-                    .setup = std::make_shared<const EngineSetup>(*std::move(setup))});
+  known_engine_ = {.address = engine_.address(),
+                   .run_id = facts.run_id,
+                   .version = facts.version,
+                   .setup = std::make_shared<const EngineSetup>(*std::move(setup))};
+  front_->EngineUp(known_engine_);
   CacheView view;
   view.log_replicas = 3;
   front_->SetView(view);
@@ -63,6 +64,12 @@ FrontLab::~FrontLab() {
 void FrontLab::SetMode(FrontMode mode) {
   front_->SetMode(
       mode, mode == FrontMode::kPrimary || mode == FrontMode::kPausing ? reign_ : FrontReign());
+}
+
+void FrontLab::EngineUpAt(const EngineAddress& address) {
+  FrontEngine engine = known_engine_;
+  engine.address = address;
+  front_->EngineUp(engine);
 }
 
 void FrontLab::SetSafe(bool safe) { guard_->SetSafeUntil(safe ? kForEver : 0); }

@@ -30,6 +30,10 @@ class FrontLab {
   // As the lease says.
   void SetSafe(bool safe);
   void SetMode(FrontMode mode);
+  // As the agent does with an engine that is gone, and with the same that is there again: the front
+  // reaches it at `address` from now on.
+  void EngineDown() { front_->EngineDown(); }
+  void EngineUpAt(const EngineAddress& address);
 
   [[nodiscard]] Front& front() { return *front_; }
   [[nodiscard]] EngineWorld& world() { return world_; }
@@ -44,6 +48,7 @@ class FrontLab {
   ReplSource source_;
   std::shared_ptr<LeaseGuard> guard_;
   FrontReign reign_;
+  FrontEngine known_engine_;
   std::unique_ptr<Front> front_;
   bool committing_ = true;
   bool publishing_ = true;
