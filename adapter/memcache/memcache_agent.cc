@@ -15,7 +15,7 @@ namespace {
 
 constexpr Millis kEngineStopPatience{3'000};
 // A read on a miss waits so long for the view to have folded what was committed before it.
-constexpr absl::Duration kViewPatience = absl::Seconds(5);
+constexpr Millis kViewPatience{5'000};
 
 }  // namespace
 
@@ -126,11 +126,10 @@ absl::StatusOr<std::optional<StreamPlace>> MemcacheAgent::ReadPlace(Record* reco
 
 asio::awaitable<absl::StatusOr<FillBatch>> MemcacheAgent::LookUp(std::vector<std::string> keys,
                                                                  Seq at_least) {
-  auto look_up = [view = view_.get(), keys = std::move(keys), at_least,
+  const bool folded = co_await feeder_->AwaitViewSeq(at_least, kViewPatience);
+  if (!folded) co_return absl::DeadlineExceededError("the view does not follow the log");
+  auto look_up = [view = view_.get(), keys = std::move(keys),
                   clock = clock()]() -> absl::StatusOr<FillBatch> {
-    if (!view->WaitForSeq(at_least, kViewPatience)) {
-      return absl::DeadlineExceededError("the view does not follow the log");
-    }
     FillBatch batch;
     const UnixSeconds now = clock->Wall() / kMicrosPerSecond;
     for (const std::string& key : keys) {

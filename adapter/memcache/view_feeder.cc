@@ -4,6 +4,9 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <asio/redirect_error.hpp>
+#include <asio/use_awaitable.hpp>
+#include <chrono>
 #include <utility>
 
 #include "base/check.h"
@@ -32,6 +35,7 @@ ViewFeeder::ViewFeeder(asio::any_io_executor executor, Background* background, L
       options_(std::move(options)),
       owner_(owner),
       filler_(executor_),
+      view_moved_(executor_),
       freed_(executor_),
       ended_(executor_) {}
 
@@ -48,6 +52,7 @@ asio::awaitable<void> ViewFeeder::Stop() {
   ++following_;
   filler_.Close();
   if (tailer_ != nullptr) tailer_->Close();
+  view_moved_.cancel();
   while (running_ || filling_ > 0) {
     freed_.Wake();
     co_await ended_.Wait(Millis(5));
@@ -66,7 +71,7 @@ asio::awaitable<void> ViewFeeder::Run() {
 }
 
 asio::awaitable<absl::Status> ViewFeeder::Tail() {
-  view_seq_ = view_->position().read.seq;
+  NoteViewSeq();
   TailerOptions tail;
   tail.start = TailStart::AtSeq(view_seq_ + 1);
   absl::StatusOr<std::unique_ptr<Tailer>> opened = Tailer::Open(log_, std::move(tail));
@@ -92,11 +97,29 @@ asio::awaitable<absl::Status> ViewFeeder::TakeMessage(TailEvent event) {
   auto batches = std::make_shared<std::vector<RecordBatch>>(std::move(event.batches));
   auto apply = [batches, view = view_] { return view->Apply(*batches); };
   const absl::Status applied = co_await background_->Run(std::move(apply));
-  view_seq_ = view_->position().read.seq;
+  NoteViewSeq();
   if (applied.ok()) co_await FeedMessage(std::move(*batches));
   busy_ = false;
   freed_.Wake();
   co_return applied;
+}
+
+void ViewFeeder::NoteViewSeq() {
+  view_seq_ = view_->position().read.seq;
+  view_moved_.cancel();
+}
+
+// A thread that waited would be one less to fold what it waits for.
+asio::awaitable<bool> ViewFeeder::AwaitViewSeq(Seq seq, Millis patience) {
+  const auto give_up = std::chrono::steady_clock::now() + patience;
+  while (view_seq_ < seq) {
+    const auto now = std::chrono::steady_clock::now();
+    if (stopping_ || now >= give_up) co_return false;
+    if (view_moved_.expiry() <= now) view_moved_.expires_at(give_up);
+    asio::error_code ignored;
+    co_await view_moved_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+  co_return true;
 }
 
 // The records that the view lacks are gone from the log.
@@ -114,7 +137,7 @@ asio::awaitable<absl::Status> ViewFeeder::Restore() {
   busy_ = true;
   auto restore = [restore = options_.restore, view = view_] { return restore(view); };
   const absl::Status restored = co_await background_->Run(std::move(restore));
-  view_seq_ = view_->position().read.seq;
+  NoteViewSeq();
   busy_ = false;
   freed_.Wake();
   if (!absl::IsFailedPrecondition(restored)) co_return restored;

@@ -17,6 +17,7 @@
 
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
+#include <asio/steady_timer.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -80,6 +81,10 @@ class ViewFeeder {
   // Feeds the engine no more; what it holds then.
   EngineHolds Release();
 
+  // Until the view has read the log through there; false: not within `patience`, which is the same
+  // for all who wait. No thread waits with them.
+  asio::awaitable<bool> AwaitViewSeq(Seq seq, Millis patience);
+
   // Of the view; and what the engine is known to hold, while it follows.
   [[nodiscard]] Seq view_seq() const { return view_seq_; }
   [[nodiscard]] Seq fed_seq() const { return fed_seq_; }
@@ -89,6 +94,8 @@ class ViewFeeder {
   // view_feeder.cc
   asio::awaitable<void> Run();
   asio::awaitable<absl::Status> Tail();
+  // The view has gone on, or begun anew.
+  void NoteViewSeq();
   asio::awaitable<absl::Status> Restore();
   asio::awaitable<absl::Status> TakeMessage(TailEvent event);
   asio::awaitable<void> FeedMessage(std::vector<RecordBatch> batches);
@@ -114,6 +121,7 @@ class ViewFeeder {
   EngineFiller filler_;
   std::optional<Seq> through_;
   Seq view_seq_;
+  asio::steady_timer view_moved_;  // Cancelled for all who wait; ends for the first who gives up.
   // The engine has been filled and follows; `reader_` stands where it does.
   bool follows_ = false;
   Seq fed_seq_;
