@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Measures a Redis behind cairn-agent side by side with the same Redis alone, and behind twemproxy:
-# on one machine, one after the other in alternating rounds, by redis-benchmark.
+# on one machine, one after the other in alternating rounds, by redis-benchmark; and beside a pair of
+# Redis with `appendfsync always` whose clients follow each SET with WAIT 1 (redis_wait_load).
 #
 #   bench/compare/redis.sh [--rounds N] [--requests N] [--base-port P] [--out D] [--docs]
 #
 # A cluster of three nodes, an agent with `--durability sync`, one with `async` (each with an engine
-# and a log of its own), a Redis without persistence and twemproxy in front of it run all the time;
-# one of them is loaded at a time. Values have 128 bytes, keys are drawn from 100,000. --out
+# and a log of its own), a Redis without persistence, twemproxy in front of it, and the pair run all
+# the time; one of them is loaded at a time. Values have 128 bytes, keys are drawn from 100,000. --out
 # (default: build/compare-redis) receives runs.tsv (row, system, round, then redis-benchmark's
 # csv) and results.md: medians, ratios of medians to Redis alone, which --docs also puts into
 # docs/benchmarks.md.
@@ -26,8 +27,9 @@ proxy=$(command -v nutcracker || true)
 
 readonly alone=$((base_port + 20)) proxied=$((base_port + 21))
 readonly sync=$((base_port + 22)) async=$((base_port + 23))
+readonly pair=$((base_port + 25)) replica=$((base_port + 26))
 port_of() {
-  case "$1" in alone) echo "$alone" ;; proxied) echo "$proxied" ;; sync) echo "$sync" ;; async) echo "$async" ;; esac
+  case "$1" in alone) echo "$alone" ;; proxied) echo "$proxied" ;; sync) echo "$sync" ;; async) echo "$async" ;; pair) echo "$pair" ;; esac
 }
 
 # ---- Servers ------------------------------------------------------------------------------
@@ -41,9 +43,18 @@ start_agent() { # $1: port, $2: durability
   pids+=($!)
 }
 
-redis-server --port "$alone" --bind 127.0.0.1 --save '' --appendonly no --dir "$work" \
-  >"$work/redis.log" 2>&1 &
-pids+=($!)
+start_redis() { # $1: port, then options
+  mkdir "$work/redis-$1"
+  redis-server --port "$1" --bind 127.0.0.1 --save '' --dir "$work/redis-$1" "${@:2}" \
+    >"$work/redis-$1.log" 2>&1 &
+  pids+=($!)
+}
+
+follows() { redis-cli -p "$replica" INFO replication 2>/dev/null | grep -q '^master_link_status:up'; }
+
+start_redis "$alone" --appendonly no
+start_redis "$pair" --appendonly yes --appendfsync always
+start_redis "$replica" --appendonly yes --appendfsync always --replicaof 127.0.0.1 "$pair"
 if [ -n "$proxy" ]; then
   printf 'bench:\n  listen: 127.0.0.1:%s\n  redis: true\n  hash: fnv1a_64\n  servers:\n   - 127.0.0.1:%s:1\n' \
     "$proxied" "$alone" >"$work/proxy.yml"
@@ -53,9 +64,10 @@ fi
 start_cluster
 start_agent "$sync" sync
 start_agent "$async" async
-for port in "$alone" "$sync" "$async"; do
+for port in "$alone" "$sync" "$async" "$pair"; do
   await 30 takes_writes "$port" || fail "nothing takes writes on port $port"
 done
+await 30 follows || fail "the pair's replica does not follow"
 [ -z "$proxy" ] || await 10 answers "$proxied" || fail "twemproxy does not answer"
 
 # ---- Rows: name | test | connections | pipeline | share of --requests | systems -----------
@@ -67,22 +79,22 @@ GET, 1000 connections|get|1000|1|1|alone proxied sync
 GET, 50 connections, pipeline 16|get|50|16|5|alone sync
 SET, 1 connection|set|1|1|0.03|alone sync
 SET, 50 connections|set|50|1|0.5|alone sync async
-SET, 200 connections|set|200|1|1|alone sync async
-SET, 1000 connections|set|1000|1|1|alone sync
+SET, 200 connections|set|200|1|1|alone sync async pair
+SET, 1000 connections|set|1000|1|1|alone sync pair
 SET, 50 connections, pipeline 16|set|50|16|2|alone sync async
 ROWS
 }
 
 measure() { # $1: row, $2: test, $3: connections, $4: pipeline, $5: requests, $6: system, $7: round
-  local line
-  line=$(redis-benchmark -p "$(port_of "$6")" -t "$2" -c "$3" -P "$4" -n "$5" -d 128 -r 100000 --csv 2>"$work/load.err" |
-    tail -n 1 | tr -d '"')
-  [ "$(awk -F, '{ print NF }' <<<"$line")" = 8 ] || fail "$1 on $6: redis-benchmark says '$line'"
+  local line load=(redis-benchmark -p "$(port_of "$6")" -t "$2" -c "$3" -P "$4" -n "$5" -d 128 -r 100000 --csv)
+  [ "$6" != pair ] || load=("$bin/redis_wait_load" "$pair" "$3" "$5" 128 100000 1)
+  line=$("${load[@]}" 2>"$work/load.err" | tail -n 1 | tr -d '"')
+  [ "$(awk -F, '{ print NF }' <<<"$line")" = 8 ] || fail "$1 on $6: the load says '$line' $(cat "$work/load.err")"
   printf '%s\t%s\t%s\t%s\n' "$1" "$6" "$7" "$line" | tee -a "$out/runs.tsv" >&2
 }
 
 : >"$out/runs.tsv"
-for system in alone sync async; do
+for system in alone sync async pair; do
   redis-benchmark -p "$(port_of "$system")" -t set -c 50 -P 16 -n 300000 -d 128 -r 100000 --csv >/dev/null
 done
 for round in $(seq "$rounds"); do
@@ -109,10 +121,10 @@ awk -F'\t' "$kMedian"'
     return sprintf("%.1f (%.2f) | %.2f / %.2f", r / 1000, r / median(rate[row SUBSEP "alone"]), median(p50[key]), median(p99[key]))
   }
   END {
-    print "| | Redis alone, k/s | p50 / p99 ms | twemproxy | | agent, sync | | agent, async | |"
-    print "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+    print "| | Redis alone, k/s | p50 / p99 ms | twemproxy | | agent, sync | | agent, async | | pair, always + `WAIT 1` | |"
+    print "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     for (i = 1; i <= count; ++i)
-      printf "| %s | %s | %s | %s | %s |\n", order[i], cell(order[i], "alone"), cell(order[i], "proxied"), cell(order[i], "sync"), cell(order[i], "async")
+      printf "| %s | %s | %s | %s | %s | %s |\n", order[i], cell(order[i], "alone"), cell(order[i], "proxied"), cell(order[i], "sync"), cell(order[i], "async"), cell(order[i], "pair")
   }' "$work/order" "$out/runs.tsv" >"$out/results.md"
 {
   echo
