@@ -8,10 +8,17 @@
 #include <utility>
 
 #include "base/check.h"
+#include "cairn/admin.h"
+#include "cairn/client.h"
 
 namespace cairn::integration {
+namespace {
 
-AgentProcesses::AgentProcesses(size_t nodes, size_t agents) {
+constexpr absl::Duration kStatusTimeout = absl::Seconds(2);
+
+}  // namespace
+
+AgentProcesses::AgentProcesses(size_t nodes, size_t agents, size_t spare_ports) {
   for (size_t agent = 0; agent < agents; ++agent) agents_.push_back(std::make_unique<Process>());
   cluster_ =
       std::make_unique<ProcessCluster>(ProcessCluster::Options{.program = CAIRN_BIN_DIR "/cairnd",
@@ -21,7 +28,7 @@ AgentProcesses::AgentProcesses(size_t nodes, size_t agents) {
                                                                .hosts = {}});
   cluster_->StartAll();
   CHECK(cluster_->AwaitAllReady());
-  first_port_ = FreePorts(2 * agents);
+  first_port_ = FreePorts(2 * agents + spare_ports);
 }
 
 void AgentProcesses::Start(size_t agent, const std::string& program, const std::string& kind,
@@ -70,6 +77,10 @@ std::string AgentProcesses::SecondAddress(size_t agent) const {
   return Address(agents_.size() + agent);
 }
 
+int AgentProcesses::SparePort(size_t index) const {
+  return first_port_ + static_cast<int>(2 * agents_.size() + index);
+}
+
 std::string AgentProcesses::Directory(size_t agent) const {
   return dir_.File(fmt::format("a{}", agent));
 }
@@ -82,6 +93,29 @@ std::string AgentProcesses::Endpoints() const {
   std::string endpoints;
   for (const std::string& endpoint : cluster_->Endpoints()) endpoints += endpoint + ",";
   return endpoints;
+}
+
+std::optional<size_t> AgentProcesses::AwaitLeader(const std::string& log) {
+  ClientOptions options;
+  options.endpoints = cluster_->Endpoints();
+  const auto client = Client::Connect(std::move(options));
+  CHECK(client.ok());
+  std::optional<size_t> leader;
+  Eventually([&] {
+    Term newest;
+    for (size_t node = 0; node < cluster_->size(); ++node) {
+      const auto status =
+          (*client)->admin().Status(cluster_->Endpoint(node), true, {.timeout = kStatusTimeout});
+      if (!status.ok()) continue;
+      for (const GroupStatus& group : status->groups) {
+        if (group.log != log || group.role != "leader" || group.term < newest) continue;
+        leader = node;
+        newest = group.term;
+      }
+    }
+    return leader.has_value();
+  });
+  return leader;
 }
 
 }  // namespace cairn::integration

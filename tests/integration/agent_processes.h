@@ -16,8 +16,9 @@ namespace cairn::integration {
 
 class AgentProcesses {
  public:
-  // Starts the cluster and waits for it; no agent. Each agent has two ports.
-  AgentProcesses(size_t nodes, size_t agents);
+  // Starts the cluster and waits for it; no agent. Each agent has two ports; `spare_ports` are for
+  // whatever else listens.
+  AgentProcesses(size_t nodes, size_t agents, size_t spare_ports = 0);
   AgentProcesses(const AgentProcesses&) = delete;
   AgentProcesses& operator=(const AgentProcesses&) = delete;
 
@@ -33,6 +34,9 @@ class AgentProcesses {
   // "host:port" of its clients, and of its second port.
   [[nodiscard]] std::string Address(size_t agent) const;
   [[nodiscard]] std::string SecondAddress(size_t agent) const;
+  [[nodiscard]] int SparePort(size_t index) const;
+  // In the directory of the whole, which goes with it.
+  [[nodiscard]] std::string File(const std::string& name) const { return dir_.File(name); }
   // Its own.
   [[nodiscard]] std::string Directory(size_t agent) const;
   // What it wrote to stdout and stderr, over all its starts.
@@ -40,6 +44,8 @@ class AgentProcesses {
   [[nodiscard]] ProcessCluster& cluster() { return *cluster_; }
   // All nodes, with commas.
   [[nodiscard]] std::string Endpoints() const;
+  // The node that leads the log. Waits; nullopt: nobody does.
+  std::optional<size_t> AwaitLeader(const std::string& log);
 
  protected:
   ~AgentProcesses() = default;

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include "tests/integration/memcache_lab.h"
+#include "tests/integration/memcache_tools.h"
+#include "tests/integration/memcache_world.h"
+#include "tests/integration/plain_memcached.h"
 
 namespace cairn::integration {
 namespace {
@@ -15,25 +17,26 @@ using ::testing::HasSubstr;
 class InvalidationTest : public ::testing::Test {
  protected:
   InvalidationTest()
-      : near_(lab_.SparePort(0), lab_.File("near.log")),
-        far_(lab_.SparePort(1), lab_.File("far.log")) {}
+      : near_(world_.SparePort(0), world_.File("near.log")),
+        far_(world_.SparePort(1), world_.File("far.log")) {}
 
   void SetUp() override {
     near_.Start();
     far_.Start();
-    ASSERT_TRUE(lab_.StartAgent(0)) << lab_.Output(0);
+    world_.StartAgent(0);
+    ASSERT_TRUE(world_.AwaitServes(0)) << world_.Output(0);
     ASSERT_TRUE(StoreIn(cache(), "first", "0"));
   }
 
   void StartInvalidator(std::vector<std::string> flags = {}) {
     const std::vector<std::string> common = {
         "--targets",        near_.address() + "," + far_.address(),
-        "--state-dir",      lab_.File("state"),
-        "--metrics-listen", fmt::format("127.0.0.1:{}", pages_)};
+        "--state-dir",      world_.File("state"),
+        "--metrics-listen", pages_};
     flags.insert(flags.end(), common.begin(), common.end());
-    invalidator_.Start({.argv = lab_.ToolCommand("invalidate", std::move(flags)),
+    invalidator_.Start({.argv = tools_.Command("invalidate", std::move(flags)),
                         .environment = {},
-                        .output = lab_.File("invalidator.log")});
+                        .output = world_.File("invalidator.log")});
     ASSERT_TRUE(Eventually([this] { return IsReady(); })) << Output();
   }
 
@@ -50,21 +53,23 @@ class InvalidationTest : public ::testing::Test {
     if (at == std::string::npos) return "";
     return page.substr(at + head.size(), page.find('\n', at) - at - head.size());
   }
-  [[nodiscard]] std::string Output() const { return ReadWholeFile(lab_.File("invalidator.log")); }
-  [[nodiscard]] int cache() const { return lab_.port(0); }
+  [[nodiscard]] std::string Output() const { return ReadWholeFile(world_.File("invalidator.log")); }
+  [[nodiscard]] std::string cache() const { return world_.Address(0); }
 
   // The other cluster has an item of this name, which is stale once ours changes.
   static void Keep(const PlainMemcached& pool, const std::string& key) {
-    ASSERT_TRUE(StoreIn(pool.port(), key, "stale"));
+    ASSERT_TRUE(StoreIn(pool.address(), key, "stale"));
   }
   static bool Loses(const PlainMemcached& pool, const std::string& key) {
-    return Eventually([&] { return AskMemcache(pool.port(), "get " + key + "\r\n") == "END\r\n"; });
+    return Eventually(
+        [&] { return AskMemcache(pool.address(), "get " + key + "\r\n") == "END\r\n"; });
   }
 
-  MemcacheLab lab_{1};
+  MemcacheWorld world_{{.agents = 1, .spare_ports = 3}};
+  MemcacheTools tools_{world_};
   PlainMemcached near_;
   PlainMemcached far_;
-  const int pages_ = lab_.SparePort(2);
+  const std::string pages_ = fmt::format("127.0.0.1:{}", world_.SparePort(2));
   Process invalidator_;
 };
 
@@ -74,7 +79,7 @@ TEST_F(InvalidationTest, WhatChangesIsDeletedEverywhereAndNothingElse) {
     Keep(near_, key);
     Keep(far_, key);
   }
-  ASSERT_EQ(AskMemcache(far_.port(), "ms YiBj 1 b\r\nx\r\n"), "HD\r\n");
+  ASSERT_EQ(AskMemcache(far_.address(), "ms YiBj 1 b\r\nx\r\n"), "HD\r\n");
   ASSERT_TRUE(StoreIn(cache(), "touched", "1"));
   ASSERT_TRUE(Loses(near_, "touched"));
   Keep(near_, "touched");
@@ -87,10 +92,10 @@ TEST_F(InvalidationTest, WhatChangesIsDeletedEverywhereAndNothingElse) {
     EXPECT_TRUE(Loses(*pool, "set"));
     EXPECT_TRUE(Loses(*pool, "m:set"));
     EXPECT_TRUE(Loses(*pool, "gone"));
-    EXPECT_EQ(GetFrom(pool->port(), "other"), "stale");
+    EXPECT_EQ(GetFrom(pool->address(), "other"), "stale");
   }
-  EXPECT_EQ(AskMemcache(far_.port(), "mg YiBj b v\r\n"), "EN\r\n");
-  EXPECT_EQ(GetFrom(near_.port(), "touched"), "stale");  // The same value, for longer.
+  EXPECT_EQ(AskMemcache(far_.address(), "mg YiBj b v\r\n"), "EN\r\n");
+  EXPECT_EQ(GetFrom(near_.address(), "touched"), "stale");  // The same value, for longer.
 
   ASSERT_EQ(AskMemcache(cache(), "flush_all\r\n"), "OK\r\n");
   EXPECT_TRUE(Loses(near_, "other"));
@@ -126,7 +131,7 @@ TEST_F(InvalidationTest, AfterAKillItGoesOnWhereItWas) {
   invalidator_.Kill();
   Keep(far_, "meanwhile");
   ASSERT_TRUE(StoreIn(cache(), "meanwhile", "1"));
-  EXPECT_EQ(GetFrom(far_.port(), "meanwhile"), "stale");
+  EXPECT_EQ(GetFrom(far_.address(), "meanwhile"), "stale");
   StartInvalidator();
   EXPECT_TRUE(Loses(far_, "meanwhile")) << Output();
   invalidator_.Signal(SIGTERM);
@@ -141,7 +146,7 @@ TEST_F(InvalidationTest, WhatWasTrimmedBehindItsBackIsAGap) {
   // The newest record stays in any case.
   ASSERT_TRUE(StoreIn(cache(), "meanwhile", "1"));
   ASSERT_TRUE(StoreIn(cache(), "newest", "1"));
-  const auto snapshot = lab_.Tool("snapshot", {"--trim", "keep-records=0"});
+  const auto snapshot = tools_.RunWell("snapshot", {"--trim", "keep-records=0"});
   ASSERT_GT(snapshot.value("log_first_seq", 0), 1);
   StartInvalidator();
   EXPECT_TRUE(Loses(far_, "unrelated")) << Output();
@@ -173,7 +178,7 @@ TEST_F(InvalidationTest, OrWhatItWasNotToldIsReported) {
   far_.Signal(SIGCONT);
   EXPECT_TRUE(Eventually([this] { return Metric("lag_records", far_) == "0"; }))
       << Page("/metrics");
-  EXPECT_EQ(GetFrom(far_.port(), "unrelated"), "stale");
+  EXPECT_EQ(GetFrom(far_.address(), "unrelated"), "stale");
 }
 
 }  // namespace

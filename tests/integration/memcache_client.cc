@@ -15,11 +15,41 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/status_macros.h"
 
 namespace cairn::integration {
 
 using adapter::memcache::ReplyKind;
 using adapter::memcache::ReplyParser;
+
+absl::StatusOr<std::optional<std::string>> TakeReply(ReplyKind kind, std::string* input) {
+  ReplyParser parser;
+  std::string_view rest = *input;
+  while (true) {
+    ASSIGN_OR_RETURN(const auto piece, parser.Next(kind, &rest));
+    if (!piece) return std::optional<std::string>();
+    if (!piece->ends) continue;
+    const size_t bytes = input->size() - rest.size();
+    std::string reply = input->substr(0, bytes);
+    input->erase(0, bytes);
+    return std::optional(std::move(reply));
+  }
+}
+
+std::optional<std::optional<MemcacheItem>> ReadItem(const std::string& reply) {
+  if (reply == "END\r\n") return std::optional<MemcacheItem>();
+  std::istringstream line(reply);
+  std::string word;
+  size_t bytes = 0;
+  MemcacheItem item;
+  line >> word;
+  if (word != "VALUE") return std::nullopt;
+  line >> word >> word >> bytes >> item.cas;
+  item.value = reply.substr(reply.find("\r\n") + 2, bytes);
+  return std::optional(item);
+}
+
+// ---- MemcacheClient -----------------------------------------------------------------------------
 
 MemcacheClient::MemcacheClient(int fd, absl::Duration patience) : fd_(fd) {
   const timeval most = absl::ToTimeval(patience);
@@ -78,20 +108,11 @@ bool MemcacheClient::Receive() {
 }
 
 std::optional<std::string> MemcacheClient::Read(ReplyKind kind) {
-  ReplyParser parser;
-  std::string reply;
   while (true) {
-    std::string_view rest = input_;
-    const auto piece = parser.Next(kind, &rest);
-    if (!piece.ok()) return std::nullopt;
-    if (!piece->has_value()) {
-      if (!Receive()) return std::nullopt;
-      continue;
-    }
-    reply += (*piece)->bytes;
-    const bool ends = (*piece)->ends;
-    input_.erase(0, input_.size() - rest.size());
-    if (ends) return reply;
+    absl::StatusOr<std::optional<std::string>> reply = TakeReply(kind, &input_);
+    if (!reply.ok()) return std::nullopt;
+    if (reply->has_value()) return *std::move(reply);
+    if (!Receive()) return std::nullopt;
   }
 }
 
@@ -123,17 +144,30 @@ std::optional<std::string> MemcacheClient::Set(const std::string& key, const std
 std::optional<std::optional<MemcacheItem>> MemcacheClient::Get(const std::string& key) {
   if (!Send(fmt::format("gets {}\r\n", key))) return std::nullopt;
   const std::optional<std::string> reply = Read(ReplyKind::kValues);
-  if (!reply) return std::nullopt;
-  if (*reply == "END\r\n") return std::optional<MemcacheItem>();
-  std::istringstream line(*reply);
-  std::string word;
-  size_t bytes = 0;
-  MemcacheItem item;
-  line >> word;
-  if (word != "VALUE") return std::nullopt;
-  line >> word >> word >> bytes >> item.cas;
-  item.value = reply->substr(reply->find("\r\n") + 2, bytes);
-  return std::optional(item);
+  return reply ? ReadItem(*reply) : std::nullopt;
+}
+
+// ---- Without a client ---------------------------------------------------------------------------
+
+std::string AskMemcache(const std::string& address, const std::string& command,
+                        const std::string& suffix) {
+  const auto client = MemcacheClient::Connect(address);
+  if (client == nullptr || !client->Send(command)) return "";
+  std::optional<std::string> reply = client->ReadUntil(suffix);
+  return reply ? *std::move(reply) : client->unread();
+}
+
+std::optional<std::string> GetFrom(const std::string& address, const std::string& key) {
+  const auto client = MemcacheClient::Connect(address);
+  const auto item = client == nullptr ? std::nullopt : client->Get(key);
+  return item && *item ? std::optional((**item).value) : std::nullopt;
+}
+
+bool StoreIn(const std::string& address, const std::string& key, const std::string& value,
+             int64_t exptime) {
+  const std::string command =
+      fmt::format("set {} 0 {} {}\r\n{}\r\n", key, exptime, value.size(), value);
+  return AskMemcache(address, command) == "STORED\r\n";
 }
 
 }  // namespace cairn::integration

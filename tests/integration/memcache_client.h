@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "adapter/memcache/reply_parser.h"
 
@@ -19,6 +20,14 @@ struct MemcacheItem {
   std::string value;
   uint64_t cas = 0;
 };
+
+// Takes the next reply, of this kind, from the front of `input`. Nullopt: it is not whole yet.
+// Errors: what is there is no such reply.
+absl::StatusOr<std::optional<std::string>> TakeReply(adapter::memcache::ReplyKind kind,
+                                                     std::string* input);
+
+// Of a reply to `gets` with one key. Outer nullopt: it is none; inner: no such item.
+std::optional<std::optional<MemcacheItem>> ReadItem(const std::string& reply);
 
 class MemcacheClient {
  public:
@@ -41,6 +50,8 @@ class MemcacheClient {
   std::optional<std::string> Read(adapter::memcache::ReplyKind kind);
   // All that comes until it ends with `suffix`.
   std::optional<std::string> ReadUntil(std::string_view suffix);
+  // What has come and was not returned.
+  [[nodiscard]] const std::string& unread() const { return input_; }
   // All that comes until the other side closes.
   std::optional<std::string> ReadToEnd();
 
@@ -57,5 +68,14 @@ class MemcacheClient {
   const int fd_;
   std::string input_;
 };
+
+// Sends the command on a new connection, and returns what comes until `suffix`; less if the other
+// side closes or is silent for long, nothing if nobody listens.
+std::string AskMemcache(const std::string& address, const std::string& command,
+                        const std::string& suffix = "\r\n");
+// Nullopt: a miss, or no answer.
+std::optional<std::string> GetFrom(const std::string& address, const std::string& key);
+bool StoreIn(const std::string& address, const std::string& key, const std::string& value,
+             int64_t exptime = 0);
 
 }  // namespace cairn::integration

@@ -5,7 +5,7 @@
 #include <signal.h>
 
 #include <charconv>
-#include <map>
+#include <filesystem>
 #include <utility>
 
 #include "base/check.h"
@@ -23,10 +23,22 @@ std::string RestOfLine(std::string_view text, std::string_view start) {
   return std::string(text.substr(from, text.find_first_of("\r\n", from) - from));
 }
 
+// Of a reply "VA BYTES fFLAGS" with its value; of any other, it itself.
+std::string ItemOf(const std::string& reply) {
+  const size_t flags = reply.find(" f");
+  const size_t value = reply.find("\r\n") + 2;
+  if (!reply.starts_with("VA ") || flags > value) return reply;
+  return fmt::format("{} {}", reply.substr(flags + 2, value - flags - 4),
+                     reply.substr(value, reply.size() - value - 2));
+}
+
 }  // namespace
 
 MemcacheWorld::MemcacheWorld(Options options)
-    : AgentProcesses(options.nodes, options.agents), options_(std::move(options)) {}
+    : AgentProcesses(options.nodes, options.agents, options.spare_ports),
+      options_(std::move(options)) {
+  std::filesystem::create_directory(File("store"));
+}
 
 MemcacheWorld::~MemcacheWorld() {
   // An engine dies with its agent.
@@ -34,12 +46,20 @@ MemcacheWorld::~MemcacheWorld() {
 }
 
 void MemcacheWorld::StartAgent(size_t agent) {
+  const auto log = [this](size_t number) {
+    return options_.logs == 1 ? std::string("cache") : fmt::format("cache{}", number);
+  };
   std::vector<std::string> flags = {"--log",
-                                    "cache",
+                                    log(agent % options_.logs),
                                     "--ttl-ms",
                                     std::to_string(options_.ttl_ms),
+                                    "--store",
+                                    StoreUrl(),
                                     "--metrics-listen",
                                     SecondAddress(agent)};
+  std::string ring;
+  for (size_t number = 0; number < options_.logs; ++number) ring += log(number) + ",";
+  flags.insert(flags.end(), {"--ring", ring});
   flags.insert(flags.end(), options_.flags.begin(), options_.flags.end());
   Start(agent, "cairn-agent", "memcached", flags);
 }
@@ -97,6 +117,10 @@ std::optional<size_t> MemcacheWorld::AwaitPrimary(std::optional<size_t> except, 
   return primary;
 }
 
+bool MemcacheWorld::AwaitServes(size_t agent) {
+  return Eventually([&] { return AskMemcache(Address(agent), "get nothing\r\n") == "END\r\n"; });
+}
+
 bool MemcacheWorld::AwaitAllServe() {
   if (!AwaitPrimary()) return false;
   return Eventually([&] {
@@ -110,9 +134,9 @@ bool MemcacheWorld::AwaitAllServe() {
 
 // ---- Items --------------------------------------------------------------------------------------
 
-std::string MemcacheWorld::EngineItems(size_t agent) const {
+std::optional<MemcacheItems> MemcacheWorld::EngineItems(size_t agent) const {
   const auto engine = Engine(agent);
-  if (engine == nullptr) return "no engine";
+  if (engine == nullptr) return std::nullopt;
   std::optional<std::string> dump;
   // By its hash table: a dump of its LRU lists passes over what moves between them. Its own crawler
   // may be at work, then it says BUSY.
@@ -121,23 +145,24 @@ std::string MemcacheWorld::EngineItems(size_t agent) const {
     dump = engine->ReadUntil("\r\n");
     return dump && dump->ends_with("END\r\n");
   });
-  if (!dumped) return "no dump";
-  std::map<std::string, std::string> items;
+  if (!dumped) return std::nullopt;
+  MemcacheItems items;
   for (size_t at = dump->find("key="); at != std::string::npos; at = dump->find("\nkey=", at)) {
     if ((*dump)[at] == '\n') ++at;
     const std::string key = dump->substr(at + 4, dump->find(' ', at) - at - 4);
-    if (!engine->Send(fmt::format("mg {} v f\r\n", key))) return "no engine";
-    items[key] = engine->Read(ReplyKind::kMeta).value_or("no item");
+    if (!engine->Send(fmt::format("mg {} f v\r\n", key))) return std::nullopt;
+    const std::optional<std::string> item = engine->Read(ReplyKind::kMeta);
+    if (!item) return std::nullopt;
+    items[key] = ItemOf(*item);
   }
-  std::string text;
-  for (const auto& [key, item] : items) text += fmt::format("{}: {}", key, item);
-  return text;
+  return items;
 }
 
 bool MemcacheWorld::AwaitSameEngines() {
   if (!AwaitAllServe()) return false;
   return Eventually([&] {
-    const std::string first = EngineItems(0);
+    const std::optional<MemcacheItems> first = EngineItems(0);
+    if (!first) return false;
     for (size_t agent = 1; agent < size(); ++agent) {
       if (EngineItems(agent) != first) return false;
     }
@@ -146,7 +171,7 @@ bool MemcacheWorld::AwaitSameEngines() {
 }
 
 bool MemcacheWorld::AwaitSameViews() {
-  const std::string before = EngineItems(0);
+  const std::optional<MemcacheItems> before = EngineItems(0);
   for (size_t agent = 0; agent < size(); ++agent) {
     const std::optional<double> resyncs = Metric(agent, "cairn_agent_resyncs_total");
     if (!KillEngine(agent)) return false;

@@ -4,6 +4,7 @@
 // Threads: one, but for Client. Lifetime: the destructor kills what still runs, engines too.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,9 @@
 
 namespace cairn::integration {
 
+// By key: the client's flags, a blank, the value.
+using MemcacheItems = std::map<std::string, std::string>;
+
 class MemcacheWorld : public AgentProcesses {
  public:
   struct Options {
@@ -21,6 +25,8 @@ class MemcacheWorld : public AgentProcesses {
     size_t agents = 3;
     int ttl_ms = 1000;
     std::vector<std::string> flags;  // For every agent.
+    size_t spare_ports = 0;          // For whatever else listens.
+    size_t logs = 1;                 // More: a ring; agents serve them in turn.
   };
   explicit MemcacheWorld(Options options);
   ~MemcacheWorld();
@@ -37,13 +43,17 @@ class MemcacheWorld : public AgentProcesses {
   [[nodiscard]] std::unique_ptr<MemcacheClient> Engine(size_t agent) const;
   // Who serves under a lease, by its own pages. Waits.
   std::optional<size_t> AwaitPrimary(std::optional<size_t> except = {}, int seconds = 60);
+  // It serves, as the primary or through it. Waits.
+  bool AwaitServes(size_t agent);
   // All agents serve, one as the primary. Waits.
   bool AwaitAllServe();
   // A metric of its pages, by its whole name; nullopt: it does not answer.
   [[nodiscard]] std::optional<double> Metric(size_t agent, const std::string& name) const;
 
-  // All items of its engine, as text in the order of their keys.
-  [[nodiscard]] std::string EngineItems(size_t agent) const;
+  // Where agents find snapshots, and tools put them.
+  [[nodiscard]] std::string StoreUrl() const { return "file://" + File("store"); }
+  // All items of its engine; nullopt: it does not answer.
+  [[nodiscard]] std::optional<MemcacheItems> EngineItems(size_t agent) const;
   // All engines hold the same. Waits. Requires: nobody writes.
   bool AwaitSameEngines();
   // Kills each engine in turn, so that its agent fills another from its own view; then the same.
