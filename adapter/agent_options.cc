@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
 #include "adapter/engine_socket.h"
 #include "base/strings.h"
@@ -65,7 +67,7 @@ void AddDoorOptions(OptionTable& table, AgentBaseConfig& c) {
   table.Text("tls-listen", &c.tls_listen, CheckHostPort,
              "host:port for TLS beside the plain one. Default: --listen is for TLS only.");
   table.Number("io-threads", &c.io_threads, OptionUnit::kCount, 0, 64,
-               "Threads that serve clients. 0: by the number of cores, at most 4.");
+               "Threads that serve clients. 0: one for every two cores, at most 4.");
   table.Number("max-clients", &c.max_clients, OptionUnit::kCount, 1, 1'000'000,
                "Connections of clients; more are turned away.");
 }
@@ -121,6 +123,26 @@ std::string CheckEngine(std::string_view text) {
   return address.ok() ? "" : std::string(ToStd(address.status().message()));
 }
 
+std::vector<std::string> SplitNames(std::string_view text) {
+  std::vector<std::string> names;
+  for (absl::string_view part : absl::StrSplit(ToAbsl(text), ',')) {
+    part = absl::StripAsciiWhitespace(part);
+    if (!part.empty()) names.emplace_back(ToStd(part));
+  }
+  return names;
+}
+
+std::string CheckNames(std::string_view text) {
+  const std::vector<std::string> names = SplitNames(text);
+  if (names.empty()) return "expected one or more, with commas";
+  for (const std::string& name : names) {
+    if (std::count(names.begin(), names.end(), name) > 1) {
+      return fmt::format("expected {} once", name);
+    }
+  }
+  return "";
+}
+
 std::string CheckCommand(std::string_view text) {
   const auto words = SplitCommand(text);
   if (!words.ok()) return std::string(ToStd(words.status().message()));
@@ -130,11 +152,7 @@ std::string CheckCommand(std::string_view text) {
 ClientOptions ClusterOptions(std::string_view endpoints) {
   ClientOptions options = Client::OptionsFromEnvironment();
   if (endpoints.empty()) return options;
-  options.endpoints.clear();
-  for (const absl::string_view endpoint :
-       absl::StrSplit(ToAbsl(endpoints), ',', absl::SkipEmpty())) {
-    options.endpoints.emplace_back(endpoint.data(), endpoint.size());
-  }
+  options.endpoints = SplitNames(endpoints);
   return options;
 }
 

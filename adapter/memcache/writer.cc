@@ -34,6 +34,7 @@ Writer::Writer(asio::any_io_executor executor, cairn::Log log, Options options, 
       deliver_(std::move(deliver)),
       owner_(owner),
       self_(std::make_shared<Writer*>(this)),
+      gather_(executor_),
       moved_(executor_) {}
 
 Writer::~Writer() {
@@ -223,11 +224,7 @@ void Writer::ScheduleEndTurn() {
 void Writer::EndTurn() {
   turn_ends_ = false;
   BeginReady();
-  if (builder_ && builder_->pending_bytes() > 0) {
-    std::vector<EffectRecord> ready;
-    builder_->Flush(&ready);
-    for (EffectRecord& record : ready) records_.push_back(std::move(record));
-  }
+  if (builder_ && builder_->pending_bytes() > 0) CutRecord();
   HandRecords();
   if (engine_ != nullptr) engine_->Flush();
   for (size_t thread = 0; thread < replies_.size(); ++thread) {
@@ -236,6 +233,28 @@ void Writer::EndTurn() {
 }
 
 // ---- Records ------------------------------------------------------------------------------------
+
+bool Writer::MayGather() const {
+  return options_.mode == WriteMode::kBehind && !paused_ && !stopping_;
+}
+
+void Writer::CutRecord() {
+  const MonoMicros now = clock_->Mono();
+  if (MayGather() && now - cut_at_us_ < options_.gather_us) {
+    if (std::exchange(gathers_, true)) return;
+    gather_.expires_after(std::chrono::microseconds(cut_at_us_ + options_.gather_us - now));
+    gather_.async_wait([self = self_](const std::error_code& error) {
+      if (error || *self == nullptr) return;
+      (*self)->gathers_ = false;
+      (*self)->EndTurn();
+    });
+    return;
+  }
+  cut_at_us_ = now;
+  std::vector<EffectRecord> ready;
+  builder_->Flush(&ready);
+  for (EffectRecord& record : ready) records_.push_back(std::move(record));
+}
 
 void Writer::HandRecords() {
   while (publisher_ != nullptr && !records_.empty() && !failed_) {

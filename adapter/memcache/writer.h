@@ -14,8 +14,9 @@
 // It is the only one who changes the engine while its agent is the primary. In write-through the
 // engine holds nothing that is not committed. In write-behind it is ahead of the log, by a bounded
 // number of bytes and a bounded time: past either, nothing new is begun until the log has caught
-// up. What was begun and is not finished when the reign ends is told as unknown; what was not begun
-// is given back, to be asked of the next primary.
+// up. Since nobody waits for it there, effects gather for Options::gather_us, so that few large
+// records carry them. What was begun and is not finished when the reign ends is told as unknown;
+// what was not begun is given back, to be asked of the next primary.
 //
 // One connection carries everything to the engine, so the order of commands there is the order in
 // which they were sent; effects are added to records in the order in which they are decided
@@ -29,6 +30,7 @@
 
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
+#include <asio/steady_timer.hpp>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -81,6 +83,8 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
     // Of the log behind the engine (write-behind), and of records under way.
     size_t lag_bytes = size_t{64} << 20;
     int64_t lag_us = 10 * kMicrosPerSecond;
+    // Between two records that are not full (write-behind).
+    int64_t gather_us = 5 * kMicrosPerMilli;
     // A change that is not committed by then is told as unknown (write-through).
     int64_t hold_timeout_us = 10 * kMicrosPerSecond;
     LookUpItems look_up;  // Null: what the engine lacks is not there.
@@ -201,7 +205,9 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
   void OnReply(uint64_t tag, const ReplyPiece& piece) override;
   void OnBroken(uint64_t tag) override;
 
-  // writer_log.cc: records.
+  // writer.cc: records.
+  [[nodiscard]] bool MayGather() const;
+  void CutRecord();
   void HandRecords();
   void OnAppended(uint64_t ticket, Seq seq) override;
   void OnAppendFailed(PublisherTrouble why, const absl::Status& status) override;
@@ -243,6 +249,9 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
   size_t in_flight_bytes_ = 0;
   StreamOffset committed_;
   Seq committed_seq_;
+  asio::steady_timer gather_;  // Until the next record is cut.
+  MonoMicros cut_at_us_ = 0;   // When the last one was.
+  bool gathers_ = false;
 
   std::vector<std::vector<WriteReply>> replies_;  // Of this turn, by thread.
   WakeUp moved_;

@@ -18,7 +18,6 @@
 namespace cairn::adapter::redis {
 namespace {
 
-constexpr size_t kReadBytes = size_t{64} << 10;
 // Longer than any line of the handshake.
 constexpr size_t kMaxLineBytes = 4096;
 constexpr size_t kDumpMarkBytes = 40;
@@ -61,7 +60,7 @@ std::optional<StreamPlace> ReadFullResync(std::string_view line) {
 
 struct ReplSource::Connection {
   explicit Connection(const asio::any_io_executor& executor)
-      : socket(executor), ack_wake(executor), buffer(kReadBytes) {}
+      : socket(executor), ack_wake(executor), buffer(ReplSource::kReadBytes) {}
 
   void Close() {
     closed = true;

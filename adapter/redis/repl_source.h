@@ -52,6 +52,9 @@ struct ReplSourceOptions {
 
 class ReplSource {
  public:
+  // Read() returns so many bytes at most; fewer when no more are there.
+  static constexpr size_t kReadBytes = size_t{64} << 10;
+
   enum class Attachment { kContinued, kGap };
 
   ReplSource(asio::any_io_executor executor, EngineAddress address, ReplSourceOptions options);

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
 #include <string_view>
 #include <utility>
 
@@ -135,7 +136,9 @@ asio::awaitable<void> StreamPublisher::Pump() {
   absl::Status status;
   while (status.ok() && !stopping_ && !failed_) {
     const bool all = co_await HandOn();
-    if (all) status = co_await ReadSome();
+    if (!all) continue;
+    if (gathers_) co_await Gather();
+    status = co_await ReadSome();
   }
   running_ = false;
   moved_.Wake();
@@ -151,6 +154,7 @@ asio::awaitable<void> StreamPublisher::Pump() {
 asio::awaitable<absl::Status> StreamPublisher::ReadSome() {
   const absl::StatusOr<std::string_view> bytes = co_await source_.Read();
   if (!bytes.ok()) co_return bytes.status();
+  gathers_ = options_.gather > Millis(0) && bytes->size() < ReplSource::kReadBytes;
   std::vector<StreamRecord> records;
   for (std::string_view input = *bytes; !input.empty();) {
     const absl::StatusOr<StreamPiece> piece = cutter_->Next(&input);
@@ -161,6 +165,15 @@ asio::awaitable<absl::Status> StreamPublisher::ReadSome() {
   for (StreamRecord& record : records) ready_.push_back(std::move(record));
   if (ready_.empty()) Settle();
   co_return absl::OkStatus();
+}
+
+asio::awaitable<void> StreamPublisher::Gather() {
+  const auto until = std::chrono::steady_clock::now() + options_.gather;
+  while (!stopping_ && !failed_) {
+    const auto left = until - std::chrono::steady_clock::now();
+    if (left <= left.zero()) break;
+    co_await moved_.Wait(std::chrono::ceil<Millis>(left));
+  }
 }
 
 // Hands on what is ready. False: not all of it, since it is over.

@@ -5,7 +5,8 @@
 //
 // A reign opens with an empty record that names the place it begins at: with its commit the place
 // is in the log, and nothing of an older epoch can follow. Then every pause of the stream ends a
-// record, so that gathering costs no time.
+// record, so that gathering costs no time; where no client waits for the log (Options::gather) the
+// stream is left alone for a moment behind each record, so that few large ones carry it.
 //
 // When only the engine's connection breaks, Again() goes on at the very byte; cutter and builder
 // keep what is half done. When appending fails, it is over: the owner is told, once, and nothing is
@@ -58,6 +59,8 @@ class StreamPublisher : private LogPublisherOwner {
     EngineVersion engine;
     std::string lease_name = "primary";
     size_t buffer_bytes = size_t{64} << 20;
+    // So long the engine's stream gathers between two looks at it. 0: not at all.
+    Millis gather{0};
     // See ReplSourceOptions.
     std::function<bool()> wait_on;
   };
@@ -106,6 +109,7 @@ class StreamPublisher : private LogPublisherOwner {
   asio::awaitable<Attachment> Connect(StreamPlace place, StreamOffset committed);
   asio::awaitable<void> Pump();
   asio::awaitable<absl::Status> ReadSome();
+  asio::awaitable<void> Gather();
   asio::awaitable<bool> HandOn();
   absl::StatusOr<bool> Hand(const StreamRecord& record, std::optional<Seq> adopted = {});
   void Settle();
@@ -128,6 +132,7 @@ class StreamPublisher : private LogPublisherOwner {
   bool stopping_ = false;
   bool failed_ = false;   // Nothing may be appended any more.
   bool running_ = false;  // One of the coroutines is under way.
+  bool gathers_ = false;  // Nothing more was there to be read.
   WakeUp moved_;          // Something committed, or it is over.
 };
 

@@ -1,27 +1,15 @@
 #include "adapter/memcache/front/front.h"
 
-#include <algorithm>
-#include <thread>
 #include <utility>
 
+#include "adapter/front/io_threads.h"
+
 namespace cairn::adapter::memcache {
-namespace {
-
-constexpr int kMostDefaultThreads = 4;
-
-// Engine and writer want the other half of the cores.
-int ThreadsOf(const FrontOptions& options) {
-  if (options.io_threads > 0) return options.io_threads;
-  const auto cores = static_cast<int>(std::thread::hardware_concurrency());
-  return std::clamp(cores / 2, 1, kMostDefaultThreads);
-}
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<Front>> Front::Start(FrontOptions options) {
   std::unique_ptr<Front> front(new Front(std::move(options)));
   std::vector<asio::io_context*> contexts;
-  for (int i = 0; i < ThreadsOf(front->options_); ++i) {
+  for (int i = 0; i < CountIoThreads(front->options_.io_threads); ++i) {
     front->threads_.push_back(std::make_unique<FrontThread>(
         &front->options_.thread, front->threads_.size(), &front->clients_));
     contexts.push_back(&front->threads_.back()->io());

@@ -20,7 +20,7 @@ namespace cairn::adapter::memcache {
 
 struct FrontOptions {
   DoorOptions doors;
-  int io_threads = 0;  // 0: one for every two cores, at most 4.
+  int io_threads = 0;  // 0: see CountIoThreads.
   FrontThreadOptions thread;
 };
 

@@ -1,29 +1,18 @@
 #include "adapter/redis/front/front.h"
 
-#include <algorithm>
 #include <asio/ip/tcp.hpp>
-#include <thread>
 #include <utility>
 
+#include "adapter/front/io_threads.h"
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 
 namespace cairn::adapter::redis {
-namespace {
-
-constexpr int kMostDefaultThreads = 4;
-
-int ThreadsOf(const FrontOptions& options) {
-  if (options.io_threads > 0) return options.io_threads;
-  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostDefaultThreads);
-}
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<Front>> Front::Start(FrontOptions options, FrontHost* host) {
   std::unique_ptr<Front> front(new Front(std::move(options), host));
-  for (int i = 0; i < ThreadsOf(front->options_); ++i) {
+  for (int i = 0; i < CountIoThreads(front->options_.io_threads); ++i) {
     front->threads_.push_back(
         std::make_unique<FrontThread>(&front->options_, &front->threads_, front->threads_.size(),
                                       &front->clients_, &front->next_client_id_));

@@ -43,7 +43,7 @@ enum class Discovery : uint8_t { kNone, kSentinel, kCluster };
 struct FrontOptions {
   std::string listen = "127.0.0.1:6379";  // "host:port"; port 0: the kernel's choice.
   std::string advertise;                  // Where clients reach it; empty: where it listens.
-  int io_threads = 0;                     // 1 … 64; 0: one for each core, at most 4.
+  int io_threads = 0;                     // 1 … 64; 0: see CountIoThreads.
   // Not empty: clients use TLS at `tls_listen`, or, if that is empty, at `listen`.
   TlsFiles tls;
   std::string tls_listen;
