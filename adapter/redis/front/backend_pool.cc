@@ -148,10 +148,11 @@ Backend* BackendPool::Shared(const Identity& identity) const {
 void BackendPool::Open(const Identity& identity, Ready ready) {
   Shared_& shared = shared_[identity];
   if (shared.backend != nullptr && shared.backend->usable()) {
-    asio::post(*io_, [alive = alive_, backend = shared.backend.get(), ready = std::move(ready)] {
+    asio::post(*io_, [this, alive = alive_, identity, ready = std::move(ready)] {
       if (!*alive) return;
-      ready(backend->usable() ? absl::StatusOr<Backend*>(backend)
-                              : absl::UnavailableError("the engine's connection broke"));
+      Backend* const backend = Shared(identity);  // It may be gone by now.
+      ready(backend != nullptr ? absl::StatusOr<Backend*>(backend)
+                               : absl::UnavailableError("the engine's connection broke"));
     });
     return;
   }
