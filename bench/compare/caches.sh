@@ -48,6 +48,21 @@ start_cluster() {
   export CAIRN_ENDPOINTS
 }
 
+proxy=$(command -v nutcracker || true)
+
+# twemproxy, if it is installed: what any proxy costs. $1: its port, $2: the server's, $3: of its
+# statistics; then lines of its configuration.
+start_proxy() {
+  if [ -z "$proxy" ]; then
+    echo "twemproxy (package nutcracker) is not installed: its column stays empty" >&2
+    return 0
+  fi
+  printf '%s\n' bench: "  listen: 127.0.0.1:$1" "  hash: fnv1a_64" "${@:4}" "  servers:" \
+    "   - 127.0.0.1:$2:1" >"$work/proxy.yml"
+  "$proxy" -c "$work/proxy.yml" -s "$3" >"$work/proxy.log" 2>&1 &
+  pids+=($!)
+}
+
 # An awk function for tables.
 # shellcheck disable=SC2034
 readonly kMedian='

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Measures a memcached behind cairn-agent side by side with the same memcached alone: on one machine,
-# one after the other in alternating rounds, by memcaslap.
+# Measures a memcached behind cairn-agent side by side with the same memcached alone, and behind
+# twemproxy: on one machine, one after the other in alternating rounds, by memcaslap.
 #
 #   bench/compare/memcached.sh [--rounds N] [--seconds N] [--base-port P] [--out D] [--docs]
 #
 # A cluster of three nodes, an agent of the mode write-through, one of write-behind (each with an
-# engine and a log of its own) and a memcached alone run all the time; one of them is loaded at a
-# time. Keys have 20 bytes and values 128. --out (default: build/compare-memcached) receives
+# engine and a log of its own), a memcached alone and twemproxy in front of it run all the time; one
+# of them is loaded at a time. Keys have 20 bytes and values 128. --out (default: build/compare-memcached) receives
 # runs.tsv and results.md: medians, and ratios of medians to memcached alone, which --docs also puts
 # into docs/benchmarks.md.
 #
@@ -21,9 +21,9 @@ parse_options --seconds "$@"
 readonly seconds=$own_value
 begin_comparison memcached memcaslap
 
-readonly alone=$((base_port + 20)) through=$((base_port + 22)) behind=$((base_port + 23))
+readonly alone=$((base_port + 20)) proxied=$((base_port + 21)) through=$((base_port + 22)) behind=$((base_port + 23))
 port_of() {
-  case "$1" in alone) echo "$alone" ;; through) echo "$through" ;; behind) echo "$behind" ;; esac
+  case "$1" in alone) echo "$alone" ;; proxied) echo "$proxied" ;; through) echo "$through" ;; behind) echo "$behind" ;; esac
 }
 
 # ---- Servers ------------------------------------------------------------------------------
@@ -49,10 +49,11 @@ user=()
 [ "$UID" != 0 ] || user=(-u root)
 memcached -p "$alone" -U 0 -l 127.0.0.1 -m 1024 "${user[@]}" >"$work/memcached.log" 2>&1 &
 pids+=($!)
+start_proxy "$proxied" "$alone" "$((base_port + 24))"
 start_cluster
 start_agent "$through" write-through
 start_agent "$behind" write-behind
-for port in "$alone" "$through" "$behind"; do
+for port in "$alone" "$through" "$behind" ${proxy:+"$proxied"}; do
   await 30 takes_writes "$port" || fail "nothing takes writes on port $port"
 done
 
@@ -71,7 +72,7 @@ ROWS
 
 # What the agents refused or could not answer; 0 of a memcached.
 errors_of() {
-  [ "$1" != alone ] || { echo 0 && return; }
+  [[ $1 != alone && $1 != proxied ]] || { echo 0 && return; }
   http_get $(($(port_of "$1") + 10)) /metrics | awk '$1 == "cairn_agent_rejected_total" { print $2 }'
 }
 
@@ -95,7 +96,7 @@ measure() { # $1: row, $2: share of sets, $3: connections, $4: system, $5: round
 : >"$out/runs.tsv"
 for round in $(seq "$rounds"); do
   while IFS='|' read -r name sets connections; do
-    for system in alone behind through; do
+    for system in alone ${proxy:+proxied} behind through; do
       measure "$name" "$sets" "$connections" "$system" "$round"
     done
   done < <(rows)
@@ -110,14 +111,15 @@ awk -F'\t' "$kMedian"'
     rate[key] = rate[key] " " $4; avg[key] = avg[key] " " $5; std[key] = std[key] " " $6; errors[key] += $7 }
   function cell(row, which,    key, r) {
     key = row SUBSEP which
+    if (!(key in rate)) return " | | "
     r = median(rate[key])
     return sprintf("%.1f (%.2f) | %.2f ± %.2f | %d", r / 1000, r / median(rate[row SUBSEP "alone"]), median(avg[key]) / 1000, median(std[key]) / 1000, errors[key])
   }
   END {
-    print "| | memcached alone, k/s | latency ms | errors | write-behind | latency ms | errors | write-through | latency ms | errors |"
-    print "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    print "| | memcached alone, k/s | latency ms | errors | twemproxy | | | write-behind | | | write-through | | |"
+    print "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     for (i = 1; i <= count; ++i)
-      printf "| %s | %s | %s | %s |\n", order[i], cell(order[i], "alone"), cell(order[i], "behind"), cell(order[i], "through")
+      printf "| %s | %s | %s | %s | %s |\n", order[i], cell(order[i], "alone"), cell(order[i], "proxied"), cell(order[i], "behind"), cell(order[i], "through")
   }' "$work/order" "$out/runs.tsv" >"$out/results.md"
 {
   echo

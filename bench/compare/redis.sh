@@ -22,9 +22,6 @@ rounds=3 own_value=100000 base_port=24600 out=build/compare-redis docs=0
 parse_options --requests "$@"
 readonly requests=$own_value
 begin_comparison redis-server redis-benchmark redis-cli
-proxy=$(command -v nutcracker || true)
-[ -n "$proxy" ] || echo "twemproxy (package nutcracker) is not installed: its column stays empty" >&2
-
 readonly alone=$((base_port + 20)) proxied=$((base_port + 21))
 readonly sync=$((base_port + 22)) async=$((base_port + 23))
 readonly pair=$((base_port + 25)) replica=$((base_port + 26))
@@ -55,12 +52,7 @@ follows() { redis-cli -p "$replica" INFO replication 2>/dev/null | grep -q '^mas
 start_redis "$alone" --appendonly no
 start_redis "$pair" --appendonly yes --appendfsync always
 start_redis "$replica" --appendonly yes --appendfsync always --replicaof 127.0.0.1 "$pair"
-if [ -n "$proxy" ]; then
-  printf 'bench:\n  listen: 127.0.0.1:%s\n  redis: true\n  hash: fnv1a_64\n  servers:\n   - 127.0.0.1:%s:1\n' \
-    "$proxied" "$alone" >"$work/proxy.yml"
-  "$proxy" -c "$work/proxy.yml" -s "$((base_port + 24))" >"$work/proxy.log" 2>&1 &
-  pids+=($!)
-fi
+start_proxy "$proxied" "$alone" "$((base_port + 24))" "  redis: true"
 start_cluster
 start_agent "$sync" sync
 start_agent "$async" async
