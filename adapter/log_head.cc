@@ -125,7 +125,9 @@ asio::awaitable<void> LogHead::Follow(std::shared_ptr<Tailer> tailer) {
       status = event.status();
       break;
     }
-    if (event->heartbeat) stale_ = event->heartbeat->stale;
+    // Heartbeats come only while there are no records, so a busy log would never be fresh again. A
+    // node that is behind soon has no more records, and says so.
+    stale_ = event->heartbeat ? event->heartbeat->stale : stale_ && event->batches.empty();
     std::vector<LogSeenEvent> seen;
     status = facts_.Take(*std::move(event), &seen);
     for (const LogSeenEvent& one : seen) owner_->OnSeen(one);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <asio/io_context.hpp>
 #include <chrono>
@@ -41,10 +42,10 @@ absl::StatusOr<std::optional<StreamPlace>> ReadPlace(Record* record) {
 
 class LogLinkTest : public ::testing::Test {
  protected:
-  LogLinkTest()
+  explicit LogLinkTest(size_t nodes = 1)
       : cluster_({.program = CAIRN_BIN_DIR "/cairnd",
                   .dir = dir_.path(),
-                  .nodes = 1,
+                  .nodes = nodes,
                   .flags = {},
                   .hosts = {}}) {
     cluster_.StartAll();
@@ -81,6 +82,11 @@ class LogLinkTest : public ::testing::Test {
   std::unique_ptr<Log> log_;
   asio::io_context io_;
   Background background_{6};
+};
+
+class LogOfThreeNodesTest : public LogLinkTest {
+ protected:
+  LogOfThreeNodesTest() : LogLinkTest(3) {}
 };
 
 // One agent, without an engine.
@@ -250,6 +256,27 @@ TEST_F(LogLinkTest, ARestartedAgentTakesItsOwnLeaseOverAndFencesItsPast) {
   EXPECT_EQ(*past.trouble, PublisherTrouble::kFenced);
   Finish(StopAgent(&past));
   Finish(StopAgent(&now));
+}
+
+// A node that says that it has no quorum says so in a heartbeat, of which there are none while
+// there are records.
+TEST_F(LogOfThreeNodesTest, ABusyLogAnswersAgainAsSoonAsItHasAQuorum) {
+  TestAgent agent(io_, &background_, *log_, "one");
+  Finish(StartHead(&agent));
+  agent.desk_.Do(CampaignOrder{1, Seq()});
+  ASSERT_TRUE(Until([&] { return agent.Told<GrantedEvent>() != nullptr; }));
+  agent.OpenPublisher(agent.Told<GrantedEvent>()->epoch);
+  ASSERT_TRUE(Until([&] { return agent.head_.reachable(); }));
+  for (size_t node = 1; node < 3; ++node) cluster_.Signal(node, SIGSTOP);
+  ASSERT_TRUE(Until([&] { return !agent.head_.reachable(); }));
+  for (size_t node = 1; node < 3; ++node) cluster_.Signal(node, SIGCONT);
+  uint64_t appends = 0;
+  EXPECT_TRUE(Until([&] {
+    agent.Append(fmt::format("history {}", ++appends));
+    return agent.head_.reachable();
+  })) << "after "
+      << agent.appended << " appends";
+  Finish(StopAgent(&agent));
 }
 
 TEST_F(LogLinkTest, ALogThatAnybodyMayAppendToIsRefused) {
