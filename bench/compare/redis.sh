@@ -74,11 +74,27 @@ SET, 50 connections|set|50|1|0.5|alone sync async
 SET, 200 connections|set|200|1|1|alone sync async pair
 SET, 1000 connections|set|1000|1|1|alone sync pair
 SET, 50 connections, pipeline 16|set|50|16|2|alone sync async
+GET of 40 connections beside SET of 10|mix|50|1|1|alone sync
 ROWS
 }
 
+# $1: port, $2: test, $3: connections, $4: pipeline, $5: requests. redis-benchmark has no mixes: the
+# SETs of one run beside the GETs that are measured.
+load() {
+  local options=(-p "$1" -P "$4" -d 128 -r 100000 --csv) beside
+  if [ "$2" != mix ]; then
+    redis-benchmark "${options[@]}" -t "$2" -c "$3" -n "$5"
+    return
+  fi
+  redis-benchmark "${options[@]}" -t set -c $(($3 / 5)) -n 100000000 >/dev/null 2>&1 &
+  beside=$!
+  redis-benchmark "${options[@]}" -t get -c $(($3 * 4 / 5)) -n "$5"
+  kill "$beside"
+  wait "$beside" 2>/dev/null || true
+}
+
 measure() { # $1: row, $2: test, $3: connections, $4: pipeline, $5: requests, $6: system, $7: round
-  local line load=(redis-benchmark -p "$(port_of "$6")" -t "$2" -c "$3" -P "$4" -n "$5" -d 128 -r 100000 --csv)
+  local line load=(load "$(port_of "$6")" "${@:2:4}")
   [ "$6" != pair ] || load=("$bin/redis_wait_load" "$pair" "$3" "$5" 128 100000 1)
   line=$("${load[@]}" 2>"$work/load.err" | tail -n 1 | tr -d '"')
   [ "$(awk -F, '{ print NF }' <<<"$line")" = 8 ] || fail "$1 on $6: the load says '$line' $(cat "$work/load.err")"
@@ -86,6 +102,7 @@ measure() { # $1: row, $2: test, $3: connections, $4: pipeline, $5: requests, $6
 }
 
 : >"$out/runs.tsv"
+: >"$out/append_us"
 for system in alone sync async pair; do
   redis-benchmark -p "$(port_of "$system")" -t set -c 50 -P 16 -n 300000 -d 128 -r 100000 --csv >/dev/null
 done
@@ -97,6 +114,8 @@ for round in $(seq "$rounds"); do
       measure "$name" "$test" "$connections" "$pipeline" "$count" "$system" "$round"
     done
   done < <(rows)
+  "$bin/cairn" bench append --log bench-append --duration 3s -o json |
+    sed -n 's/.*"p50_us": *\([0-9.]*\).*/\1/p' >>"$out/append_us"
 done
 
 # ---- The table -----------------------------------------------------------------------------
@@ -118,8 +137,10 @@ awk -F'\t' "$kMedian"'
     for (i = 1; i <= count; ++i)
       printf "| %s | %s | %s | %s | %s | %s |\n", order[i], cell(order[i], "alone"), cell(order[i], "proxied"), cell(order[i], "sync"), cell(order[i], "async"), cell(order[i], "pair")
   }' "$work/order" "$out/runs.tsv" >"$out/results.md"
+append_ms=$(awk "$kMedian"' { all = all " " $1 } END { printf "%.2f", median(all) / 1000 }' "$out/append_us")
 {
   echo
+  echo "An append of 128 B to the log alone, one at a time, in the same rounds: p50 $append_ms ms."
   echo "Medians of $rounds alternating rounds: thousands of requests a second (ratio to Redis alone), and p50 / p99 in ms; 128 B values, 100,000 keys; $(nproc) cores for load, engines, agents and the three nodes; $(redis-server --version | sed 's/ sha=.*//'); $(date -u +%F), commit $(git describe --always --abbrev=12)."
 } >>"$out/results.md"
 show_table redis
