@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <string_view>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -31,44 +29,17 @@ constexpr const char* kSecond = "pair:second";
 
 int64_t NowUs() { return absl::ToUnixMicros(absl::Now()); }
 
-// Errors by which an agent says that a write was not done.
-bool SaysNotDone(std::string_view error) {
-  for (const std::string_view start :
-       {"READONLY", "CAIRNLAG", "LOADING", "NOREPLICAS", "MASTERDOWN", "MOVED", "TRYAGAIN"}) {
-    if (error.starts_with(start)) return true;
-  }
-  return false;
-}
-
-// Of an integer, or of the text of one; absent is 0.
-std::optional<int64_t> ReadValue(const CacheReply& reply) {
-  switch (reply.kind) {
-    case CacheReply::Kind::kNull:
-      return 0;
-    case CacheReply::Kind::kInteger:
-      return reply.integer;
-    case CacheReply::Kind::kText: {
-      int64_t value = 0;
-      const char* const end = reply.text.data() + reply.text.size();
-      const auto [at, error] = std::from_chars(reply.text.data(), end, value);
-      if (error != std::errc() || at != end) return std::nullopt;
-      return value;
-    }
-    default:
-      return std::nullopt;
-  }
-}
-
-std::vector<std::string> Command(const std::string& key, const RegisterCall& call) {
+std::optional<CacheAnswer> Ask(CacheConnection& connection, const std::string& key,
+                               const RegisterCall& call) {
   switch (call.kind) {
     case Kind::kSet:
-      return {"SET", key, std::to_string(call.value)};
+      return connection.Set(key, call.value);
     case Kind::kIncrement:
-      return {"INCR", key};
+      return connection.Increment(key);
     case Kind::kGet:
-      return {"GET", key};
+      return connection.Get(key);
   }
-  return {};
+  return std::nullopt;
 }
 
 }  // namespace
@@ -99,23 +70,14 @@ void CacheClients::Stop() {
 
 // ---- Writers ---------------------------------------------------------------------------
 
-// Who says so on that very connection stays so for as long as it lives: an agent that is deposed
-// cuts its clients.
-bool CacheClients::FindPrimary(Way& way) {
+bool CacheClients::FindWriter(Way& way) {
   if (way.connection != nullptr) return true;
-  const size_t agent = way.next_agent++ % lab_.agents();
-  auto connection = lab_.Connect(agent, kConnectPatience);
-  if (connection != nullptr) {
-    const std::optional<CacheReply> role = connection->Do({"ROLE"});
-    const bool primary = role && !role->items.empty() && role->items[0].text == "master";
-    // From now on with the patience of calls.
-    if (primary) way.connection = lab_.Connect(agent, kPatience);
-    if (way.connection != nullptr) {
-      const std::optional<CacheReply> again = way.connection->Do({"ROLE"});
-      if (again && !again->items.empty() && again->items[0].text == "master") return true;
-      way.connection.reset();
-    }
+  const AgentPlace agent = lab_.PlaceOf(way.next_agent++ % lab_.agents());
+  // First whether there is anybody; then with the patience of calls.
+  if (lab_.kind().ConnectWriter(agent, kConnectPatience) != nullptr) {
+    way.connection = lab_.kind().ConnectWriter(agent, kPatience);
   }
+  if (way.connection != nullptr) return true;
   absl::SleepFor(kSearchPause);
   return false;
 }
@@ -125,7 +87,7 @@ void CacheClients::Write(uint64_t seed, int client) {
   Way way;
   way.next_agent = static_cast<size_t>(client);
   while (!stop_) {
-    if (!FindPrimary(way)) continue;
+    if (!FindWriter(way)) continue;
     const SharedKey key = PickKey(random.Below(kKeys));
     RegisterCall call;
     if (random.Chance(0.5)) {
@@ -144,22 +106,15 @@ void CacheClients::Write(uint64_t seed, int client) {
 bool CacheClients::Call(CacheConnection& connection, Key& key, RegisterCall call) {
   const bool write = call.kind != Kind::kGet;
   call.begin_us = NowUs();
-  const std::optional<CacheReply> reply = connection.Do(Command(key.name, call));
+  const std::optional<CacheAnswer> answer = Ask(connection, key.name, call);
   const int64_t end_us = NowUs();
-  bool usable = reply.has_value();
-  if (reply && reply->error()) {
-    if (SaysNotDone(reply->text)) return false;
-    Find(fmt::format("an answer nobody can act on: {}", reply->text));
-    usable = false;
-  } else if (reply) {
-    const std::optional<int64_t> value =
-        call.kind == Kind::kSet ? std::optional(call.value) : ReadValue(*reply);
-    if (!value || (call.kind == Kind::kSet && reply->text != "OK")) {
-      Find(fmt::format("a reply to {} that is none: '{}'", key.name, reply->text));
-      return false;
-    }
+  if (answer && answer->kind == CacheAnswer::Kind::kNotDone) return false;
+  const bool usable = answer && answer->done();
+  if (usable) {
     call.end_us = end_us;
-    call.value = *value;
+    call.value = answer->value;
+  } else if (answer && !lab_.kind().MayNotKnow(*answer)) {
+    Find(fmt::format("an answer nobody can act on: {}", answer->text));
   }
   if (write && call.answered()) NoteAcknowledged();
   if (write && !call.answered()) ++unanswered_;
@@ -220,9 +175,9 @@ void CacheClients::WritePairs() {
   Way way;
   const char* next = kFirst;
   while (!stop_) {
-    if (!FindPrimary(way)) continue;
-    const std::optional<CacheReply> reply = way.connection->Do({"INCR", next});
-    if (!reply || reply->error()) {
+    if (!FindWriter(way)) continue;
+    const std::optional<CacheAnswer> answer = way.connection->Increment(next);
+    if (!answer || !answer->done()) {
       // Perhaps it was done: begin again at the first, which may run ahead.
       way.connection.reset();
       next = kFirst;
@@ -237,16 +192,16 @@ void CacheClients::ReadPairs(size_t agent) {
   std::unique_ptr<CacheConnection> connection;
   while (!stop_) {
     absl::SleepFor(kPause);
-    if (connection == nullptr) connection = lab_.Connect(agent, kPatience);
+    if (connection == nullptr) connection = lab_.kind().Connect(lab_.PlaceOf(agent), kPatience);
     if (connection == nullptr) {
       absl::SleepFor(kSearchPause);
       continue;
     }
     std::optional<int64_t> values[2];
     for (int i = 0; i < 2 && connection != nullptr; ++i) {
-      const std::optional<CacheReply> reply = connection->Do({"GET", i == 0 ? kSecond : kFirst});
-      if (!reply) connection.reset();
-      if (reply && !reply->error()) values[i] = ReadValue(*reply);
+      const std::optional<CacheAnswer> answer = connection->Get(i == 0 ? kSecond : kFirst);
+      if (!answer) connection.reset();
+      if (answer && answer->done()) values[i] = answer->value;
     }
     if (!values[0] || !values[1]) continue;
     ++replica_reads_;
@@ -277,7 +232,7 @@ CacheVerdict CacheClients::Judge() {
 
 // Nobody writes any more, so what a replica shows has to fit too.
 void CacheClients::ReadAllFrom(size_t agent, CacheVerdict& verdict) {
-  const auto connection = lab_.Connect(agent, kPatience);
+  const auto connection = lab_.kind().Connect(lab_.PlaceOf(agent), kPatience);
   std::vector<SharedKey> keys;
   {
     absl::MutexLock lock(&mutex_);
@@ -286,15 +241,14 @@ void CacheClients::ReadAllFrom(size_t agent, CacheVerdict& verdict) {
   for (const SharedKey& key : keys) {
     RegisterCall read;
     read.begin_us = NowUs();
-    const std::optional<CacheReply> reply =
-        connection == nullptr ? std::nullopt : connection->Do({"GET", key->name});
-    const std::optional<int64_t> value = reply ? ReadValue(*reply) : std::nullopt;
-    if (!value) {
+    const std::optional<CacheAnswer> answer =
+        connection == nullptr ? std::nullopt : connection->Get(key->name);
+    if (!answer || !answer->done()) {
       verdict.findings.push_back(fmt::format("{} does not answer for {}: {}", CacheLab::Name(agent),
-                                             key->name, reply ? reply->text : "no reply"));
+                                             key->name, answer ? answer->text : "no reply"));
       return;
     }
-    read.value = *value;
+    read.value = answer->value;
     read.end_us = NowUs();
     absl::MutexLock lock(&key->mutex);
     key->calls.push_back(read);

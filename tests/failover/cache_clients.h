@@ -1,9 +1,9 @@
 // CacheClients: clients that set, increment and read keys of a cache while it is harmed, and note
 // each call and its answer; and readers of the replicas.
 //
-//   writers   each on a connection to whoever calls himself the primary, over a few keys that all
-//             share. A key is left for a new one after kMaxCalls, or when many of its calls went
-//             unanswered, so that each key's history can be judged (tests/history).
+//   writers   each on a connection to an agent that may be written to (cache_kind.h), over a few
+//             keys that all share. A key is left for a new one after kMaxCalls, or when many of its
+//             calls went unanswered, so that each key's history can be judged (tests/history).
 //   pairs     one writer increments `first`, then `second`; on every agent a reader asks for
 //             `second`, then `first`. A replica that shows a prefix of the writes never answers
 //             more for `second` than for `first`.
@@ -62,7 +62,7 @@ class CacheClients {
     uint64_t unanswered ABSL_GUARDED_BY(mutex) = 0;
   };
   using SharedKey = std::shared_ptr<Key>;
-  // One client's connection to the primary, as far as it has one.
+  // One client's connection for writing, as far as it has one.
   struct Way {
     std::unique_ptr<CacheConnection> connection;
     size_t next_agent = 0;
@@ -71,7 +71,7 @@ class CacheClients {
   void Write(uint64_t seed, int client);
   void WritePairs();
   void ReadPairs(size_t agent);
-  bool FindPrimary(Way& way);
+  bool FindWriter(Way& way);
   // One call on the key, noted. False: the connection is of no more use.
   bool Call(CacheConnection& connection, Key& key, history::RegisterCall call);
   SharedKey PickKey(size_t slot);

@@ -1,50 +1,36 @@
-// CacheConnection: a client's connection to an agent, through hiredis.
+// CacheConnection: a client's connection to an agent or an engine, in the protocol of its kind.
+// Values are integers; what a key holds that nobody has stored is 0.
 //
-// Threads: one. Lifetime: its own. Errors: nullopt, and then the connection is of no more use.
+// Threads: one. Lifetime: its own. Errors: nullopt: no answer, and what was asked may have been
+// done; then the connection is of no more use.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
-#include <vector>
-
-#include "absl/time/time.h"
-
-struct redisContext;
 
 namespace cairn::failover {
 
-struct CacheReply {
-  enum class Kind : uint8_t { kNull, kInteger, kText, kError, kList };
-  Kind kind = Kind::kNull;
-  int64_t integer = 0;
-  std::string text;               // Of text and errors.
-  std::vector<CacheReply> items;  // Of a list.
+struct CacheAnswer {
+  enum class Kind : uint8_t {
+    kDone,
+    kNotDone,  // It says that nothing was done.
+    kUnknown,  // An error that does not say so.
+    kNonsense,
+  };
+  Kind kind = Kind::kNonsense;
+  int64_t value = 0;  // kDone: the key's, after the call.
+  std::string text;   // Otherwise: the answer.
 
-  [[nodiscard]] bool error() const { return kind == Kind::kError; }
+  [[nodiscard]] bool done() const { return kind == Kind::kDone; }
 };
 
 class CacheConnection {
  public:
-  // Nullptr: nobody answers there within `patience`, which also bounds each call.
-  static std::unique_ptr<CacheConnection> Connect(const std::string& host, int port,
-                                                  absl::Duration patience);
-  static std::unique_ptr<CacheConnection> ConnectUnix(const std::string& path,
-                                                      absl::Duration patience);
-
-  // Nullopt: no answer; what was asked may have been done.
-  std::optional<CacheReply> Do(const std::vector<std::string>& argv);
-
- private:
-  struct Close {
-    void operator()(redisContext* context) const;
-  };
-  using Context = std::unique_ptr<redisContext, Close>;
-  static std::unique_ptr<CacheConnection> Adopt(Context context, absl::Duration patience);
-  explicit CacheConnection(Context context) : context_(std::move(context)) {}
-
-  const Context context_;
+  virtual ~CacheConnection() = default;
+  virtual std::optional<CacheAnswer> Get(const std::string& key) = 0;
+  virtual std::optional<CacheAnswer> Set(const std::string& key, int64_t value) = 0;
+  virtual std::optional<CacheAnswer> Increment(const std::string& key) = 0;
 };
 
 }  // namespace cairn::failover

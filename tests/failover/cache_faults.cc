@@ -121,8 +121,7 @@ absl::StatusOr<std::string> HandOver(CacheLab& lab) {
   std::string way;
   for (int i = 0; i < kHandOvers; ++i) {
     ASSIGN_OR_RETURN(const size_t from, lab.Primary());
-    const auto connection = lab.Connect(from, absl::Seconds(2));
-    if (connection != nullptr) connection->Do({"CAIRN", "HANDOVER"});
+    lab.kind().HandOver(lab.PlaceOf(from), absl::Seconds(2));
     lab.Wait(absl::Milliseconds(lab.random().Between(200, 1'200)));
     ASSIGN_OR_RETURN(const size_t to, lab.Primary());
     if (to == from) continue;
@@ -204,7 +203,7 @@ std::vector<CacheFault> AllCacheFaults() {
       {"stop-primarys-engine", false, StopPrimarysEngine},
       {"stop-replica", false, StopReplica},
       {"end-primary", false, EndPrimary},
-      {"hand-over", false, HandOver},
+      {"hand-over", false, HandOver, nullptr, /*by_command=*/true},
       {"cut-primary-from-log", true, CutPrimaryFromLog},
       {"deafen-primary", true, DeafenPrimary},
       {"isolate-primary", true, IsolatePrimary},

@@ -19,6 +19,7 @@ struct CacheFault {
   absl::StatusOr<std::string> (*run)(CacheLab& lab) = nullptr;
   // In place of `run`: a fault of the cluster's nodes.
   absl::StatusOr<std::string> (*run_on_nodes)(fault::Lab& lab) = nullptr;
+  bool by_command = false;  // It needs agents that hand over when they are told to.
 
   absl::StatusOr<std::string> Run(CacheLab& lab) const {
     return run != nullptr ? run(lab) : run_on_nodes(lab.nodes());

@@ -4,8 +4,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <charconv>
-#include <string_view>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -16,29 +14,11 @@ namespace cairn::failover {
 namespace {
 
 constexpr int kHostPort = 6379;
+constexpr int kHostPagesPort = 9400;
 constexpr absl::Duration kPatience = absl::Seconds(2);
 constexpr absl::Duration kPrimary = absl::Seconds(60);
 constexpr absl::Duration kLook = absl::Milliseconds(20);
 constexpr const char* kMarkKey = "lab:mark";
-
-// The text behind "\nNAME:" in a report of lines.
-std::string Field(std::string_view text, std::string_view name) {
-  const std::string start = fmt::format("{}:", name);
-  size_t at = 0;
-  while (at < text.size()) {
-    const size_t end = std::min(text.find("\r\n", at), text.size());
-    const std::string_view line = text.substr(at, end - at);
-    if (line.starts_with(start)) return std::string(line.substr(start.size()));
-    at = end + 2;
-  }
-  return "";
-}
-
-uint64_t Number(const std::string& text) {
-  uint64_t value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
 
 fault::LabOptions ForTheCache(fault::LabOptions options) {
   options.log = kCacheLog;
@@ -54,7 +34,7 @@ CacheLab::CacheLab(CacheLabOptions options, std::unique_ptr<fault::VirtualNet> n
   for (size_t agent = 0; agent < options_.agents; ++agent) {
     agents_.push_back(std::make_unique<integration::Process>());
   }
-  if (this->net() == nullptr) first_port_ = integration::FreePorts(options_.agents);
+  if (this->net() == nullptr) first_port_ = integration::FreePorts(2 * options_.agents);
 }
 
 CacheLab::~CacheLab() {
@@ -82,8 +62,13 @@ std::string CacheLab::Host(size_t agent) const {
   return nodes_->net() == nullptr ? "127.0.0.1" : fault::VirtualNet::AddressOf(HostOf(agent));
 }
 
-int CacheLab::Port(size_t agent) const {
-  return nodes_->net() == nullptr ? first_port_ + static_cast<int>(agent) : kHostPort;
+AgentPlace CacheLab::PlaceOf(size_t agent) const {
+  const bool shared = nodes_->net() == nullptr;
+  const int port = shared ? first_port_ + static_cast<int>(agent) : kHostPort;
+  return {.host = Host(agent),
+          .port = port,
+          .pages_port = shared ? port + static_cast<int>(agents_.size()) : kHostPagesPort,
+          .directory = Directory(agent)};
 }
 
 void CacheLab::StartAgent(size_t agent) {
@@ -91,33 +76,35 @@ void CacheLab::StartAgent(size_t agent) {
   for (const std::string& endpoint : nodes_->cluster().Endpoints()) {
     endpoints += (endpoints.empty() ? "" : ",") + endpoint;
   }
+  const AgentPlace place = PlaceOf(agent);
+  std::vector<std::string> argv = {options_.nodes.bin_dir + "/cairn-agent",
+                                   kind().name(),
+                                   "--log",
+                                   kCacheLog,
+                                   "--endpoints",
+                                   endpoints,
+                                   "--listen",
+                                   fmt::format("{}:{}", place.host, place.port),
+                                   "--data-dir",
+                                   place.directory,
+                                   "--ttl-ms",
+                                   std::to_string(options_.ttl_ms),
+                                   "--log-level",
+                                   "debug"};
+  const std::vector<std::string> flags = kind().AgentFlags(place);
+  argv.insert(argv.end(), flags.begin(), flags.end());
   fault::VirtualNet* const network = nodes_->net();
   agents_[agent]->Start(
-      {.argv = {options_.nodes.bin_dir + "/cairn-agent", "redis", "--log", kCacheLog, "--endpoints",
-                endpoints, "--listen", fmt::format("{}:{}", Host(agent), Port(agent)), "--data-dir",
-                Directory(agent), "--ttl-ms", std::to_string(options_.ttl_ms), "--log-level",
-                "debug"},
+      {.argv = std::move(argv),
        .environment = {},
-       .output = Directory(agent) + ".log",
+       .output = place.directory + ".log",
        .namespace_fd = network == nullptr ? -1 : network->NamespaceFd(HostOf(agent))});
 }
 
 // ---- Looking ---------------------------------------------------------------------------
 
-std::unique_ptr<CacheConnection> CacheLab::Connect(size_t agent, absl::Duration patience) const {
-  return CacheConnection::Connect(Host(agent), Port(agent), patience);
-}
-
-std::unique_ptr<CacheConnection> CacheLab::Engine(size_t agent) const {
-  return CacheConnection::ConnectUnix(Directory(agent) + "/engine/engine.sock", kPatience);
-}
-
 std::optional<AgentView> CacheLab::View(size_t agent) const {
-  const auto connection = Connect(agent, kPatience);
-  if (connection == nullptr) return std::nullopt;
-  const std::optional<CacheReply> info = connection->Do({"CAIRN", "INFO"});
-  if (!info || info->error()) return std::nullopt;
-  return AgentView{Field(info->text, "role"), Number(Field(info->text, "epoch"))};
+  return kind().View(PlaceOf(agent), kPatience);
 }
 
 absl::StatusOr<size_t> CacheLab::Primary() {
@@ -137,11 +124,7 @@ absl::StatusOr<size_t> CacheLab::Primary() {
 }
 
 pid_t CacheLab::EnginePid(size_t agent) const {
-  const auto engine = Engine(agent);
-  if (engine == nullptr) return -1;
-  const std::optional<CacheReply> info = engine->Do({"INFO", "server"});
-  if (!info || info->error()) return -1;
-  return static_cast<pid_t>(Number(Field(info->text, "process_id")));
+  return kind().EnginePid(PlaceOf(agent), kPatience);
 }
 
 bool CacheLab::IsWhole(std::string* why_not) {
@@ -155,21 +138,24 @@ bool CacheLab::IsWhole(std::string* why_not) {
   }
   *why_not = "no agent is the primary";
   if (!primary) return false;
-  // A mark that all replicas show says that they follow.
-  const auto writer = Connect(*primary, kPatience);
-  const std::string mark = std::to_string(++marks_);
+  return AllFollow(*primary, why_not);
+}
+
+bool CacheLab::AllFollow(size_t primary, std::string* why_not) {
+  const auto writer = kind().ConnectWriter(PlaceOf(primary), kPatience);
   *why_not = "the primary takes no write";
   if (writer == nullptr) return false;
-  const std::optional<CacheReply> written = writer->Do({"SET", kMarkKey, mark});
-  if (!written || written->error()) return false;
+  const int64_t mark = ++marks_;
+  const std::optional<CacheAnswer> written = writer->Set(kMarkKey, mark);
+  if (!written || !written->done()) return false;
   for (size_t agent = 0; agent < agents(); ++agent) {
     *why_not = Name(agent) + " does not follow";
-    const auto reader = Connect(agent, kPatience);
+    const auto reader = kind().ConnectReplica(PlaceOf(agent), kPatience);
     if (reader == nullptr) return false;
     const bool follows = integration::Eventually(
         [&] {
-          const std::optional<CacheReply> read = reader->Do({"GET", kMarkKey});
-          return read && read->text == mark;
+          const std::optional<CacheAnswer> read = reader->Get(kMarkKey);
+          return read && read->value == mark;
         },
         /*seconds=*/2);
     if (!follows) return false;

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "tests/failover/cache_connection.h"
+#include "tests/failover/cache_kind.h"
 #include "tests/fault/lab.h"
 #include "tests/integration/process.h"
 
@@ -24,15 +25,10 @@ namespace cairn::failover {
 inline constexpr const char* kCacheLog = "cache";
 
 struct CacheLabOptions {
+  const CacheKind* kind = CacheKind::Find("redis");
   fault::LabOptions nodes;  // Its directory and seed are the lab's.
   size_t agents = 3;
   int ttl_ms = 2000;
-};
-
-// What an agent says of itself, in CAIRN INFO.
-struct AgentView {
-  std::string role;
-  uint64_t epoch = 0;
 };
 
 class CacheLab {
@@ -56,11 +52,9 @@ class CacheLab {
   // The agent's host in the network.
   [[nodiscard]] size_t HostOf(size_t agent) const { return options_.nodes.nodes + agent; }
 
-  // A new connection; nullptr: there is none to be had. From any thread.
-  [[nodiscard]] std::unique_ptr<CacheConnection> Connect(size_t agent,
-                                                         absl::Duration patience) const;
-  // The same to the agent's engine, behind its back.
-  [[nodiscard]] std::unique_ptr<CacheConnection> Engine(size_t agent) const;
+  [[nodiscard]] const CacheKind& kind() const { return *options_.kind; }
+  // For kind(). From any thread.
+  [[nodiscard]] AgentPlace PlaceOf(size_t agent) const;
 
   // Who says so; waits a while for one.
   absl::StatusOr<size_t> Primary();
@@ -79,14 +73,15 @@ class CacheLab {
  private:
   [[nodiscard]] std::string Directory(size_t agent) const;
   [[nodiscard]] std::string Host(size_t agent) const;
-  [[nodiscard]] int Port(size_t agent) const;
+  // A mark that all engines show says that they follow.
+  [[nodiscard]] bool AllFollow(size_t primary, std::string* why_not);
   [[nodiscard]] bool IsWhole(std::string* why_not);
 
   const CacheLabOptions options_;
   std::unique_ptr<fault::Lab> nodes_;
   std::vector<std::unique_ptr<integration::Process>> agents_;
   int first_port_ = 0;
-  uint64_t marks_ = 0;  // Written to see whether replicas follow.
+  int64_t marks_ = 0;  // Written to see whether replicas follow.
 };
 
 }  // namespace cairn::failover

@@ -32,9 +32,9 @@ bool FailoverVerdict::Passed() const {
 }
 
 std::string FailoverVerdict::Text() const {
-  std::string text =
-      fmt::format("three agents on {}, {:.0f} s, seed {}\n\n{:22} {:>5} {:>12} {:>10}  {}\n",
-                  network, seconds, seed, "fault", "times", "acknowledged", "gap (ms)", "evidence");
+  std::string text = fmt::format(
+      "three agents of {} on {}, {:.0f} s, seed {}\n\n{:22} {:>5} {:>12} {:>10}  {}\n", engine,
+      network, seconds, seed, "fault", "times", "acknowledged", "gap (ms)", "evidence");
   for (const fault::FaultRow& row : faults) text += fault::RowText(row);
   text += fmt::format(
       "\n{} failovers; {} writes acknowledged, {} unanswered, {} reads\n"
@@ -49,6 +49,7 @@ std::string FailoverVerdict::Text() const {
 
 std::string FailoverVerdict::Json() const {
   Object json = {{"passed", Passed()},
+                 {"engine", engine},
                  {"seed", seed},
                  {"network", network},
                  {"seconds", seconds},
@@ -95,6 +96,7 @@ absl::Status FailoverDrill::Start() {
       Say("no namespaces: " + std::string(made.status().message()));
     }
   }
+  verdict_.engine = options_.lab.kind->name();
   verdict_.seed = options_.lab.nodes.seed;
   verdict_.network = net != nullptr ? "namespaces" : "loopback";
   lab_ = std::make_unique<CacheLab>(options_.lab, std::move(net), interrupt_);
@@ -115,6 +117,9 @@ void FailoverDrill::ChooseFaults() {
     fault::FaultRow row;
     row.name = fault.name;
     if (fault.network && lab_->net() == nullptr) row.impossible = "it needs network namespaces";
+    if (fault.by_command && !lab_->kind().hands_over()) {
+      row.impossible = "its agents have no command for it";
+    }
     verdict_.faults.push_back(std::move(row));
   }
 }

@@ -29,6 +29,7 @@ struct FailoverOptions {
 };
 
 struct FailoverVerdict {
+  std::string engine;
   uint64_t seed = 0;
   std::string network;  // "namespaces" or "loopback".
   double seconds = 0;

@@ -21,6 +21,7 @@ struct Arguments {
   double minutes = 5;
   std::string format = "text";
   std::string network = "auto";
+  std::string engine = "redis";
   bool list = false;
   bool keep = false;
   FailoverOptions drill;
@@ -30,6 +31,8 @@ void Declare(CLI::App& app, Arguments& arguments) {
   std::vector<std::string> names;
   for (const CacheFault& fault : AllCacheFaults()) names.emplace_back(fault.name);
   fault::LabOptions& nodes = arguments.drill.lab.nodes;
+  app.add_option("--engine", arguments.engine, "redis or memcached (redis)")
+      ->check(CLI::IsMember({"redis", "memcached"}));
   app.add_option("--minutes", arguments.minutes, "How long faults are injected (5)")
       ->check(CLI::Range(0.05, 1440.0));
   app.add_option("--failovers", arguments.drill.failovers, "And until there were so many (0)");
@@ -52,6 +55,7 @@ void Declare(CLI::App& app, Arguments& arguments) {
 int Execute(Arguments arguments) {
   FailoverOptions& drill = arguments.drill;
   const bool json = arguments.format == "json";
+  drill.lab.kind = CacheKind::Find(arguments.engine);
   drill.lab.nodes.bin_dir = fault::ProgramFolder();
   drill.time = absl::Minutes(1) * arguments.minutes;
   drill.namespaces = arguments.network == "auto";
