@@ -75,14 +75,15 @@ asio::awaitable<absl::Status> ReadAnswers(EngineSocket& socket, size_t replies, 
 }
 
 // CLIENT ID, which a user may be forbidden to ask: 0.
-asio::awaitable<int64_t> AskId(EngineSocket& socket) {
+asio::awaitable<absl::StatusOr<int64_t>> AskId(EngineSocket& socket) {
   const std::string question = EncodeCommand({"CLIENT", "ID"});
   asio::error_code error;
   co_await asio::async_write(socket, asio::buffer(question),
                              asio::redirect_error(asio::use_awaitable, error));
+  if (error) co_return SocketStatus(error, "asking the engine for an id");
   std::string reply;
-  if (error) co_return 0;
   const absl::Status answered = co_await ReadAnswers(socket, 1, &reply);
+  if (!answered.ok() && !absl::IsPermissionDenied(answered)) co_return answered;
   int64_t id = 0;
   if (answered.ok()) std::from_chars(reply.data() + 1, reply.data() + reply.size(), id);
   co_return id;
@@ -108,10 +109,11 @@ asio::awaitable<absl::StatusOr<Opened>> OpenAs(asio::io_context* io, EngineAddre
   std::string last;
   const absl::Status answered = co_await ReadAnswers(socket, replies, &last);
   if (!answered.ok()) co_return answered;
-  int64_t id = 0;
+  absl::StatusOr<int64_t> id = 0;
   if (ask_id) id = co_await AskId(socket);
   if (deadline.expired()) co_return absl::UnavailableError("the engine does not answer");
-  co_return Opened{std::move(socket), id};
+  if (!id.ok()) co_return id.status();
+  co_return Opened{std::move(socket), *id};
 }
 
 }  // namespace
