@@ -231,6 +231,22 @@ TEST(FrontTest, ALogThatIsGoneForAMomentIsWaitedFor) {
   EXPECT_EQ(client.Ask({"GET", "k"}), "$1\r\nw\r\n");
 }
 
+// A log that answers and takes nothing, such as one whose disks are full.
+TEST(FrontTest, WritesThatTheLogDoesNotTakeAreRefusedInTheEnd) {
+  FrontOptions options;
+  options.hold_timeout_us = kMicrosPerSecond / 2;
+  FrontLab lab(options);
+  FrontClient first(&lab);
+  lab.SetCommitting(false);
+  first.Do({"SET", "k", "v"});
+  EXPECT_TRUE(first.IsCut()) << "nobody knows what comes of it";
+  FrontClient second(&lab);
+  EXPECT_EQ(second.Ask({"SET", "k", "w"}).substr(0, 37), "-NOREPLICAS the log takes no records,");
+  EXPECT_EQ(second.Ask({"ECHO", "x"}), "$1\r\nx\r\n");
+  lab.SetCommitting(true);
+  EXPECT_TRUE(lab.world().Until([&] { return second.Ask({"SET", "k", "w"}) == kOk; }));
+}
+
 TEST(FrontTest, PausedWritesGoOnAfterwards) {
   FrontLab lab;
   FrontClient client(&lab);

@@ -224,8 +224,12 @@ bool FrontThread::MayAnswer() const {
 std::optional<std::string> FrontThread::RefuseWrite(Durability durability) {
   if (durability == Durability::kAsync) return lag_->Refuse(now_us());
   // An election of the log is waited out, for as long as a reply may be held.
-  if (!log_lost_us_ || now_us() - *log_lost_us_ < options_.hold_timeout_us) return std::nullopt;
-  return "NOREPLICAS the log cannot be reached, so no write can be made durable; try again";
+  if (log_lost_us_ && now_us() - *log_lost_us_ >= options_.hold_timeout_us) {
+    return "NOREPLICAS the log cannot be reached, so no write can be made durable; try again";
+  }
+  // One that can be reached may take nothing all the same: its disks are full.
+  if (lag_->lag_us(now_us()) < options_.hold_timeout_us) return std::nullopt;
+  return "NOREPLICAS the log takes no records, so no write can be made durable; try again";
 }
 
 void FrontThread::ForEachClient(const std::function<void(Session&)>& take) {
