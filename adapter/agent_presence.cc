@@ -138,7 +138,8 @@ asio::awaitable<void> AgentPresence::Stop() {
   auto release = [keeper = std::move(keeper_)] {
     return keeper->Release({.timeout = absl::Seconds(1)});
   };
-  co_await background_->Run(std::move(release));
+  // One that cannot be released runs out.
+  (void)co_await background_->Run(std::move(release));
 }
 
 }  // namespace cairn::adapter
