@@ -267,6 +267,7 @@ AgentStatus Agent::LookAtStatus() const {
   status.role = role_.state();
   status.epoch = role_.epoch();
   status.front = role_.front();
+  status.engine_too_old = role_.version_fenced();
   status.log_reachable = reachable_;
   status.known_agents = presence_->agents().size();
   if (status.role == RoleState::kPrimary || status.role == RoleState::kLeaving) {

@@ -11,6 +11,7 @@ std::string AgentStatus::NotReady() const {
       if (!log_reachable) return "the log does not answer: no write becomes durable";
       return "";
     case FrontMode::kReplica:
+      if (engine_too_old) return "the log has records of a newer engine: reads show an old state";
       return "";
     case FrontMode::kHolding:
       return "the log does not answer: replies are held";

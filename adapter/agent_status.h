@@ -22,7 +22,8 @@ struct AgentStatus {
   FrontMode front = FrontMode::kClosed;
   bool log_reachable = false;
   bool engine_ready = false;
-  size_t known_agents = 0;  // Of this cache, this one included.
+  bool engine_too_old = false;  // The log has records of a newer one: it is not fed any further.
+  size_t known_agents = 0;      // Of this cache, this one included.
 
   // Of a primary.
   int64_t lease_margin_us = 0;   // So long it may still answer without another renewal.

@@ -94,6 +94,7 @@ void Role::On(const LogSeenEvent& e) {
 void Role::On(const EngineDownEvent&) {
   engine_known_ = true;
   engine_ready_ = false;
+  version_fenced_ = false;  // The next may be newer; if it is not, feeding it tells so again.
   resyncing_ = false;
   promoting_ = false;
   memory_.Forget();

@@ -111,6 +111,8 @@ class Role {
   // Of the lease that is or was last held.
   [[nodiscard]] Epoch epoch() const { return epoch_; }
   [[nodiscard]] const EngineMemory& memory() const { return memory_; }
+  // The log has records of a newer engine, which this one must not be given.
+  [[nodiscard]] bool version_fenced() const { return version_fenced_; }
 
  private:
   enum class Step { kCatchingUp, kPromoting, kAttaching };

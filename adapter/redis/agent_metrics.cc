@@ -27,6 +27,9 @@ void AddHeld(const HoldTimes& held, MetricsPage* text) {
 
 void AddEngine(const RedisStatus& agent, MetricsPage* text) {
   text->Gauge("engine_up", "1 while the engine answers.", agent.engine_ready ? 1 : 0);
+  text->Gauge("engine_too_old",
+              "1 while the log has records that only a newer engine may be given.",
+              agent.engine_too_old ? 1 : 0);
   text->Gauge("engine_memory_bytes", "used_memory of the engine.", agent.engine.memory_bytes);
   text->Counter("engine_evicted_keys_total", "evicted_keys of the engine.",
                 agent.engine.evicted_keys);

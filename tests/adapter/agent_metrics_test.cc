@@ -76,6 +76,8 @@ TEST(AgentStatusTest, IsReadyWhenClientsAreServed) {
   EXPECT_EQ(status.NotReady(), "campaigning: clients are not served");
   status.front = FrontMode::kReplica;
   EXPECT_EQ(status.NotReady(), "") << "reads are";
+  status.engine_too_old = true;
+  EXPECT_THAT(status.NotReady(), HasSubstr("newer engine"));
   status.front = FrontMode::kPrimary;
   EXPECT_THAT(status.NotReady(), HasSubstr("no write"));
   status.log_reachable = true;
