@@ -13,9 +13,9 @@
 #include "adapter/redis/adopt_command.h"
 #include "adapter/redis/agent_process.h"
 #include "adapter/redis/front/front.h"
-#include "adapter/redis/status_command.h"
 #include "adapter/restore_command.h"
 #include "adapter/snapshot_command.h"
+#include "adapter/status_command.h"
 #include "base/clock.h"
 
 namespace cairn::adapter {
@@ -58,7 +58,7 @@ constexpr std::array kTools = {
     Tool{"restore", RunRestoreCommand},
     Tool{"invalidate", memcache::RunInvalidateCommand},
     Tool{"adopt", redis::RunAdoptCommand},
-    Tool{"status", redis::RunStatusCommand},
+    Tool{"status", RunStatusCommand},
 };
 
 constexpr int kExitConfig = 2;
@@ -70,7 +70,7 @@ constexpr char kUsage[] =
     "  restore    builds a cache as of any kept record or moment\n"
     "  invalidate deletes in other pools what changes in memcached caches\n"
     "  adopt      a live Redis becomes a cache, and an agent takes its place\n"
-    "  status     how an agent is\n";
+    "  status     how a cache's agents are\n";
 
 }  // namespace
 }  // namespace cairn::adapter

@@ -65,6 +65,9 @@ struct AgentVerdict {
 AgentVerdict VerdictOn(OptionTable::Asked asked);
 
 std::string CheckNotEmpty(std::string_view text);
+// One or more, with commas, each once.
+std::string CheckNames(std::string_view text);
+std::vector<std::string> SplitNames(std::string_view text);
 // unix:PATH or HOST:PORT.
 std::string CheckEngine(std::string_view text);
 // A program and its options (SplitCommand).

@@ -1,6 +1,7 @@
 #include "adapter/progress_report.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <array>
@@ -15,8 +16,8 @@ constexpr int64_t kDrawGapUs = kMicrosPerSecond / 10;
 constexpr int64_t kLineGapUs = 5 * kMicrosPerSecond;
 constexpr size_t kBarCells = 24;
 
-constexpr std::array<std::string_view, 8> kNames = {"download", "load",   "replay", "save",
-                                                    "rehearse", "upload", "dump",   "lag"};
+constexpr std::array<std::string_view, 9> kNames = {
+    "download", "load", "replay", "save", "rehearse", "upload", "dump", "lag", "fill"};
 
 std::string Amount(Phase phase, uint64_t amount) {
   constexpr double kMiB = 1 << 20;
@@ -24,15 +25,20 @@ std::string Amount(Phase phase, uint64_t amount) {
   return fmt::format("{}", amount);
 }
 
+std::string_view UnitOf(Phase phase) {
+  if (CountsBytes(phase)) return "";
+  return phase == Phase::kFill ? " items" : " records";
+}
+
 }  // namespace
 
 std::string_view Name(Phase phase) { return kNames.at(static_cast<size_t>(phase)); }
 
-bool CountsBytes(Phase phase) { return phase != Phase::kReplay; }
+bool CountsBytes(Phase phase) { return phase != Phase::kReplay && phase != Phase::kFill; }
 
 std::string ProgressLine(Phase phase, uint64_t done, uint64_t total, int64_t elapsed_us) {
   const double seconds = static_cast<double>(elapsed_us) / kMicrosPerSecond;
-  const std::string_view unit = CountsBytes(phase) ? "" : " records";
+  const std::string_view unit = UnitOf(phase);
   if (total == 0) {
     return fmt::format("{:<8} {}{}  {:.0f} s", Name(phase), Amount(phase, done), unit, seconds);
   }
@@ -48,6 +54,10 @@ std::string ProgressLine(Phase phase, uint64_t done, uint64_t total, int64_t ela
 ProgressReport::Style ProgressReport::ForStderr(bool json) {
   if (json) return Style::kJson;
   return isatty(STDERR_FILENO) == 1 ? Style::kTerminal : Style::kLines;
+}
+
+ProgressReport::Style ProgressReport::ForProcess() {
+  return isatty(STDERR_FILENO) == 1 ? Style::kTerminal : Style::kLog;
 }
 
 ProgressReport::ProgressReport(Style style, const Clock* clock, int fd)
@@ -69,8 +79,10 @@ void ProgressReport::Update(Phase phase, uint64_t done, uint64_t total) {
                              done, total));
   }
   const std::string line = ProgressLine(phase, done, total, now_us - began_us_);
+  if (style_ == Style::kLog) return spdlog::info(line);
   if (style_ == Style::kLines) return Write(line + "\n");
-  Write("\r\x1b[K" + line);
+  // The cursor goes back, for a line of the log that may come in between.
+  Write("\r\x1b[K" + line + "\r");
   drawn_ = true;
 }
 
@@ -78,6 +90,7 @@ void ProgressReport::Clear() {
   const absl::MutexLock lock(&mutex_);
   if (drawn_) Write("\r\x1b[K");
   drawn_ = false;
+  phase_.reset();
 }
 
 // Best effort: who does not want to see it loses nothing.

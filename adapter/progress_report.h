@@ -3,6 +3,7 @@
 //   on a terminal   one line that is drawn anew, at most ten times a second
 //   else            a line when a phase begins, and each five seconds
 //   as JSON         as the latter, one object a line
+//   in a log        as the latter, as lines of the process's log
 //
 // All of it goes to stderr: stdout is for the result.
 //
@@ -22,10 +23,20 @@
 
 namespace cairn::adapter {
 
-enum class Phase : uint8_t { kDownload, kLoad, kReplay, kSave, kRehearse, kUpload, kDump, kLag };
+enum class Phase : uint8_t {
+  kDownload,
+  kLoad,
+  kReplay,
+  kSave,
+  kRehearse,
+  kUpload,
+  kDump,
+  kLag,
+  kFill
+};
 // "download", …
 std::string_view Name(Phase phase);
-// Bytes; records in kReplay, whose numbers are seqs.
+// Bytes; records in kReplay, whose numbers are seqs; items in kFill.
 bool CountsBytes(Phase phase);
 
 // What a progress line says. "replay   12,000 / 96,000 records [====>     ]  12 %  31 s"
@@ -33,9 +44,10 @@ std::string ProgressLine(Phase phase, uint64_t done, uint64_t total, int64_t ela
 
 class ProgressReport {
  public:
-  enum class Style : uint8_t { kNone, kTerminal, kLines, kJson };
-  // What suits stderr.
+  enum class Style : uint8_t { kNone, kTerminal, kLines, kJson, kLog };
+  // What suits stderr: of a command, and of a process that runs on.
   static Style ForStderr(bool json);
+  static Style ForProcess();
 
   ProgressReport(Style style, const Clock* clock, int fd = STDERR_FILENO);
   ~ProgressReport() { Clear(); }
@@ -44,7 +56,7 @@ class ProgressReport {
 
   // `total` 0: not known.
   void Update(Phase phase, uint64_t done, uint64_t total);
-  // Removes the line of a terminal, so that other text can be written.
+  // A phase has ended: removes the line of a terminal, so that other text can be written.
   void Clear();
 
  private:

@@ -1,5 +1,6 @@
 #include "adapter/memcache/agent_config.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -11,6 +12,9 @@ void AddOptions(OptionTable& table, AgentConfig& c) {
   table.Text("log", &c.log, CheckNotEmpty,
              "The cache's log; made when there is none. The same for all agents of a cache. "
              "Required.");
+  table.Text("ring", &c.ring, CheckNames,
+             "All logs of a cache of several, with commas, --log among them: clients that discover "
+             "the cache find one node for each. Default: --log is all.");
   AddClusterOptions(table, c);
   table.Text("mode", &c.mode, OneOf({"write-through", "write-behind"}),
              "write-through: a reply means committed, and nothing is readable before. "
@@ -31,7 +35,21 @@ void AddOptions(OptionTable& table, AgentConfig& c) {
   AddProcessOptions(table, c);
 }
 
+absl::Status CheckRing(const AgentConfig& config) {
+  const std::vector<std::string> logs = SplitNames(config.ring);
+  if (logs.empty() || std::find(logs.begin(), logs.end(), config.log) != logs.end()) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError("option ring: expected the log of --log among its logs");
+}
+
 }  // namespace
+
+std::vector<std::string> AgentConfig::OtherLogs() const {
+  std::vector<std::string> others = SplitNames(ring);
+  std::erase(others, log);
+  return others;
+}
 
 absl::StatusOr<AgentInvocation> ParseAgentInvocation(const std::vector<std::string>& argv,
                                                      OptionTable::Environment environment) {
@@ -48,6 +66,7 @@ absl::StatusOr<AgentInvocation> ParseAgentInvocation(const std::vector<std::stri
   if (invocation.config.log.empty()) {
     return absl::InvalidArgumentError("option log is required: expected the cache's log");
   }
+  RETURN_IF_ERROR(CheckRing(invocation.config));
   RETURN_IF_ERROR(FinishBase(invocation.config));
   return invocation;
 }

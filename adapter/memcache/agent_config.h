@@ -18,11 +18,15 @@ namespace cairn::adapter::memcache {
 struct AgentConfig : AgentBaseConfig {
   AgentConfig() { listen = "127.0.0.1:11211"; }
 
+  std::string ring;
   std::string mode = "write-through";
   std::string on_miss = "miss";
   bool local_reads = false;
   std::string engine_cmd = "memcached";
   std::string engine;  // Not empty: an engine that somebody else runs, there.
+
+  // The logs of `ring` other than `log`.
+  [[nodiscard]] std::vector<std::string> OtherLogs() const;
 };
 
 struct AgentInvocation {

@@ -8,6 +8,7 @@
 #include "adapter/agent_process.h"
 #include "adapter/memcache/agent_config.h"
 #include "adapter/memcache/agent_metrics.h"
+#include "adapter/memcache/agent_stats.h"
 #include "adapter/memcache/memcache_agent.h"
 #include "base/status_macros.h"
 
@@ -21,6 +22,7 @@ absl::StatusOr<MemcacheAgentOptions> OptionsOf(const AgentConfig& config,
   MemcacheAgentOptions options;
   options.cluster = ClusterOptions(config.endpoints);
   options.log = config.log;
+  options.ring = config.OtherLogs();
   options.lease_ttl = absl::Milliseconds(config.ttl_ms);
   options.agent_id = identity.agent_id();
   options.incarnation = identity.incarnation();
@@ -57,6 +59,7 @@ FrontOptions FrontOptionsOf(const AgentConfig& config, MemcacheAgent* agent) {
     agent->Submit(std::move(requests));
   };
   options.thread.writer.pending_bytes = [agent] { return agent->pending_bytes(); };
+  options.thread.agent_stats = [agent] { return AgentStats(agent->Status()); };
   return options;
 }
 

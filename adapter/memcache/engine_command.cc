@@ -31,12 +31,22 @@ void EngineCommand::AppendTo(std::optional<uint64_t> item_cas, std::string* out)
 }
 
 EngineCommand StoreCommand(std::string_view key, bool binary, const Item& item, UnixSeconds now) {
-  EngineCommand command{.line = MetaLine("ms", key, binary, item.value.size()),
-                        .value = item.value,
-                        .versions = true};
-  if (item.client_flags != 0) command.line += fmt::format(" F{}", item.client_flags);
-  if (item.expires_at != 0) command.line += " T" + ExptimeText(item.expires_at, now);
+  EngineCommand command{.value = item.value, .versions = true};
+  AppendStoreLine(key, binary, item.value.size(), item.client_flags, item.expires_at, now,
+                  &command.line);
   return command;
+}
+
+void AppendStoreLine(std::string_view key, bool binary, size_t value_bytes, uint32_t client_flags,
+                     UnixSeconds expires_at, UnixSeconds now, std::string* out) {
+  out->append("ms ");
+  if (binary) {
+    fmt::format_to(std::back_inserter(*out), "{} {} b", EncodeKey(key), value_bytes);
+  } else {
+    fmt::format_to(std::back_inserter(*out), "{} {}", key, value_bytes);
+  }
+  if (client_flags != 0) fmt::format_to(std::back_inserter(*out), " F{}", client_flags);
+  if (expires_at != 0) out->append(" T" + ExptimeText(expires_at, now));
 }
 
 EngineCommand CommandFor(const Effect& effect, UnixSeconds now) {

@@ -38,6 +38,10 @@ struct EngineCommand {
 // Gives the key this item; keeps nothing of what was there. Points into `item`.
 EngineCommand StoreCommand(std::string_view key, bool binary, const Item& item, UnixSeconds now);
 
+// Its line, for who has the value elsewhere.
+void AppendStoreLine(std::string_view key, bool binary, size_t value_bytes, uint32_t client_flags,
+                     UnixSeconds expires_at, UnixSeconds now, std::string* out);
+
 // Brings an effect into an engine, whatever is there: on standbys, for fills, and when a command
 // that builds on the engine's own item found it gone. Never quiet. Requires: not a FlushAtEffect,
 // which an engine must not see.

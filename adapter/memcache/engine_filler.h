@@ -5,8 +5,10 @@
 // there, and would come behind what is sent on the next one. So Connect first waits until the
 // engine has answered all of it.
 //
+// It has several connections, since memcached serves each of them by one thread.
+//
 // Threads: the engine thread (engine_socket.h). Lifetime: after Close() its coroutines end soon.
-// Bounds: one batch that is gathered, and one under way.
+// Bounds: one batch under way on each connection.
 #pragma once
 
 #include <asio/any_io_executor.hpp>
@@ -25,14 +27,22 @@
 
 namespace cairn::adapter::memcache {
 
-// Commands in a row, each with one reply. May be made on any thread.
+// Commands in a row. Stores and deletions are quiet, in groups that are answered at their ends: an
+// answer for each costs the engine and the agent more than the item. May be made on any thread.
 struct FillBatch {
   std::string commands;
-  std::vector<ReplyKind> replies;  // One for each.
+  std::vector<ReplyKind> replies;  // That are due, in order.
 
   void Add(const EffectView& effect, UnixSeconds now);
   // Only where the engine has no such item.
   void AddIfMissing(std::string_view key, const Item& item, bool binary, UnixSeconds now);
+  // Ends the group that is open, if one is: before anything else is sent.
+  void EndGroup();
+
+ private:
+  void CountQuiet();
+
+  size_t quiet_ = 0;  // Commands of the group that is open.
 };
 
 class EngineFiller {
@@ -45,8 +55,15 @@ class EngineFiller {
   [[nodiscard]] bool connected() const;
   void Close();
 
-  // Done when the engine has answered all of it. Requires: connected.
+  // Requires: connected, of all below.
   // Errors: kUnavailable, kDeadlineExceeded, kCancelled: it is not known what the engine holds.
+  //
+  // Done when the batch is under way, so that the next one can be made meanwhile. What is streamed
+  // between two Settle is taken in any order.
+  asio::awaitable<absl::Status> Stream(FillBatch batch);
+  // Done when the engine has answered everything.
+  asio::awaitable<absl::Status> Settle();
+  // Both.
   asio::awaitable<absl::Status> Put(FillBatch batch);
 
   // What the engine did not take for lack of room: as good as evicted.
@@ -55,17 +72,18 @@ class EngineFiller {
  private:
   // Outlives the filler as long as replies are due.
   struct Replies;
-  struct Old {
+  struct Lane {
     std::shared_ptr<EngineConnection> connection;
     std::shared_ptr<Replies> replies;
   };
 
   asio::awaitable<absl::Status> DrainOld();
+  static asio::awaitable<absl::Status> Await(Lane lane);
 
   const asio::any_io_executor executor_;
-  std::shared_ptr<EngineConnection> connection_;
-  std::shared_ptr<Replies> replies_;
-  std::vector<Old> old_;  // With replies that are due.
+  std::vector<Lane> lanes_;
+  size_t next_lane_ = 0;
+  std::vector<Lane> old_;  // With replies that are due.
   uint64_t refused_before_ = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "adapter/memcache/engine_warmup.h"
 #include "adapter/memcache/view_feeder.h"
 #include "adapter/memcache/view_scan.h"
 #include "base/clock.h"
@@ -12,24 +13,15 @@
 namespace cairn::adapter::memcache {
 namespace {
 
-constexpr size_t kSliceBytes = size_t{1} << 20;
 constexpr absl::Duration kReadTimeout = absl::Seconds(30);
-constexpr int64_t kReportEveryUs = 5 * kMicrosPerSecond;
 constexpr Millis kAfterFailure{50};
 // Above that, filling everything is no slower than asking the view for each.
 constexpr size_t kMaxChangedKeys = 200'000;
-
-UnixSeconds WallSeconds() { return SystemClock().Wall() / kMicrosPerSecond; }
 
 // Plain commands cannot say it.
 bool NeedsBase64(std::string_view key) {
   return std::any_of(key.begin(), key.end(), [](char c) { return c <= ' ' && c >= 0; });
 }
-
-struct Slice {
-  FillBatch batch;
-  bool more = false;
-};
 
 // Adds the keys whose items a record changes. False: maybe all of them.
 absl::StatusOr<bool> AddChangedKeys(const Record& record, absl::flat_hash_set<std::string>* keys) {
@@ -77,8 +69,10 @@ absl::StatusOr<EngineHolds> ChangedIn(Log log, Seq first, Seq last, EngineHolds 
 asio::awaitable<void> ViewFeeder::Fill(uint64_t following, EngineAddress engine,
                                        EngineHolds holds) {
   unfilled_ = holds;
-  // The view first: it must not be behind what the engine holds.
-  while (following == following_ && (busy_ || (holds.seq && view_seq_ < *holds.seq))) {
+  // The view first: it must not be behind what the engine holds, and what it reads of the log's
+  // past shall not go into the engine record by record.
+  const Seq held = holds.seq.value_or(Seq());
+  while (following == following_ && (busy_ || view_seq_ < std::max(held, replayed_at_))) {
     co_await freed_.Wait(Millis(20));
   }
   absl::Status status = absl::CancelledError("replaced");
@@ -146,31 +140,15 @@ asio::awaitable<absl::Status> ViewFeeder::FillAll(uint64_t following) {
   absl::StatusOr<std::unique_ptr<ViewScan>> begun = ViewScan::Begin(*view_);
   if (!begun.ok()) co_return begun.status();
   const std::shared_ptr<ViewScan> scan = *std::move(begun);
-  int64_t told_us = SystemClock().Mono();
-  bool more = true;
-  while (more) {
-    auto next = [scan]() -> absl::StatusOr<Slice> {
-      Slice slice;
-      const UnixSeconds now = WallSeconds();
-      absl::StatusOr<bool> went_on = scan->Next(
-          kSliceBytes, now, [&](const EffectView& item, EffectId) { slice.batch.Add(item, now); });
-      if (!went_on.ok()) return went_on.status();
-      slice.more = *went_on;
-      return slice;
-    };
-    absl::StatusOr<Slice> slice = co_await background_->Run(std::move(next));
-    if (!slice.ok()) co_return slice.status();
-    if (following != following_) co_return absl::CancelledError("replaced");
-    more = slice->more;
-    const absl::Status put = co_await filler_.Put(std::move(slice->batch));
-    if (!put.ok()) co_return put;
-    if (SystemClock().Mono() - told_us > kReportEveryUs) {
-      told_us = SystemClock().Mono();
-      spdlog::info("filling the engine: {} of about {} items", scan->items(),
-                   scan->estimate().items);
-    }
-  }
-  spdlog::info("the engine was filled with {} items, {} bytes", scan->items(), scan->bytes());
+  const MonoMicros began_us = SystemClock().Mono();
+  WarmUpParts parts{background_, &filler_, scan, options_.report, nullptr};
+  parts.wanted = [this, following] { return following == following_; };
+  const absl::Status filled = co_await WarmUp(std::move(parts));
+  if (options_.report != nullptr) options_.report->Clear();
+  if (!filled.ok()) co_return filled;
+  const int64_t took_us = std::max<int64_t>(SystemClock().Mono() - began_us, 1);
+  spdlog::info("the engine was filled with {} items, {} bytes in {} ms: {} MB/s", scan->items(),
+               scan->bytes(), took_us / kMicrosPerMilli, scan->bytes() / took_us);
   co_return absl::OkStatus();
 }
 

@@ -1,10 +1,11 @@
 #include "adapter/memcache/engine_process.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <bit>
 #include <filesystem>
 #include <utility>
 
@@ -14,6 +15,21 @@ namespace cairn::adapter::memcache {
 namespace {
 
 constexpr std::string_view kSocketName = "engine.sock";
+// Powers of two of a hash table: 8 MiB, 2 GiB.
+constexpr int kMinHashPower = 20;
+constexpr int kMaxHashPower = 28;
+
+// memcached's table grows only behind its items, and a filling outruns it: chains of dozens of
+// items then take most of the engine's time.
+int HashPower(uint64_t items) {
+  return std::clamp(static_cast<int>(std::bit_width(items)), kMinHashPower, kMaxHashPower);
+}
+
+bool NamesHashPower(const std::vector<std::string>& command) {
+  return std::any_of(command.begin(), command.end(), [](const std::string& word) {
+    return word.find("hashpower") != std::string::npos;
+  });
+}
 
 }  // namespace
 
@@ -35,6 +51,11 @@ ChildOptions EngineProcess::MakeChildOptions() const {
   for (const std::string& word : {std::string("-s"), address().unix_path, std::string("-a"),
                                   std::string("0700"), std::string("-B"), std::string("ascii")}) {
     child.argv.push_back(word);
+  }
+  if (!NamesHashPower(options_.command)) {
+    const uint64_t items = options_.expected_items == nullptr ? 0 : options_.expected_items();
+    child.argv.emplace_back("-o");
+    child.argv.push_back(fmt::format("hashpower={}", HashPower(items)));
   }
   // memcached wants to be told that it may run as root, as containers do.
   if (geteuid() == 0) {
@@ -63,29 +84,6 @@ asio::awaitable<absl::Status> EngineProcess::Start(Millis timeout) {
   process_ = *std::move(child);
   spdlog::info("engine started: process {}, socket {}", pid(), address().unix_path);
   co_return absl::OkStatus();
-}
-
-bool EngineProcess::running() { return process_ != nullptr && !process_->ended(); }
-
-std::string EngineProcess::ending() const { return process_ == nullptr ? "" : process_->ending(); }
-
-void EngineProcess::Kill() {
-  if (process_ != nullptr) process_->Signal(SIGKILL);
-}
-
-asio::awaitable<bool> EngineProcess::WaitForEnd(Millis at_most) {
-  if (process_ == nullptr) co_return true;
-  co_return co_await process_->WaitForEnd(at_most);
-}
-
-asio::awaitable<void> EngineProcess::Stop(Millis patience) {
-  if (!running()) co_return;
-  process_->Signal(SIGTERM);
-  const bool ended = co_await WaitForEnd(patience);
-  if (ended) co_return;
-  Kill();
-  // Nothing survives it but what hangs in the kernel.
-  co_await WaitForEnd(patience);
 }
 
 }  // namespace cairn::adapter::memcache

@@ -10,35 +10,33 @@
 
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
-#include "adapter/child_process.h"
-#include "adapter/engine_child.h"
 #include "adapter/engine_socket.h"
+#include "adapter/own_engine.h"
 
 namespace cairn::adapter::memcache {
 
 struct EngineProcessOptions {
   std::vector<std::string> command = {"memcached"};
   std::string directory;  // Made with mode 0700. An absolute path.
+  // How many items it will soon have, roughly, as it starts; null: nobody knows.
+  std::function<uint64_t()> expected_items;
 };
 
-class EngineProcess : public EngineChild {
+class EngineProcess : public OwnEngine {
  public:
   EngineProcess(asio::any_io_executor executor, EngineProcessOptions options);
 
   // Errors: kFailedPrecondition when somebody answers on the socket already.
   asio::awaitable<absl::Status> Start(Millis timeout) override;
-  [[nodiscard]] bool running() override;
-  [[nodiscard]] std::string ending() const override;
-  void Kill() override;
-  asio::awaitable<bool> WaitForEnd(Millis at_most) override;
-  [[nodiscard]] pid_t pid() const override { return process_ == nullptr ? 0 : process_->pid(); }
   // SIGTERM, and SIGKILL after `patience`.
-  asio::awaitable<void> Stop(Millis patience);
+  asio::awaitable<void> Stop(Millis patience) { return Terminate(patience); }
 
   [[nodiscard]] EngineAddress address() const;
 
@@ -47,7 +45,6 @@ class EngineProcess : public EngineChild {
 
   const asio::any_io_executor executor_;
   const EngineProcessOptions options_;
-  std::unique_ptr<ChildProcess> process_;
 };
 
 }  // namespace cairn::adapter::memcache

@@ -1,20 +1,16 @@
 #include "adapter/memcache/invalidate_command.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <utility>
 
-#include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "adapter/agent_process.h"
 #include "adapter/memcache/effect.h"
 #include "adapter/memcache/invalidator.h"
 #include "base/status_macros.h"
-#include "base/strings.h"
 
 namespace cairn::adapter::memcache {
 namespace {
@@ -30,24 +26,11 @@ struct InvalidateConfig : AgentBaseConfig {
   uint64_t backlog_bytes = uint64_t{64} << 20;
 };
 
-std::vector<std::string> SplitList(std::string_view text) {
-  std::vector<std::string> parts;
-  for (const absl::string_view part : absl::StrSplit(ToAbsl(text), ',', absl::SkipEmpty())) {
-    parts.emplace_back(ToStd(part));
-  }
-  return parts;
-}
-
 std::string CheckTargets(std::string_view text) {
-  const std::vector<std::string> targets = SplitList(text);
-  if (targets.empty()) return "expected host:port, with commas";
-  for (const std::string& target : targets) {
+  for (const std::string& target : SplitNames(text)) {
     if (std::string wrong = CheckEngine(target); !wrong.empty()) return wrong;
-    if (std::count(targets.begin(), targets.end(), target) > 1) {
-      return fmt::format("expected {} once", target);
-    }
   }
-  return "";
+  return CheckNames(text);
 }
 
 std::string CheckPrefix(std::string_view text) {
@@ -59,7 +42,7 @@ std::string CheckPrefix(std::string_view text) {
 }
 
 void AddOptions(OptionTable& table, InvalidateConfig& c) {
-  table.Text("log", &c.log, CheckNotEmpty,
+  table.Text("log", &c.log, CheckNames,
              "Logs of memcached caches, with commas; they exist. Required.");
   table.Text("endpoints", &c.endpoints, CheckNotEmpty,
              "host:port of some nodes of the cluster, with commas. Default: CAIRN_ENDPOINTS.");
@@ -97,7 +80,7 @@ absl::StatusOr<AgentVerdict> ParseInvocation(const std::vector<std::string>& arg
   ASSIGN_OR_RETURN(OptionTable::Asked asked, table.Parse(argv, Environment));
   AgentVerdict verdict = VerdictOn(std::move(asked));
   if (verdict.action == AgentVerdict::Action::kPrint) return verdict;
-  if (SplitList(config.log).empty() || config.targets.empty()) {
+  if (config.log.empty() || config.targets.empty()) {
     return absl::InvalidArgumentError("options log and targets are required");
   }
   return verdict;
@@ -106,8 +89,8 @@ absl::StatusOr<AgentVerdict> ParseInvocation(const std::vector<std::string>& arg
 InvalidatorOptions OptionsOf(const InvalidateConfig& config) {
   InvalidatorOptions options;
   options.cluster = ClusterOptions(config.endpoints);
-  options.logs = SplitList(config.log);
-  options.targets = SplitList(config.targets);
+  options.logs = SplitNames(config.log);
+  options.targets = SplitNames(config.targets);
   options.directory = config.data_dir;
   options.marker_prefix = config.marker_prefix;
   options.lane.max_bytes = config.backlog_bytes;

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <map>
 #include <utility>
 
 #include "adapter/memcache/record_mark.h"
@@ -20,7 +21,9 @@ constexpr Millis kViewPatience{5'000};
 }  // namespace
 
 MemcacheAgent::MemcacheAgent(MemcacheAgentOptions options, const Clock* clock, OnState on_state)
-    : Agent(options, clock, std::move(on_state)), options_(std::move(options)) {
+    : Agent(options, clock, std::move(on_state)),
+      options_(std::move(options)),
+      report_(ProgressReport::ForProcess(), clock) {
   facts_.local_reads = options_.local_reads;
   facts_.on_miss_view = options_.on_miss_view;
 }
@@ -37,7 +40,9 @@ absl::Status MemcacheAgent::Run(Front* front) {
 void MemcacheAgent::MakeParts() {
   EngineAddress address = options_.engine_address;
   if (options_.engine_process) {
-    process_ = std::make_unique<EngineProcess>(executor(), *options_.engine_process);
+    EngineProcessOptions process = *options_.engine_process;
+    process.expected_items = [this] { return view_ == nullptr ? 0 : view_->EstimateSize().items; };
+    process_ = std::make_unique<EngineProcess>(executor(), std::move(process));
     address = process_->address();
   }
   watch_ = std::make_unique<EngineWatch>(executor(), address, process_.get(), this,
@@ -62,6 +67,7 @@ absl::Status MemcacheAgent::StartParts() {
   ASSIGN_OR_RETURN(view_, OpenView());
   ViewFeeder::Options feeder;
   feeder.lease_name = options_.lease_name;
+  feeder.report = &report_;
   if (options_.store != nullptr) {
     feeder.restore = [this](View* view) { return RestoreView(view); };
   }
@@ -69,6 +75,13 @@ absl::Status MemcacheAgent::StartParts() {
                                          std::move(feeder), this);
   feeder_->Start();
   watch_->Start();
+  ring_ = std::make_unique<OtherLogs>(executor(), &background(), client(),
+                                      OtherLogs::Options{options_.ring, options_.lease_name},
+                                      [this](const std::vector<OtherLog>& others) {
+                                        others_ = others;
+                                        RefreshView();
+                                      });
+  if (!options_.ring.empty()) ring_->Start();
   return absl::OkStatus();
 }
 
@@ -91,11 +104,15 @@ absl::Status MemcacheAgent::RestoreView(View* view) {
                    ChooseSnapshot(options_.store.get(), log(), {.reader = ViewEngine()}));
   if (!found) return view->Reset();
   spdlog::info("loading the snapshot as of {}", found->manifest.seq);
-  return LoadViewSnapshot(*options_.store, found->name, found->manifest, view).status();
+  const auto progress = [this](uint64_t bytes, uint64_t of) {
+    report_.Update(Phase::kDownload, bytes, of);
+  };
+  return LoadViewSnapshot(*options_.store, found->name, found->manifest, view, progress).status();
 }
 
 asio::awaitable<void> MemcacheAgent::StopParts() {
   (void)co_await writer_->Stop();
+  if (ring_ != nullptr) co_await ring_->Stop();
   if (feeder_ != nullptr) co_await feeder_->Stop();
   co_await watch_->Stop();
 }
@@ -146,14 +163,25 @@ asio::awaitable<absl::StatusOr<FillBatch>> MemcacheAgent::LookUp(std::vector<std
 void MemcacheAgent::RefreshView() {
   const std::string holder(HolderNames::AddressOf(head().position().holder));
   const std::string primary = holder == options_.address ? "" : holder;
-  const std::string door = holder.empty() ? options_.address : holder;
-  const uint64_t version = head().position().lease.epoch.value();
-  const bool same_doors = facts_.doors == std::vector{door} && facts_.doors_version == version;
-  if (facts_.primary == primary && same_doors) return;
+  const FrontFacts before = facts_;
   facts_.primary = primary;
-  facts_.doors.assign(1, door);
-  facts_.doors_version = version;
-  TellFront();
+  SetDoors(holder.empty() ? options_.address : holder);
+  const bool same_doors =
+      facts_.doors == before.doors && facts_.doors_version == before.doors_version;
+  if (facts_.primary != before.primary || !same_doors) TellFront();
+}
+
+// All agents of all logs tell the same: in the order of the logs' names, and with epochs that only
+// grow, so their sum does with each change.
+void MemcacheAgent::SetDoors(const std::string& own) {
+  std::map<std::string, std::string> doors = {{options_.log, own}};
+  facts_.doors_version = head().position().lease.epoch.value();
+  for (const OtherLog& other : others_) {
+    facts_.doors_version += other.epoch.value();
+    if (!other.primary.empty()) doors.emplace(other.name, other.primary);
+  }
+  facts_.doors.clear();
+  for (const auto& [log, door] : doors) facts_.doors.push_back(door);
 }
 
 void MemcacheAgent::TellFront() { front_->SetFacts(facts_); }
@@ -162,8 +190,11 @@ void MemcacheAgent::RefreshStatus() {
   writer_->SetClock(watch_->facts().clock);
   writer_->Tick();
   FlushIfDue();
-  MemcacheStatus status{LookAtStatus(), watch_->facts().use};
+  MemcacheStatus status{LookAtStatus(), watch_->facts().use, "", "", {}};
   status.engine_ready = watch_->ready();
+  status.primary = HolderNames::AddressOf(head().position().holder);
+  status.mode = options_.writer.mode == WriteMode::kBehind ? "write-behind" : "write-through";
+  for (const PresentAgent& agent : presence().agents()) status.agents.push_back(agent.address);
   const Seq last = head().position().read_seq;
   const Seq held = feeder_->follows() ? feeder_->fed_seq() : last;
   status.records_behind = last > held ? last - held : 0;

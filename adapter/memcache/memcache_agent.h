@@ -32,6 +32,8 @@
 #include "adapter/memcache/view.h"
 #include "adapter/memcache/view_feeder.h"
 #include "adapter/memcache/writer.h"
+#include "adapter/other_logs.h"
+#include "adapter/progress_report.h"
 #include "adapter/snapshot_store.h"
 
 namespace cairn::adapter::memcache {
@@ -45,6 +47,7 @@ struct MemcacheAgentOptions : AgentOptions {
   bool local_reads = false;              // Standbys answer reads.
   bool on_miss_view = false;             // What the engine lacks is brought back from the view.
   std::shared_ptr<SnapshotStore> store;  // Null: there is none.
+  std::vector<std::string> ring;         // Other logs of the cache.
 };
 
 class MemcacheAgent : public Agent,
@@ -80,6 +83,7 @@ class MemcacheAgent : public Agent,
   void FlushIfDue();
   asio::awaitable<absl::StatusOr<FillBatch>> LookUp(std::vector<std::string> keys, Seq at_least);
   void TellFront();
+  void SetDoors(const std::string& own);
 
   // memcache_agent_orders.cc
   void Do(const FeedOrder& order) override { feeder_->Bound(order.through); }
@@ -105,6 +109,9 @@ class MemcacheAgent : public Agent,
   void OnWriterFailed(PublisherTrouble why, const absl::Status& status) override;
 
   const MemcacheAgentOptions options_;
+  ProgressReport report_;
+  std::unique_ptr<OtherLogs> ring_;
+  std::vector<OtherLog> others_;
   Front* front_ = nullptr;  // Of Run.
   std::unique_ptr<EngineProcess> process_;
   std::unique_ptr<EngineWatch> watch_;

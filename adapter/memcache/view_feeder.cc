@@ -9,8 +9,8 @@
 #include <chrono>
 #include <utility>
 
+#include "adapter/memcache/engine_warmup.h"
 #include "base/check.h"
-#include "base/clock.h"
 #include "base/strings.h"
 #include "cairn/error.h"
 
@@ -20,9 +20,10 @@ namespace {
 // Next waits at most that long for a message; Close ends it sooner.
 constexpr absl::Duration kNextPatience = absl::Seconds(1);
 constexpr absl::Duration kReadTimeout = absl::Seconds(30);
+constexpr absl::Duration kDescribeTimeout = absl::Seconds(5);
 constexpr uint64_t kGapRecords = 1'024;
-
-UnixSeconds WallSeconds() { return SystemClock().Wall() / kMicrosPerSecond; }
+// Above that, whoever waits is told how far it is.
+constexpr uint64_t kLongReplayRecords = 1'000;
 
 }  // namespace
 
@@ -44,6 +45,7 @@ ViewFeeder::~ViewFeeder() { CHECK(!running_ && filling_ == 0); }
 void ViewFeeder::Start() {
   CHECK(!running_);
   running_ = true;
+  busy_ = true;  // Until the view has begun.
   Spawn(executor_, Run());
 }
 
@@ -60,18 +62,43 @@ asio::awaitable<void> ViewFeeder::Stop() {
 }
 
 asio::awaitable<void> ViewFeeder::Run() {
-  absl::Status status;
+  absl::Status status = co_await Begin();
+  busy_ = false;
+  freed_.Wake();
   while (!stopping_ && status.ok()) {
     status = co_await Tail();
-    if (GetReason(status) == Reason::kTrimmed && !stopping_) status = co_await Restore();
+    if (GetReason(status) == Reason::kTrimmed && !stopping_) status = co_await BeginAnew();
   }
   running_ = false;
   ended_.Wake();
   if (!stopping_) owner_->OnViewFailed(status);
 }
 
+// A new view need not read the log's past if there is a snapshot; nor need it fail if there is
+// none.
+asio::awaitable<absl::Status> ViewFeeder::Begin() {
+  co_await SeeLogEnd();
+  if (view_->position().read.seq && !view_->incomplete()) co_return absl::OkStatus();
+  absl::Status restored = absl::NotFoundError("there is no store");
+  if (options_.restore != nullptr) restored = co_await Restore();
+  if (restored.ok() || stopping_) co_return absl::OkStatus();
+  spdlog::info("no snapshot was loaded: {}", ToStd(restored.message()));
+  auto reset = [view = view_] { return view->Reset(); };
+  co_return co_await background_->Run(std::move(reset));
+}
+
+asio::awaitable<void> ViewFeeder::SeeLogEnd() {
+  auto describe = [log = log_]() mutable { return log.Describe({.call = {kDescribeTimeout}}); };
+  const absl::StatusOr<LogDescription> log = co_await background_->Run(std::move(describe));
+  // Whoever does not know it does not wait for it.
+  if (log.ok()) replayed_at_ = log->last_seq;
+}
+
 asio::awaitable<absl::Status> ViewFeeder::Tail() {
   NoteViewSeq();
+  spdlog::info("the view reads the log from record {}; the log ends at {}", view_seq_ + 1,
+               replayed_at_);
+  long_replay_ = replayed_at_ > view_seq_ + kLongReplayRecords;
   TailerOptions tail;
   tail.start = TailStart::AtSeq(view_seq_ + 1);
   absl::StatusOr<std::unique_ptr<Tailer>> opened = Tailer::Open(log_, std::move(tail));
@@ -98,6 +125,7 @@ asio::awaitable<absl::Status> ViewFeeder::TakeMessage(TailEvent event) {
   auto apply = [batches, view = view_] { return view->Apply(*batches); };
   const absl::Status applied = co_await background_->Run(std::move(apply));
   NoteViewSeq();
+  TellReplay();
   if (applied.ok()) co_await FeedMessage(std::move(*batches));
   busy_ = false;
   freed_.Wake();
@@ -122,8 +150,15 @@ asio::awaitable<bool> ViewFeeder::AwaitViewSeq(Seq seq, Millis patience) {
   co_return true;
 }
 
+void ViewFeeder::TellReplay() {
+  if (!long_replay_ || options_.report == nullptr) return;
+  options_.report->Update(Phase::kReplay, view_seq_.value(), replayed_at_.value());
+  long_replay_ = view_seq_ < replayed_at_;
+  if (!long_replay_) options_.report->Clear();
+}
+
 // The records that the view lacks are gone from the log.
-asio::awaitable<absl::Status> ViewFeeder::Restore() {
+asio::awaitable<absl::Status> ViewFeeder::BeginAnew() {
   spdlog::warn("the view stands at {}, which the log has trimmed: it begins anew from a snapshot",
                view_seq_);
   Lost(absl::UnavailableError("the view begins anew"));
@@ -135,13 +170,19 @@ asio::awaitable<absl::Status> ViewFeeder::Restore() {
   while (busy_ && !stopping_) co_await freed_.Wait(Millis(20));
   if (stopping_) co_return absl::OkStatus();
   busy_ = true;
-  auto restore = [restore = options_.restore, view = view_] { return restore(view); };
-  const absl::Status restored = co_await background_->Run(std::move(restore));
-  NoteViewSeq();
+  const absl::Status restored = co_await Restore();
   busy_ = false;
   freed_.Wake();
   if (!absl::IsFailedPrecondition(restored)) co_return restored;
   co_return absl::OutOfRangeError(restored.message());  // None serves.
+}
+
+asio::awaitable<absl::Status> ViewFeeder::Restore() {
+  auto restore = [restore = options_.restore, view = view_] { return restore(view); };
+  const absl::Status restored = co_await background_->Run(std::move(restore));
+  NoteViewSeq();
+  if (options_.report != nullptr) options_.report->Clear();
+  co_return restored;
 }
 
 // ---- The engine that follows ------------------------------------------------------------------

@@ -9,7 +9,9 @@
 // record by record. Nothing past the bound is fed: behind a grant come this agent's own effects,
 // which the writer brings.
 //
-// A view that cannot go on (its next record was trimmed) begins anew from a snapshot.
+// A view begins where it stood when the process ended. A new one, and one that cannot go on (its
+// next record was trimmed), begins from a snapshot if there is one. No engine is filled before the
+// view has what the log had when the feeder began.
 //
 // Threads: the engine thread; reads and folding on a thread of the Background. Lifetime: Stop(),
 // and await it, before it is destroyed. Bounds: one message of the tail, and the Tailer's buffer.
@@ -32,6 +34,7 @@
 #include "adapter/engine_socket.h"
 #include "adapter/memcache/engine_filler.h"
 #include "adapter/memcache/view.h"
+#include "adapter/progress_report.h"
 #include "adapter/role_events.h"
 #include "cairn/log.h"
 #include "cairn/tailer.h"
@@ -64,6 +67,7 @@ class ViewFeeder {
     // Fills a view that cannot go on from a snapshot; on a thread of the Background.
     // kNotFound: there is none that serves.
     std::function<absl::Status(View*)> restore;
+    ProgressReport* report = nullptr;  // Null: nobody is told.
   };
   ViewFeeder(asio::any_io_executor executor, Background* background, Log log, View* view,
              Options options, ViewFeederOwner* owner);
@@ -93,9 +97,13 @@ class ViewFeeder {
  private:
   // view_feeder.cc
   asio::awaitable<void> Run();
+  asio::awaitable<absl::Status> Begin();
   asio::awaitable<absl::Status> Tail();
+  asio::awaitable<void> SeeLogEnd();
   // The view has gone on, or begun anew.
   void NoteViewSeq();
+  void TellReplay();
+  asio::awaitable<absl::Status> BeginAnew();
   asio::awaitable<absl::Status> Restore();
   asio::awaitable<absl::Status> TakeMessage(TailEvent event);
   asio::awaitable<void> FeedMessage(std::vector<RecordBatch> batches);
@@ -122,6 +130,8 @@ class ViewFeeder {
   std::optional<Seq> through_;
   Seq view_seq_;
   asio::steady_timer view_moved_;  // Cancelled for all who wait; ends for the first who gives up.
+  Seq replayed_at_;                // The log ended there when the tail began; 0: not known.
+  bool long_replay_ = false;
   // The engine has been filled and follows; `reader_` stands where it does.
   bool follows_ = false;
   Seq fed_seq_;
@@ -129,7 +139,7 @@ class ViewFeeder {
   EngineHolds unfilled_;    // Of a Follow that is not done.
   uint64_t following_ = 0;  // Counts Follow and Release.
   size_t filling_ = 0;
-  // One of Tail and Fill works on view and engine at a time.
+  // One of Begin, Tail and Fill works on view and engine at a time.
   bool busy_ = false;
   WakeUp freed_;
   bool running_ = false;

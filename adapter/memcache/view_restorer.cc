@@ -9,25 +9,13 @@
 
 #include "adapter/memcache/engine_connection.h"
 #include "adapter/memcache/engine_facts.h"
+#include "adapter/memcache/engine_warmup.h"
 #include "base/status_macros.h"
 
 namespace cairn::adapter::memcache {
 namespace {
 
-constexpr size_t kSliceBytes = size_t{1} << 20;
 constexpr Millis kCallPatience{10'000};
-
-struct Slice {
-  FillBatch batch;
-  bool more = false;
-};
-
-absl::StatusOr<Slice> NextSlice(ViewScan* scan, UnixSeconds now) {
-  Slice slice;
-  const auto add = [&](const EffectView& item, EffectId) { slice.batch.Add(item, now); };
-  ASSIGN_OR_RETURN(slice.more, scan->Next(kSliceBytes, now, add));
-  return slice;
-}
 
 class NewCommands {
  public:
@@ -135,21 +123,14 @@ asio::awaitable<absl::Status> ViewRestorer::FillEngine(const View* view) {
   if (!status.ok()) co_return status;
   absl::StatusOr<std::unique_ptr<ViewScan>> scan = ViewScan::Begin(*view);
   if (!scan.ok()) co_return scan.status();
-  bool more = true;
-  while (more && !cancelled_) {
-    auto next = [scan = scan->get(), now = clock_->Wall() / kMicrosPerSecond] {
-      return NextSlice(scan, now);
-    };
-    absl::StatusOr<Slice> slice = co_await host_.background->Run(std::move(next));
-    if (!slice.ok()) co_return slice.status();
-    more = slice->more;
-    status = co_await filler_.Put(std::move(slice->batch));
-    if (!status.ok()) co_return status;
-    host_.report->Update(Phase::kLoad, (*scan)->bytes(), 0);
-  }
+  const std::shared_ptr<ViewScan> items = *std::move(scan);
+  WarmUpParts parts{host_.background, &filler_, items, host_.report, nullptr};
+  parts.wanted = [this] { return !cancelled_; };
+  status = co_await WarmUp(std::move(parts));
+  if (!status.ok()) co_return status;
   if (filler_.refused() == 0) co_return absl::OkStatus();
   co_return absl::ResourceExhaustedError(
-      fmt::format("the engine did not take {} of {} items", filler_.refused(), (*scan)->items()));
+      fmt::format("the engine did not take {} of {} items", filler_.refused(), items->items()));
 }
 
 absl::Status ViewRestorer::WriteFile(const View& view, RestoreResult* result) {
@@ -160,7 +141,8 @@ absl::Status ViewRestorer::WriteFile(const View& view, RestoreResult* result) {
   bool more = true;
   while (more) {
     if (cancelled_) return absl::CancelledError("stopped");
-    ASSIGN_OR_RETURN(const Slice slice, NextSlice(scan.get(), then));
+    ASSIGN_OR_RETURN(FillSlice slice, NextFillSlice(scan.get(), then));
+    slice.batch.EndGroup();
     more = slice.more;
     RETURN_IF_ERROR(file.Write(slice.batch.commands));
     result->file_bytes += slice.batch.commands.size();

@@ -1,7 +1,6 @@
 #include "adapter/redis/engine_process.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <spdlog/spdlog.h>
 
 #include <filesystem>
@@ -109,19 +108,6 @@ asio::awaitable<absl::Status> EngineProcess::TakeOver(Millis timeout) {
   co_return absl::OkStatus();
 }
 
-bool EngineProcess::running() { return process_ != nullptr && !process_->ended(); }
-
-std::string EngineProcess::ending() const { return process_ == nullptr ? "" : process_->ending(); }
-
-void EngineProcess::Kill() {
-  if (process_ != nullptr) process_->Signal(SIGKILL);
-}
-
-asio::awaitable<bool> EngineProcess::WaitForEnd(Millis at_most) {
-  if (process_ == nullptr) co_return true;
-  co_return co_await process_->WaitForEnd(at_most);
-}
-
 asio::awaitable<void> EngineProcess::Stop(Millis patience) {
   if (!running()) co_return;
   {
@@ -131,14 +117,8 @@ asio::awaitable<void> EngineProcess::Stop(Millis patience) {
     std::vector<std::string> argv = Argv("SHUTDOWN", "NOSAVE");
     if (connected.ok()) (void)co_await link.Call(std::move(argv), patience);
   }
-  bool ended = co_await WaitForEnd(patience);
-  if (ended) co_return;
-  process_->Signal(SIGTERM);
-  ended = co_await WaitForEnd(patience);
-  if (ended) co_return;
-  Kill();
-  // Nothing survives it but what hangs in the kernel.
-  co_await WaitForEnd(patience);
+  const bool ended = co_await WaitForEnd(patience);
+  if (!ended) co_await Terminate(patience);
 }
 
 }  // namespace cairn::adapter::redis

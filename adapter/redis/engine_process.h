@@ -19,9 +19,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "adapter/child_process.h"
-#include "adapter/engine_child.h"
 #include "adapter/engine_socket.h"
+#include "adapter/own_engine.h"
 
 namespace cairn::adapter::redis {
 
@@ -31,7 +30,7 @@ struct EngineProcessOptions {
   bool outlives_agent = false;
 };
 
-class EngineProcess : public EngineChild {
+class EngineProcess : public OwnEngine {
  public:
   EngineProcess(asio::any_io_executor executor, EngineProcessOptions options);
 
@@ -39,15 +38,10 @@ class EngineProcess : public EngineChild {
   // starts one. It does not answer yet when this returns. Requires: !running().
   // Errors: kFailedPrecondition when an engine that must not live on is still there.
   asio::awaitable<absl::Status> Start(Millis timeout) override;
-  [[nodiscard]] bool running() override;
-  [[nodiscard]] std::string ending() const override;
-  void Kill() override;
   // In order: SHUTDOWN NOSAVE, SIGTERM, SIGKILL, `patience` for each of the first two.
   asio::awaitable<void> Stop(Millis patience);
-  asio::awaitable<bool> WaitForEnd(Millis at_most) override;
 
   [[nodiscard]] EngineAddress address() const;
-  [[nodiscard]] pid_t pid() const override { return process_ == nullptr ? 0 : process_->pid(); }
 
  private:
   asio::awaitable<absl::Status> TakeOver(Millis timeout);
@@ -55,7 +49,6 @@ class EngineProcess : public EngineChild {
 
   asio::any_io_executor executor_;
   const EngineProcessOptions options_;
-  std::unique_ptr<ChildProcess> process_;
 };
 
 }  // namespace cairn::adapter::redis

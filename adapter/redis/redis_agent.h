@@ -22,8 +22,10 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "adapter/agent.h"
+#include "adapter/other_logs.h"
 #include "adapter/redis/adoption.h"
-#include "adapter/redis/discovery/shard_watch.h"
+#include "adapter/redis/discovery/cache_view.h"
+#include "adapter/redis/discovery/slot_map.h"
 #include "adapter/redis/engine_process.h"
 #include "adapter/redis/engine_setup.h"
 #include "adapter/redis/engine_watch.h"
@@ -131,7 +133,7 @@ class RedisAgent : public Agent,
   WakeUp committed_moved_;
   CacheView view_;
   SlotRange slots_;
-  std::unique_ptr<ShardWatch> shards_;  // Null: there is one log.
+  std::unique_ptr<OtherLogs> shards_;  // Null: there is one log.
   std::vector<ShardView> others_;
 
   mutable absl::Mutex status_mutex_;

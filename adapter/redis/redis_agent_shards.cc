@@ -15,6 +15,23 @@ namespace {
 constexpr Millis kRetry{300};
 constexpr absl::Duration kCallTimeout = absl::Seconds(5);
 
+// `logs`: of the same order.
+std::vector<ShardView> ViewsOf(const SlotMap& shares, const std::vector<OtherLog>& logs) {
+  std::vector<ShardView> views;
+  for (size_t i = 0; i < shares.size(); ++i) {
+    ShardView& view = views.emplace_back();
+    view.log = shares[i].log;
+    view.slots = shares[i].slots;
+    view.primary_name = logs[i].holder;
+    view.primary_address = logs[i].primary;
+    view.primary_epoch = logs[i].epoch;
+    for (const PresentAgent& agent : logs[i].agents) {
+      view.agents.push_back({agent.holder, agent.address, agent.sentinel});
+    }
+  }
+  return views;
+}
+
 }  // namespace
 
 // Until the slots are known.
@@ -38,23 +55,26 @@ asio::awaitable<absl::Status> RedisAgent::Prepare() {
 }
 
 absl::Status RedisAgent::TakeSlots(SlotMap map) {
-  ShardWatch::Options watch;
+  OtherLogs::Options watch;
   watch.lease_name = options_.lease_name;
+  SlotMap others;
   for (SlotShare& share : map) {
     if (share.log == options_.log) {
       slots_ = share.slots;
     } else {
-      watch.others.push_back(std::move(share));
+      watch.names.push_back(share.log);
+      others.push_back(std::move(share));
     }
   }
-  if (watch.others.size() == map.size()) {
+  if (others.size() == map.size()) {
     return absl::FailedPreconditionError("the cache's slots name no log like this agent's");
   }
-  shards_ = std::make_unique<ShardWatch>(executor(), &background(), client(), std::move(watch),
-                                         [this](const auto& others) {
-                                           others_ = others;
-                                           RefreshView();
-                                         });
+  const auto tell = [this, others = std::move(others)](const std::vector<OtherLog>& logs) {
+    others_ = ViewsOf(others, logs);
+    RefreshView();
+  };
+  shards_ =
+      std::make_unique<OtherLogs>(executor(), &background(), client(), std::move(watch), tell);
   return absl::OkStatus();
 }
 

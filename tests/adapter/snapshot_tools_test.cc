@@ -141,7 +141,7 @@ TEST_F(ProgressReportTest, ATerminalsLineIsDrawnAnewAndRemovedAtTheEnd) {
     report.Update(Phase::kSave, 0, 0);
     report.Update(Phase::kSave, 0, 0);  // Too soon.
   }
-  EXPECT_EQ(Written(), "\r\x1b[Ksave     0.0 MiB  0 s\r\x1b[K");
+  EXPECT_EQ(Written(), "\r\x1b[Ksave     0.0 MiB  0 s\r\r\x1b[K");
 }
 
 }  // namespace

@@ -46,9 +46,20 @@ MemcacheWorld::~MemcacheWorld() {
 }
 
 void MemcacheWorld::StartAgent(size_t agent) {
-  std::vector<std::string> flags = {
-      "--log",   "cache",    "--ttl-ms",         std::to_string(options_.ttl_ms),
-      "--store", StoreUrl(), "--metrics-listen", SecondAddress(agent)};
+  const auto log = [this](size_t number) {
+    return options_.logs == 1 ? std::string("cache") : fmt::format("cache{}", number);
+  };
+  std::vector<std::string> flags = {"--log",
+                                    log(agent % options_.logs),
+                                    "--ttl-ms",
+                                    std::to_string(options_.ttl_ms),
+                                    "--store",
+                                    StoreUrl(),
+                                    "--metrics-listen",
+                                    SecondAddress(agent)};
+  std::string ring;
+  for (size_t number = 0; number < options_.logs; ++number) ring += log(number) + ",";
+  flags.insert(flags.end(), {"--ring", ring});
   flags.insert(flags.end(), options_.flags.begin(), options_.flags.end());
   Start(agent, "cairn-agent", "memcached", flags);
 }

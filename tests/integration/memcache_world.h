@@ -26,6 +26,7 @@ class MemcacheWorld : public AgentProcesses {
     int ttl_ms = 1000;
     std::vector<std::string> flags;  // For every agent.
     size_t spare_ports = 0;          // For whatever else listens.
+    size_t logs = 1;                 // More: a ring; agents serve them in turn.
   };
   explicit MemcacheWorld(Options options);
   ~MemcacheWorld();

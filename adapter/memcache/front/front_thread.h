@@ -49,6 +49,7 @@ struct FrontThreadOptions {
   // Above that, nothing more is given to the writer.
   size_t max_pending_bytes = size_t{64} << 20;
   WriterPort writer;
+  std::function<std::string()> agent_stats;  // Any thread; see agent_stats.h.
 };
 
 class FrontThread : public SessionHost {
@@ -83,6 +84,7 @@ class FrontThread : public SessionHost {
   FrontCounters& counters() override { return counters_; }
   size_t thread_index() const override { return index_; }
   MonoMicros now_us() const override { return SystemClock().Mono(); }
+  std::string AgentStats() const override { return options_.agent_stats(); }
   EngineConnection* engine() override { return Ready(&engine_); }
   EngineConnection* primary() override { return Ready(&primary_); }
   uint64_t primary_number() const override { return primary_number_; }

@@ -52,6 +52,8 @@ class SessionHost {
   virtual FrontCounters& counters() = 0;
   virtual size_t thread_index() const = 0;
   virtual MonoMicros now_us() const = 0;
+  // See agent_stats.h.
+  virtual std::string AgentStats() const = 0;
   // Null: it is not connected.
   virtual EngineConnection* engine() = 0;
   virtual EngineConnection* primary() = 0;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "adapter/memcache/agent_stats.h"
 #include "adapter/memcache/auto_discovery.h"
 #include "adapter/memcache/effects.h"
 #include "adapter/memcache/front/session.h"
@@ -46,6 +47,7 @@ void Session::Take(const Request& request, std::string_view bytes) {
   Slot& slot = Add();
   slot.verb = request.verb;
   const bool discovers = AsksForDoors(request);
+  if (request.line == kAgentStatsRequest) return Finish(&slot, host_->AgentStats());
   if (discovers || Classify(request) == RequestClass::kAgent) return AnswerAsAgent(request, &slot);
   if (Dispatch(request, bytes, &slot)) return;
   slot.request = std::make_unique<OwnedRequest>(request, bytes);

@@ -50,6 +50,12 @@ TEST(MemcacheAgentConfigTest, AnEngineOfSomebodyElses) {
   EXPECT_EQ(parsed->config.engine, "unix:/run/memcached.sock");
 }
 
+TEST(MemcacheAgentConfigTest, ARingIsTheLogAndOthers) {
+  const auto parsed = Parse({"--log", "b", "--ring", "c, b,a"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->config.OtherLogs(), (std::vector<std::string>{"c", "a"}));
+}
+
 TEST(MemcacheAgentConfigTest, WhatCannotBeIsRefusedByName) {
   struct Case {
     std::vector<std::string> argv;
@@ -62,6 +68,9 @@ TEST(MemcacheAgentConfigTest, WhatCannotBeIsRefusedByName) {
       {{"--log", "cache", "--engine", "nowhere"}, "engine"},
       {{"--log", "cache", "--engine-cmd", ""}, "engine-cmd"},
       {{"--log", "cache", "--durability", "sync"}, "durability"},
+      {{"--log", "cache", "--ring", "cache-1,cache-2"}, "ring"},
+      {{"--log", "cache", "--ring", "cache,other,other"}, "ring"},
+      {{"--log", "cache", "--ring", ","}, "ring"},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.named);

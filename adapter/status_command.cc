@@ -1,4 +1,4 @@
-#include "adapter/redis/status_command.h"
+#include "adapter/status_command.h"
 
 #include <fmt/format.h>
 
@@ -13,17 +13,18 @@
 #include <utility>
 
 #include "absl/strings/numbers.h"
+#include "adapter/agent_answer.h"
 #include "adapter/agent_options.h"
 #include "adapter/agent_presence.h"
-#include "adapter/redis/engine_link.h"
-#include "adapter/redis/resp_value.h"
+#include "adapter/memcache/agent_question.h"
+#include "adapter/redis/agent_question.h"
 #include "base/option_table.h"
 #include "base/process_log.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "cairn/client.h"
 
-namespace cairn::adapter::redis {
+namespace cairn::adapter {
 namespace {
 
 constexpr int kExitOk = 0;
@@ -38,23 +39,7 @@ struct StatusConfig {
   std::string output = "text";
 };
 
-// What one agent says of itself; only the address if it does not answer.
-struct Answer {
-  std::string address;
-  std::string error;  // Empty: it has answered.
-  std::map<std::string, std::string> fields;
-  std::vector<std::string> others;
-
-  [[nodiscard]] std::string Field(const std::string& name) const {
-    const auto it = fields.find(name);
-    return it == fields.end() ? "-" : it->second;
-  }
-  [[nodiscard]] bool serves_as_primary() const {
-    return Field("role") == "primary" && Field("ready") == "yes";
-  }
-};
-
-// The columns: a heading, and the field of CAIRN INFO.
+// The columns: a heading, and the field of the answer.
 constexpr std::pair<const char*, const char*> kColumns[] = {
     {"ROLE", "role"},     {"STATE", "state"},
     {"EPOCH", "epoch"},   {"LAG_BYTES", "lag_bytes"},
@@ -62,51 +47,31 @@ constexpr std::pair<const char*, const char*> kColumns[] = {
     {"LOG", "log"},       {"ENGINE", "engine"},
     {"READY", "ready"}};
 
-void ReadInfo(std::string_view text, Answer* answer) {
-  while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find("\r\n"));
-    text.remove_prefix(std::min(text.size(), line.size() + 2));
-    const size_t colon = line.find(':');
-    if (colon == std::string_view::npos) continue;
-    const std::string_view value = line.substr(colon + 1);
-    if (line.substr(0, colon) == "agent") {
-      answer->others.emplace_back(value.substr(0, value.find(' ')));
-    } else {
-      answer->fields.emplace(line.substr(0, colon), value);
-    }
-  }
+// An agent of memcached knows no other protocol than memcached's; Redis, and its agents, say an
+// error to what they do not know.
+asio::awaitable<absl::Status> AskEither(asio::any_io_executor executor, AgentAnswer* answer) {
+  const absl::StatusOr<EngineAddress> address = ParseEngineAddress(answer->address);
+  if (!address.ok()) co_return address.status();
+  const absl::Status asked =
+      co_await memcache::AskMemcachedAgent(executor, *address, kPatience, answer);
+  if (!absl::IsNotFound(asked)) co_return asked;
+  co_return co_await redis::AskRedisAgent(executor, *address, kPatience, answer);
 }
 
-asio::awaitable<void> Ask(asio::any_io_executor executor, Answer* answer) {
-  const absl::StatusOr<EngineAddress> address = ParseEngineAddress(answer->address);
-  if (!address.ok()) {
-    answer->error = ToStd(address.status().message());
-    co_return;
-  }
-  EngineLink link(executor, *address);
-  const absl::Status connected = co_await link.Connect(kPatience);
-  if (!connected.ok()) {
-    answer->error = ToStd(connected.message());
-    co_return;
-  }
-  std::vector<std::string> argv = Argv("CAIRN", "INFO");
-  const absl::StatusOr<RespValue> reply = co_await link.CallOk(std::move(argv), kPatience);
-  if (reply.ok()) {
-    ReadInfo(reply->text, answer);
-  } else {
-    answer->error = ToStd(reply.status().message());
-  }
+asio::awaitable<void> Ask(asio::any_io_executor executor, AgentAnswer* answer) {
+  const absl::Status asked = co_await AskEither(std::move(executor), answer);
+  answer->error = ToStd(asked.message());
 }
 
 // Asks these agents, and those that they know of.
-std::vector<Answer> AskAll(std::vector<std::string> addresses) {
-  std::vector<Answer> answers;
+std::vector<AgentAnswer> AskAll(std::vector<std::string> addresses) {
+  std::vector<AgentAnswer> answers;
   std::set<std::string> asked;
   while (!addresses.empty()) {
     const std::string address = addresses.back();
     addresses.pop_back();
     if (!asked.insert(address).second) continue;
-    Answer answer;
+    AgentAnswer answer;
     answer.address = address;
     asio::io_context io;
     Spawn(io.get_executor(), Ask(io.get_executor(), &answer));
@@ -115,14 +80,14 @@ std::vector<Answer> AskAll(std::vector<std::string> addresses) {
     answers.push_back(std::move(answer));
   }
   std::sort(answers.begin(), answers.end(),
-            [](const Answer& a, const Answer& b) { return a.address < b.address; });
+            [](const AgentAnswer& a, const AgentAnswer& b) { return a.address < b.address; });
   return answers;
 }
 
-void PrintTable(const std::vector<Answer>& answers) {
+void PrintTable(const std::vector<AgentAnswer>& answers) {
   std::vector<std::vector<std::string>> rows(1, {"ADDRESS"});
   for (const auto& [heading, field] : kColumns) rows.front().emplace_back(heading);
-  for (const Answer& answer : answers) {
+  for (const AgentAnswer& answer : answers) {
     std::vector<std::string>& row = rows.emplace_back(1, answer.address);
     for (const auto& [heading, field] : kColumns) row.push_back(answer.Field(field));
     if (!answer.error.empty()) row.back() = answer.error;
@@ -138,10 +103,10 @@ void PrintTable(const std::vector<Answer>& answers) {
   }
 }
 
-void PrintJson(const std::vector<Answer>& answers) {
+void PrintJson(const std::vector<AgentAnswer>& answers) {
   nlohmann::ordered_json object;
   object["agents"] = nlohmann::ordered_json::array();
-  for (const Answer& answer : answers) {
+  for (const AgentAnswer& answer : answers) {
     nlohmann::ordered_json one;
     one["address"] = answer.address;
     if (!answer.error.empty()) one["error"] = answer.error;
@@ -176,14 +141,14 @@ int Report(const StatusConfig& config) {
     fmt::print(stderr, "cairn-agent: {}\n", ToStd(addresses.status().message()));
     return kExitFailed;
   }
-  const std::vector<Answer> answers = AskAll(*addresses);
+  const std::vector<AgentAnswer> answers = AskAll(*addresses);
   if (config.output == "json") {
     PrintJson(answers);
   } else {
     PrintTable(answers);
   }
   const bool served = std::any_of(answers.begin(), answers.end(),
-                                  [](const Answer& one) { return one.serves_as_primary(); });
+                                  [](const AgentAnswer& one) { return one.serves_as_primary(); });
   return served ? kExitOk : kExitFailed;
 }
 
@@ -228,4 +193,4 @@ int RunStatusCommand(const std::vector<std::string>& argv) {
   return Report(config);
 }
 
-}  // namespace cairn::adapter::redis
+}  // namespace cairn::adapter
