@@ -58,11 +58,23 @@ void AddOptions(OptionTable& table, RestoreConfig& config) {
   table.Switch("verify", &config.verify, "Redis: whether a second engine reads the file back.");
 }
 
+// Before hours of work, not behind them.
+absl::Status ExpectDirectoryOf(const std::string& file) {
+  if (file.empty()) return absl::OkStatus();
+  std::error_code error;
+  const fs::path parent = fs::absolute(file, error).parent_path();
+  if (fs::is_directory(parent, error)) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format("{}: there is no such directory", parent.string()));
+}
+
 absl::Status Finish(const RestoreConfig& config) {
   const int targets = int{!config.rdb.empty()} + int{!config.data_dir.empty()} +
                       int{!config.commands.empty()} + int{!config.to.empty()};
-  if (targets == 1) return absl::OkStatus();
-  return absl::InvalidArgumentError("expected one of the options rdb, data-dir, commands and to");
+  if (targets != 1) {
+    return absl::InvalidArgumentError("expected one of the options rdb, data-dir, commands and to");
+  }
+  RETURN_IF_ERROR(ExpectDirectoryOf(config.rdb));
+  return ExpectDirectoryOf(config.commands);
 }
 
 absl::StatusOr<std::string> FileIn(const std::string& directory) {
