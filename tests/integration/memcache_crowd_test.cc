@@ -278,6 +278,25 @@ TEST_F(MemcacheCrowdTest, WriteBehindLosesATailOfAtMostItsLagWhoeverDies) {
   ExpectTheFoldOfTheLog();
 }
 
+// A primary that is asked to end waits for the log.
+TEST_F(MemcacheCrowdTest, WriteBehindLosesNothingWhenThePrimaryEndsInOrder) {
+  ASSERT_NO_FATAL_FAILURE(Begin({.flags = {"--mode", "write-behind", "--lag-bytes", "1MiB"}}));
+  MemcacheCrowd crowd(CrowdOf("k"));
+  ASSERT_TRUE(crowd.Prepare(world_->Address(0)));
+  crowd.Start();
+  ASSERT_TRUE(crowd.AwaitAcknowledged(kMany));
+  agent_ = world_->AwaitPrimary();
+  ASSERT_TRUE(agent_.has_value());
+  world_->Signal(*agent_, SIGTERM);
+  EXPECT_EQ(world_->AwaitExit(*agent_), std::optional<int>(0)) << world_->Output(*agent_);
+  ASSERT_TRUE(crowd.AwaitAcknowledged(kMany));
+  ASSERT_NO_FATAL_FAILURE(Restart());
+  crowd.Finish();
+  ASSERT_NO_FATAL_FAILURE(ReadFromAllAgents(crowd));
+  ExpectAnOrder(crowd);
+  ExpectTheFoldOfTheLog();
+}
+
 TEST_F(MemcacheCrowdTest, WriteBehindEndsInOneStateEverywhereWhoeverDies) {
   ASSERT_NO_FATAL_FAILURE(Begin({.flags = {"--mode", "write-behind", "--lag-bytes", "1MiB"}}));
   MemcacheCrowd crowd(CrowdOf("k"));
