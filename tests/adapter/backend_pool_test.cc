@@ -3,6 +3,7 @@
 #include "adapter/redis/front/backend_pool.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <asio/buffer.hpp>
 #include <asio/io_context.hpp>
@@ -86,6 +87,10 @@ class FakeEngine {
 
 class BackendPoolTest : public ::testing::Test, public BackendOwner, public ReplyReceiver {
  protected:
+  // What is freed is overwritten: a walk through it ends there, in every build.
+  static void SetUpTestSuite() { ASSERT_EQ(mallopt(M_PERTURB, 0xa5), 1); }
+  static void TearDownTestSuite() { mallopt(M_PERTURB, 0); }
+
   // BackendOwner and ReplyReceiver.
   BatchId NewBatch() override { return BatchId(++batches_); }
   void OnOffset(BatchId, StreamOffset) override {}
