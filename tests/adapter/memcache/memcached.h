@@ -50,6 +50,7 @@ class Memcached {
   Memcached& operator=(const Memcached&) = delete;
 
   std::unique_ptr<RawConnection> Connect();
+  [[nodiscard]] const std::string& socket() const { return socket_; }
 
  private:
   cairn::testing::TempDir directory_;
