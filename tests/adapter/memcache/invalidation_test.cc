@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "adapter/memcache/change_reader.h"
+#include "adapter/memcache/invalidate_command.h"
 #include "adapter/memcache/invalidation_lane.h"
 #include "adapter/memcache/invalidation_positions.h"
 #include "adapter/memcache/invalidation_target.h"
@@ -265,6 +266,29 @@ TEST(InvalidatorStatusTest, SaysWhatIsWrong) {
   status.unread = {"l"};
   status.targets.push_back({.target = "b:1", .trouble = "refused"});
   EXPECT_EQ(status.NotReady(), "the log l cannot be read; target b:1: refused");
+}
+
+// ---- The command line ---------------------------------------------------------------------------
+
+TEST(InvalidateCommandTest, WhatIsNamedTwiceOrNotAtAllIsRefused) {
+  struct Case {
+    std::string logs;
+    std::string targets;
+    const char* told;
+  };
+  const Case cases[] = {
+      {"a,a", "127.0.0.1:1", "expected a once"},
+      {"a, a", "127.0.0.1:1", "expected a once"},
+      {",", "127.0.0.1:1", "expected one or more, with commas"},
+      {"a", "127.0.0.1:1,127.0.0.1:1", "expected 127.0.0.1:1 once"},
+      {"a", "nowhere", "expected unix:PATH or HOST:PORT"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.logs + " " + c.targets);
+    ::testing::internal::CaptureStderr();
+    EXPECT_EQ(RunInvalidateCommand({"--log", c.logs, "--targets", c.targets}), 2);
+    EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr(c.told));
+  }
 }
 
 }  // namespace
