@@ -3,40 +3,19 @@
 #include <fmt/format.h>
 #include <signal.h>
 
-#include <array>
 #include <charconv>
-#include <cstdio>
 #include <string_view>
 #include <utility>
+
+#include "tests/integration/npm_modules.h"
 
 namespace cairn::integration {
 namespace {
 
 constexpr std::string_view kAcked = "acked ";
 
-// The first line that a command prints; "" when it cannot run.
-std::string FirstLine(const char* command) {
-  FILE* pipe = popen(command, "re");
-  if (pipe == nullptr) return "";
-  std::array<char, 4096> line = {};
-  std::string text = fgets(line.data(), line.size(), pipe) == nullptr ? "" : line.data();
-  pclose(pipe);
-  if (text.ends_with('\n')) text.pop_back();
-  return text;
-}
-
-// Where npm put the library; "" if it cannot. It gives a command the programs of the package first
-// in its PATH, which are in node_modules/.bin.
-std::string IoredisModules() {
-  const std::string path = FirstLine(
-      "timeout 90 npm exec --yes --package=ioredis@5.11.1 -- sh -c 'echo \"$PATH\"' 2>/dev/null");
-  const std::string bin = path.substr(0, path.find(':'));
-  const size_t end = bin.rfind("/.bin");
-  return end == std::string::npos ? "" : bin.substr(0, end);
-}
-
 bool HasRedisPy() {
-  return FirstLine("/usr/bin/python3 -c 'import redis.cluster; print(1)' 2>/dev/null") == "1";
+  return FirstLineOf("/usr/bin/python3 -c 'import redis.cluster; print(1)' 2>/dev/null") == "1";
 }
 
 }  // namespace
@@ -46,7 +25,7 @@ std::unique_ptr<StockClient> StockClient::Start(ClientLibrary library,
   std::unique_ptr<StockClient> client(new StockClient());
   Process::Command command{.output = client->dir_.File("output")};
   if (library == ClientLibrary::kIoredis) {
-    const std::string modules = IoredisModules();
+    const std::string modules = NpmModules("ioredis@5.11.1");
     if (modules.empty()) return nullptr;
     command.environment = {"NODE_PATH=" + modules};
     command.argv = {"/usr/bin/env", "node", CAIRN_CLIENTS_DIR "/ioredis_client.js"};
