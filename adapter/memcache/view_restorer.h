@@ -5,8 +5,8 @@
 //                                                        └─ file, synced, then named
 //
 // The file is what a memcached reads: one quiet `ms` with its value for each item, in the order of
-// the keys, times absolute, and `mn` now and then. It has the items that lived at the log's time of that record; an engine is
-// given those that still do.
+// the keys, times absolute, and `mn` now and then. It has the items that lived at the log's time of
+// that record; an engine is given those that still do.
 //
 // Threads: the engine thread; the view's work is done on one of the Background. Lifetime: that of
 // restore_maker.h. Bounds: the disk holds one view and one file.
