@@ -129,6 +129,7 @@ void Agent::MakeLogParts(const Log& log) {
   presence.holder = names_.incarnation();
   auto tell = [this](const std::vector<PresentAgent>& agents) {
     std::vector<std::string_view> addresses;
+    addresses.reserve(agents.size());
     for (const PresentAgent& agent : agents) addresses.push_back(agent.address);
     spdlog::info("agents of this cache: {}", fmt::join(addresses, ", "));
     RefreshView();

@@ -8,7 +8,8 @@
 
 namespace cairn::adapter {
 
-HolderNames::HolderNames(std::string agent, std::string incarnation, std::string address)
+HolderNames::HolderNames(const std::string& agent, const std::string& incarnation,
+                         const std::string& address)
     : agent_(agent + "/"), incarnation_(agent_ + incarnation), address_("@" + address) {
   CHECK(!agent.empty() && agent.find_first_of("/@") == std::string::npos);
   CHECK(!incarnation.empty() && incarnation.find_first_of("/@") == std::string::npos);

@@ -25,7 +25,7 @@ namespace cairn::adapter {
 class HolderNames {
  public:
   // Requires: no '/' or '@' in agent and incarnation.
-  HolderNames(std::string agent, std::string incarnation, std::string address);
+  HolderNames(const std::string& agent, const std::string& incarnation, const std::string& address);
 
   [[nodiscard]] std::string incarnation() const;
   [[nodiscard]] std::string ForAttempt(uint64_t attempt) const;

@@ -185,7 +185,7 @@ asio::awaitable<void> LeaseDesk::RunRelease(Epoch epoch, std::shared_ptr<LeaseKe
     return log.ReleaseLease(options.lease_name, epoch, call);
   };
   // Whatever comes of it: at the latest the lease runs out.
-  co_await background_->Run(std::move(release));
+  (void)co_await background_->Run(std::move(release));
 }
 
 void LeaseDesk::Do(const DropLeaseOrder& order) {

@@ -56,7 +56,7 @@ LogHead::LogHead(asio::any_io_executor executor, Background* background, Log log
 
 LogHead::~LogHead() { CHECK(!following_); }
 
-absl::StatusOr<LogPosition> LogHead::LookUp(Log log, Options options, LogFacts* facts) {
+absl::StatusOr<LogPosition> LogHead::LookUp(Log log, const Options& options, LogFacts* facts) {
   DescribeOptions describe;
   describe.call.timeout = options.call_timeout;
   describe.linearizable = true;

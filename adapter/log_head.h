@@ -57,7 +57,7 @@ class LogHead {
   [[nodiscard]] const LogPosition& position() const { return facts_.position(); }
 
  private:
-  static absl::StatusOr<LogPosition> LookUp(Log log, Options options, LogFacts* facts);
+  static absl::StatusOr<LogPosition> LookUp(Log log, const Options& options, LogFacts* facts);
   asio::awaitable<void> Follow(std::shared_ptr<Tailer> tailer);
 
   const asio::any_io_executor executor_;

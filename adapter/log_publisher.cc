@@ -70,7 +70,7 @@ LogPublisher::~LogPublisher() {
 }
 
 absl::StatusOr<std::unique_ptr<LogPublisher>> LogPublisher::Start(
-    const asio::any_io_executor& executor, const Log& log, Options options,
+    const asio::any_io_executor& executor, const Log& log, const Options& options,
     LogPublisherOwner* owner) {
   auto inbox = std::make_shared<Inbox>(executor, owner);
   ProducerOptions producer;

@@ -42,7 +42,7 @@ class LogPublisher {
   };
   // Errors: kInvalidArgument.
   static absl::StatusOr<std::unique_ptr<LogPublisher>> Start(const asio::any_io_executor& executor,
-                                                             const Log& log, Options options,
+                                                             const Log& log, const Options& options,
                                                              LogPublisherOwner* owner);
   ~LogPublisher();
   LogPublisher(const LogPublisher&) = delete;
