@@ -35,7 +35,7 @@ endif()
 # cairn_library(NAME SOURCES... ) is a static library with our warnings on.
 function(cairn_library name)
   add_library(${name} STATIC ${ARGN})
-  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
   target_compile_options(${name} PRIVATE ${CAIRN_WARNINGS})
 endfunction()
 
