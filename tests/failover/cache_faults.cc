@@ -209,6 +209,9 @@ std::vector<CacheFault> AllCacheFaults() {
       {"isolate-primary", true, IsolatePrimary},
       {"cut-all-from-log", true, CutAllFromLog},
   };
+  for (const auto& family : {AgentClockFaults(), LogDiskFaults()}) {
+    all.insert(all.end(), family.begin(), family.end());
+  }
   for (const fault::Fault& fault : fault::AllFaults()) {
     if (std::find(std::begin(kOfNodes), std::end(kOfNodes), fault.name) == std::end(kOfNodes)) {
       continue;

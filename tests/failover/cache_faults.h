@@ -1,5 +1,6 @@
 // CacheFault: one way to harm a cache, and the table of all of them: agents, engines, the network
-// between agents and the log, and those of the cluster's nodes (tests/fault) that agents feel.
+// between agents and the log, agents' clocks, the log's disks, and those of the cluster's nodes
+// (tests/fault) that agents feel.
 #pragma once
 
 #include <string>
@@ -20,12 +21,18 @@ struct CacheFault {
   // In place of `run`: a fault of the cluster's nodes.
   absl::StatusOr<std::string> (*run_on_nodes)(fault::Lab& lab) = nullptr;
   bool by_command = false;  // It needs agents that hand over when they are told to.
+  bool small_disk = false;  // It needs file systems of its own for the nodes.
 
   absl::StatusOr<std::string> Run(CacheLab& lab) const {
     return run != nullptr ? run(lab) : run_on_nodes(lab.nodes());
   }
 };
 
+// One per file.
+std::vector<CacheFault> AgentClockFaults();
+std::vector<CacheFault> LogDiskFaults();
+
+// All families, in the order of the verdict.
 std::vector<CacheFault> AllCacheFaults();
 
 }  // namespace cairn::failover

@@ -33,6 +33,7 @@ CacheLab::CacheLab(CacheLabOptions options, std::unique_ptr<fault::VirtualNet> n
       nodes_(std::make_unique<fault::Lab>(ForTheCache(options_.nodes), std::move(net), interrupt)) {
   for (size_t agent = 0; agent < options_.agents; ++agent) {
     agents_.push_back(std::make_unique<integration::Process>());
+    shims_.push_back(std::make_unique<fault::ShimPage>(Directory(agent) + ".shim"));
   }
   if (this->net() == nullptr) first_port_ = integration::FreePorts(2 * options_.agents);
 }
@@ -96,7 +97,9 @@ void CacheLab::StartAgent(size_t agent) {
   fault::VirtualNet* const network = nodes_->net();
   agents_[agent]->Start(
       {.argv = std::move(argv),
-       .environment = {},
+       .environment = {fmt::format("LD_PRELOAD={}/libcairn_fault_shim.so", options_.nodes.bin_dir),
+                       fmt::format("{}={}", fault::kShimVariable, shims_[agent]->path()),
+                       fmt::format("{}=1", fault::kShimOnceVariable)},
        .output = place.directory + ".log",
        .namespace_fd = network == nullptr ? -1 : network->NamespaceFd(HostOf(agent))});
 }

@@ -1,8 +1,9 @@
 // CacheLab: a cluster of the log and three agents of one cache, each with an engine of its own, and
 // the handles by which faults take hold of them.
 //
-// Nodes and agents are processes, each in a network namespace of its own where the machine allows
-// that: the nodes are the first hosts of the network, the agents the next, the clients the last.
+// Nodes and agents are processes, each behind a shim (tests/fault/shim_control.h), and in a network
+// namespace of its own where the machine allows that: the nodes are the first hosts of the network,
+// the agents the next, the clients the last. Engines have no shim.
 //
 // Threads: the one that made it, but for what says otherwise. Lifetime: the destructor ends all
 // processes, engines too.
@@ -18,6 +19,7 @@
 #include "tests/failover/cache_connection.h"
 #include "tests/failover/cache_kind.h"
 #include "tests/fault/lab.h"
+#include "tests/fault/shim_control.h"
 #include "tests/integration/process.h"
 
 namespace cairn::failover {
@@ -48,6 +50,7 @@ class CacheLab {
   [[nodiscard]] Random& random() { return nodes_->random(); }
   [[nodiscard]] size_t agents() const { return agents_.size(); }
   [[nodiscard]] integration::Process& agent(size_t agent) { return *agents_.at(agent); }
+  [[nodiscard]] fault::ShimPage& shim(size_t agent) { return *shims_.at(agent); }
   [[nodiscard]] static std::string Name(size_t agent);
   // The agent's host in the network.
   [[nodiscard]] size_t HostOf(size_t agent) const { return options_.nodes.nodes + agent; }
@@ -79,6 +82,7 @@ class CacheLab {
 
   const CacheLabOptions options_;
   std::unique_ptr<fault::Lab> nodes_;
+  std::vector<std::unique_ptr<fault::ShimPage>> shims_;
   std::vector<std::unique_ptr<integration::Process>> agents_;
   int first_port_ = 0;
   int64_t marks_ = 0;  // Written to see whether replicas follow.

@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "tests/fault/small_disk.h"
 
 namespace cairn::failover {
 namespace {
@@ -87,6 +88,8 @@ absl::StatusOr<FailoverVerdict> FailoverDrill::Run() {
 
 absl::Status FailoverDrill::Start() {
   std::unique_ptr<fault::VirtualNet> net;
+  const absl::Status mounts = fault::EnterMountNamespace();
+  if (!mounts.ok()) no_small_disk_ = std::string(mounts.message());
   if (options_.namespaces) {
     auto made = fault::VirtualNet::Make(options_.lab.nodes.nodes + options_.lab.agents,
                                         options_.lab.nodes.seed);
@@ -117,6 +120,7 @@ void FailoverDrill::ChooseFaults() {
     fault::FaultRow row;
     row.name = fault.name;
     if (fault.network && lab_->net() == nullptr) row.impossible = "it needs network namespaces";
+    if (fault.small_disk) row.impossible = no_small_disk_;
     if (fault.by_command && !lab_->kind().hands_over()) {
       row.impossible = "its agents have no command for it";
     }

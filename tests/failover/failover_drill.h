@@ -64,6 +64,7 @@ class FailoverDrill {
   const cli::Interrupt* const interrupt_;
   std::unique_ptr<CacheLab> lab_;
   std::unique_ptr<CacheClients> clients_;
+  std::string no_small_disk_;       // Why not; empty: they can be had.
   std::vector<CacheFault> chosen_;  // As the rows of the verdict.
   uint64_t epoch_ = 0;
   FailoverVerdict verdict_;

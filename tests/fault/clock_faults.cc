@@ -20,12 +20,12 @@ std::string Deviation(Lab& lab, size_t node) {
 absl::StatusOr<std::string> Jump(Lab& lab, absl::Duration by) {
   const size_t node = lab.Draw(1, true).front();
   ShimPage& shim = lab.shim(node);
-  const uint64_t before = shim->clocks_bent;
+  const uint64_t before = shim->walls_bent;
   shim->wall_offset_us = absl::ToInt64Microseconds(by);
   lab.Hold();
   const std::string reported = Deviation(lab, node);
   shim->wall_offset_us = 0;
-  const uint64_t bent = shim->clocks_bent - before;
+  const uint64_t bent = shim->walls_bent - before;
   if (bent == 0) return NoEffect(Lab::Name(node) + " never looked at its clock");
   return fmt::format("wall clock of {} {:+.0f} s, read {} times{}", Lab::Name(node),
                      absl::ToDoubleSeconds(by), bent, reported);
@@ -38,14 +38,14 @@ absl::StatusOr<std::string> JumpBack(Lab& lab) { return Jump(lab, -absl::Minutes
 absl::StatusOr<std::string> Strobe(Lab& lab) {
   const size_t node = lab.Draw(1, true).front();
   ShimPage& shim = lab.shim(node);
-  const uint64_t before = shim->clocks_bent;
+  const uint64_t before = shim->walls_bent;
   constexpr int kJumps = 40;
   for (int jump = 0; jump < kJumps; ++jump) {
     shim->wall_offset_us = lab.random().Between(-90'000'000, 90'000'000);
     lab.Wait(lab.options().hold / kJumps);
   }
   shim->wall_offset_us = 0;
-  const uint64_t bent = shim->clocks_bent - before;
+  const uint64_t bent = shim->walls_bent - before;
   if (bent == 0) return NoEffect(Lab::Name(node) + " never looked at its clock");
   return fmt::format("wall clock of {} set {} times within ±90 s, read {} times", Lab::Name(node),
                      kJumps, bent);

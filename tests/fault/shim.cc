@@ -1,5 +1,5 @@
-// The shim: a library that is loaded into cairnd before all others (LD_PRELOAD) and bends its
-// clocks and its syncs as the page says that CAIRN_FAULT_SHIM names (shim_control.h).
+// The shim: a library that is loaded into cairnd or cairn-agent before all others (LD_PRELOAD) and
+// bends its clocks and its syncs as the page says that CAIRN_FAULT_SHIM names (shim_control.h).
 //
 // Without the variable, or a file that can be mapped, everything passes unchanged. Its clock takes
 // no lock and no memory: that is called from everywhere, the heap included.
@@ -30,6 +30,7 @@ __attribute__((constructor)) void SetUp() {
   const char* const path = std::getenv(kShimVariable);
   if (path == nullptr) return;
   const int fd = open(path, O_RDWR | O_CLOEXEC);
+  if (std::getenv(kShimOnceVariable) != nullptr) unsetenv(kShimVariable);
   if (fd < 0) return;
   void* const page = mmap(nullptr, sizeof(ShimControl), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   close(fd);
@@ -98,6 +99,7 @@ int clock_gettime(clockid_t clock, timespec* time) noexcept {
   const int64_t deviation_us = cairn::fault::Deviation(*page, clock, *time);
   if (deviation_us == 0) return 0;
   page->clocks_bent.fetch_add(1, std::memory_order_relaxed);
+  if (clock == CLOCK_REALTIME) page->walls_bent.fetch_add(1, std::memory_order_relaxed);
   cairn::fault::Add(time, deviation_us);
   return 0;
 }

@@ -2,10 +2,10 @@
 // shim what it did.
 //
 // The shim (shim.cc) is a library that is loaded before all others into an otherwise unchanged
-// cairnd. It stands between it and the C library's clock_gettime, fsync and fdatasync: the wall
-// clock may jump, CLOCK_BOOTTIME (by which leases are counted) may run fast or slow, syncs may
-// take longer or fail. The page is a file that both map, so a fault begins and ends without a
-// restart, in the very process that leads.
+// cairnd or cairn-agent. It stands between it and the C library's clock_gettime, fsync and
+// fdatasync: the wall clock may jump, CLOCK_BOOTTIME (by which leases are counted) may run fast or
+// slow, syncs may take longer or fail. The page is a file that both map, so a fault begins and ends
+// without a restart, in the very process that leads.
 //
 // It also tells how much memory the process has allocated (scripts/soak).
 //
@@ -35,7 +35,7 @@ struct ShimControl {
   std::atomic<int64_t> sync_delay_us;
   std::atomic<int64_t> syncs_to_fail;
 
-  // Evidence, written by the shim.
+  // Evidence, written by the shim: how often a clock was read that was off.
   std::atomic<uint64_t> clocks_bent;
   std::atomic<uint64_t> syncs_delayed;
   std::atomic<uint64_t> syncs_failed;
@@ -43,6 +43,9 @@ struct ShimControl {
   // What the process has allocated and not freed, as of the last sync but at most once a second.
   // Resident memory also has what the allocator keeps, which may be as much again.
   std::atomic<uint64_t> heap_bytes;
+
+  // Of clocks_bent those of the wall clock: what a rate has gained stays, and bends for ever.
+  std::atomic<uint64_t> walls_bent;
 };
 static_assert(std::atomic<int64_t>::is_always_lock_free);
 
@@ -54,8 +57,11 @@ inline uint64_t HeapBytes() {
 
 // The variable that names the file.
 inline constexpr const char* kShimVariable = "CAIRN_FAULT_SHIM";
+// Set: programs that the process starts are left alone, as an agent's engine. Else they are not,
+// since a node that repairs itself executes its own program anew.
+inline constexpr const char* kShimOnceVariable = "CAIRN_FAULT_SHIM_ONCE";
 
-// One node's page, from the drill's side.
+// One process's page, from the drill's side.
 class ShimPage {
  public:
   // Makes the file, with zeros. CHECKs that it can be made.
