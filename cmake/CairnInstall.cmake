@@ -4,7 +4,7 @@
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)
-set(CAIRN_PACKAGING ${PROJECT_SOURCE_DIR}/packaging)
+set(CAIRN_PACKAGING ${PROJECT_SOURCE_DIR}/scripts/packaging)
 
 # ---- Programs -----------------------------------------------------------------------------
 
