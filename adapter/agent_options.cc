@@ -76,6 +76,10 @@ void AddProcessOptions(OptionTable& table, AgentBaseConfig& c) {
   table.Text("data-dir", &c.data_dir, CheckNotEmpty,
              "Directory of the agent's identity and of its engine; made (mode 0700) when missing. "
              "Required.");
+  AddWatchingOptions(table, c);
+}
+
+void AddWatchingOptions(OptionTable& table, AgentBaseConfig& c) {
   table.Text("metrics-listen", &c.metrics_listen, CheckHostPort,
              "host:port of the pages /metrics, /healthz and /readyz. Default: none.");
   table.Text("log-level", &c.log_level, OneOf({"trace", "debug", "info", "warn", "error"}),

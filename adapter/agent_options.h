@@ -52,7 +52,10 @@ extern const char kAgentFooter[];
 void AddClusterOptions(OptionTable& table, AgentBaseConfig& config);
 void AddLagOptions(OptionTable& table, AgentBaseConfig& config);
 void AddDoorOptions(OptionTable& table, AgentBaseConfig& config);
+// Its directory, and AddWatchingOptions.
 void AddProcessOptions(OptionTable& table, AgentBaseConfig& config);
+// Metrics' pages and the log, of any process that goes on.
+void AddWatchingOptions(OptionTable& table, AgentBaseConfig& config);
 // Fills in what follows from the rest. Errors: kInvalidArgument, worded for the operator.
 absl::Status FinishBase(AgentBaseConfig& config);
 

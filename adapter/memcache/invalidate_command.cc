@@ -59,12 +59,7 @@ void AddOptions(OptionTable& table, InvalidateConfig& c) {
   table.Text("marker-prefix", &c.marker_prefix, CheckPrefix,
              "With each key, this and the key is deleted, too: markers of writes that another "
              "region has not seen yet.");
-  table.Text("metrics-listen", &c.metrics_listen, CheckHostPort,
-             "host:port of the pages /metrics, /healthz and /readyz. Default: none.");
-  table.Text("log-level", &c.log_level, OneOf({"trace", "debug", "info", "warn", "error"}),
-             "Least severe lines that are logged.");
-  table.Text("log-format", &c.log_format, OneOf({"text", "json"}),
-             "text for people, json for collectors (one object a line).");
+  AddWatchingOptions(table, c);
 }
 
 absl::StatusOr<AgentVerdict> ParseInvocation(const std::vector<std::string>& argv,

@@ -186,7 +186,7 @@ void FrontThread::Schedule() {
 void FrontThread::EndTurn() {
   turn_ends_ = false;
   if (stopping_) return;
-  EndRetired(now_us() - kRetiredPatience);
+  if (!retired_.empty()) EndRetired(now_us() - kRetiredPatience);
   if (!submitted_.empty()) options_.writer.submit(std::exchange(submitted_, {}));
   for (Peer* const peer : {&engine_, &primary_}) {
     if (EngineConnection* const connection = Ready(peer); connection != nullptr) {
