@@ -21,6 +21,10 @@ void AddSettings(CLI::App& app, LogSettings& settings) {
                  "Allow trims only up to the snapshot registered under this name; '': no guard");
   AddByteCount(app, "--segment-bytes", settings.segment_bytes,
                "Seal a segment at this size: 64KiB … 1GiB; 0: the default, 64MiB");
+  AddByteCount(app, "--append-bytes-per-second", settings.append_bytes_per_second,
+               "Quota of appended bytes, at least 1KiB; what comes faster is slowed down; 0: none");
+  app.add_option("--appends-per-second", settings.appends_per_second,
+                 "Quota of append requests, whatever their size; 0: none");
 }
 
 Runner DeclareCreate(CLI::App& app) {
@@ -91,7 +95,8 @@ Runner DeclareUpdate(CLI::App& app) {
   return [options](Session& session) -> absl::StatusOr<ExitCode> {
     const LogSettings& settings = options->settings;
     if (!settings.retention_bytes && !settings.retention_ms && !settings.trim_guard &&
-        !settings.segment_bytes) {
+        !settings.segment_bytes && !settings.append_bytes_per_second &&
+        !settings.appends_per_second) {
       return absl::InvalidArgumentError(
           "nothing to change; name a setting, such as "
           "--retention-age 7d");

@@ -8,7 +8,9 @@ SettingsView SettingsView::From(const std::string& log, const LogSettings& setti
           .retention_bytes = {settings.retention_bytes.value_or(0)},
           .retention_ms = {settings.retention_ms.value_or(0)},
           .trim_guard = settings.trim_guard.value_or(""),
-          .segment_bytes = {settings.segment_bytes.value_or(0)}};
+          .segment_bytes = {settings.segment_bytes.value_or(0)},
+          .append_bytes_per_second = {settings.append_bytes_per_second.value_or(0)},
+          .appends_per_second = settings.appends_per_second.value_or(0)};
 }
 
 LogRowView LogRowView::From(const LogSummary& log) {

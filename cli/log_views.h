@@ -49,6 +49,8 @@ struct SettingsView {
   DurationMs retention_ms;
   std::string trim_guard;
   ByteCount segment_bytes;
+  ByteCount append_bytes_per_second;
+  uint64_t appends_per_second = 0;
 
   static SettingsView From(const std::string& log, const LogSettings& settings);
   template <class F>
@@ -59,6 +61,8 @@ struct SettingsView {
     field("retention_ms", retention_ms);
     field("trim_guard", trim_guard);
     field("segment_bytes", segment_bytes);
+    field("append_bytes_per_second", append_bytes_per_second);
+    field("appends_per_second", appends_per_second);
   }
 };
 

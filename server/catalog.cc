@@ -20,6 +20,7 @@ using google::protobuf::util::MessageDifferencer;
 
 constexpr size_t kMaxNameBytes = 255;
 constexpr uint64_t kMinSegmentBytes = 64 << 10;
+constexpr uint64_t kMinQuotaBytes = 1024;  // A second.
 constexpr uint64_t kMaxSegmentBytes = 1 << 30;
 constexpr size_t kReplicas = 3;
 
@@ -44,7 +45,8 @@ Rejection NoSuchLog(GroupId id) {
   return RejectLog(cairn::v1::REASON_LOG_NOT_FOUND, "", id, fmt::format("no log has id {}", id));
 }
 
-// Every field set, so that stored settings are complete and comparable.
+// Every field set, so that settings are complete and comparable: also those that were stored when
+// there were fewer fields.
 LogSettings DefaultSettings() {
   LogSettings settings;
   settings.set_fenced(false);
@@ -52,6 +54,8 @@ LogSettings DefaultSettings() {
   settings.set_retention_ms(0);
   settings.set_trim_guard("");
   settings.set_segment_bytes(0);
+  settings.set_append_bytes_per_second(0);
+  settings.set_appends_per_second(0);
   return settings;
 }
 
@@ -120,6 +124,11 @@ std::string CheckSettings(const LogSettings& settings) {
   if (settings.trim_guard().size() > kMaxNameBytes) {
     return fmt::format("trim_guard has {} bytes, at most {} are allowed",
                        settings.trim_guard().size(), kMaxNameBytes);
+  }
+  const uint64_t quota = settings.append_bytes_per_second();
+  if (quota != 0 && quota < kMinQuotaBytes) {
+    return fmt::format("append_bytes_per_second is {}, allowed are 0 and {} or more", quota,
+                       kMinQuotaBytes);
   }
   return "";
 }
@@ -317,7 +326,7 @@ absl::StatusOr<CatalogChange> Catalog::ApplyCreated(Seq seq, const cairn::v1::Lo
   }
   CatalogLog log{.id = GroupId(seq.value()),
                  .name = created.name(),
-                 .settings = created.settings(),
+                 .settings = MergeSettings(DefaultSettings(), created.settings()),
                  .replicas = {}};
   for (uint64_t node : created.replica_node_ids()) {
     if (!members_.contains(NodeId(node))) {
@@ -337,7 +346,7 @@ absl::StatusOr<CatalogChange> Catalog::ApplyUpdated(Seq seq, const cairn::v1::Lo
     return Contradiction(seq,
                          fmt::format("it updates log {}, which is not there", updated.log_id()));
   }
-  log->second.settings = updated.settings();
+  log->second.settings = MergeSettings(DefaultSettings(), updated.settings());
   return ChangeOf(CatalogChange::Kind::kUpdated, log->second);
 }
 

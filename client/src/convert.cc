@@ -95,6 +95,8 @@ LogSettings FromProto(const v1::LogSettings& in) {
   if (in.has_retention_ms()) out.retention_ms = in.retention_ms();
   if (in.has_trim_guard()) out.trim_guard = in.trim_guard();
   if (in.has_segment_bytes()) out.segment_bytes = in.segment_bytes();
+  if (in.has_append_bytes_per_second()) out.append_bytes_per_second = in.append_bytes_per_second();
+  if (in.has_appends_per_second()) out.appends_per_second = in.appends_per_second();
   return out;
 }
 
@@ -105,6 +107,8 @@ v1::LogSettings ToProto(const LogSettings& in) {
   if (in.retention_ms) out.set_retention_ms(*in.retention_ms);
   if (in.trim_guard) out.set_trim_guard(*in.trim_guard);
   if (in.segment_bytes) out.set_segment_bytes(*in.segment_bytes);
+  if (in.append_bytes_per_second) out.set_append_bytes_per_second(*in.append_bytes_per_second);
+  if (in.appends_per_second) out.set_appends_per_second(*in.appends_per_second);
   return out;
 }
 

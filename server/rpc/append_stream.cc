@@ -17,11 +17,30 @@ void AppendStream::Submit(uint64_t token, v1::AppendStreamRequest& request) {
                           fmt::format("{}: an earlier request of this stream was refused", log_))));
     return;
   }
-  Refusal refusal = NameLog(append);
+  Refusal refusal = std::move(over_quota_);
+  if (!refusal) refusal = NameLog(append);
   if (!refusal) refusal = PostAppend(token, append);
   if (!refusal) return;
   refused_ = true;
   Answer(token, Refused(*std::move(refusal)));
+}
+
+int64_t AppendStream::HoldUs(const v1::AppendStreamRequest& request) {
+  if (refused_) return 0;
+  const std::string& log = log_.empty() ? request.append().log() : log_;
+  QuotaBill bill = BillFor(environment(), log);
+  if (bill.empty()) return 0;
+  const MonoMicros now = environment().node->clock().Mono();
+  const int64_t wait_us = bill.Claim(request.append().ByteSizeLong(), now);
+  if (wait_us == 0) return 0;
+  server::Metrics& metrics = environment().node->metrics();
+  if (wait_us <= kMaxHoldUs) {
+    metrics.append_quota_held_total.Increment();
+    return wait_us;
+  }
+  metrics.append_quota_refused_total.Increment();
+  over_quota_ = bill.Refusal(log, wait_us, now);
+  return 0;
 }
 
 Refusal AppendStream::NameLog(v1::AppendRequest& append) {

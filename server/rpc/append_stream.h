@@ -21,17 +21,19 @@ class AppendStream final : public OrderedStream<v1::AppendStreamRequest, v1::App
  private:
   void Submit(uint64_t token, v1::AppendStreamRequest& request) override;
   v1::AppendStreamResponse ToResponse(server::Reply reply) override;
+  int64_t HoldUs(const v1::AppendStreamRequest& request) override;
 
   // Finds the log of the first request; makes later ones speak of it.
   Refusal NameLog(v1::AppendRequest& append);
   Refusal PostAppend(uint64_t token, v1::AppendRequest& append);
   v1::AppendStreamResponse Refused(server::Rejection rejection);
 
-  // Below: only Submit, which is never called twice at a time.
+  // Below: only HoldUs and Submit, which are called in turn.
   std::string log_;  // Empty before the first request.
   uint64_t log_id_ = 0;
   GroupId group_;
   bool refused_ = false;  // By this node, before the group saw it.
+  Refusal over_quota_;    // Of the next request.
 
   // The group's mark; touched by its worker only. Outlives every posted request.
   bool broken_in_group_ = false;

@@ -1,6 +1,7 @@
 #include "server/rpc/call.h"
 
 #include <fmt/format.h>
+#include <grpc/support/time.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
@@ -57,6 +58,10 @@ MonoMicros DeadlineOf(const grpc::ServerContextBase& context, const server::Node
   return node.clock().Mono() + TimeLeftUs(context);
 }
 
+gpr_timespec After(int64_t wait_us) {
+  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_micros(wait_us, GPR_TIMESPAN));
+}
+
 bool WantsRedirect(const grpc::ServerContextBase& context) {
   const auto found = context.client_metadata().find(kLeaderHeader);
   return found != context.client_metadata().end() && found->second == kLeaderRedirect;
@@ -76,6 +81,15 @@ std::variant<GroupId, server::Rejection> Route(const server::Node& node, std::st
       std::find(row->replicas.begin(), row->replicas.end(), self) != row->replicas.end();
   if (here) return resolved;
   return Elsewhere(node, *row);
+}
+
+QuotaBill BillFor(Environment& environment, std::string_view log) {
+  const std::shared_ptr<const server::CatalogView> view = environment.node->catalog();
+  const server::CatalogLog* row = view->catalog.FindByName(log);
+  if (row == nullptr) return QuotaBill();
+  const QuotaRates rates{.bytes_per_second = row->settings.append_bytes_per_second(),
+                         .appends_per_second = row->settings.appends_per_second()};
+  return QuotaBill(environment.quotas.OfLog(row->id, row->name, rates), nullptr);
 }
 
 void NameLeader(server::Rejection& rejection, const server::Node& node) {

@@ -16,6 +16,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "server/rpc/bounds.h"
+#include "server/rpc/quota.h"
 #include "server/rpc/request_budget.h"
 #include "server/rpc/stream_registry.h"
 #include "server/runtime/node.h"
@@ -47,6 +48,7 @@ struct Environment {
   server::Node* const node;
   const Bounds bounds;
   RequestBudget appends;
+  Quotas quotas;
   PeerChannels channels;
   StreamRegistry streams;
 };
@@ -57,12 +59,18 @@ struct Environment {
 [[nodiscard]] MonoMicros DeadlineOf(const grpc::ServerContextBase& context,
                                     const server::Node& node);
 
+// The moment `wait_us` from now, as gRPC's alarms take it.
+[[nodiscard]] gpr_timespec After(int64_t wait_us);
+
 [[nodiscard]] bool WantsRedirect(const grpc::ServerContextBase& context);
 
 // The group of a named log, if this node has a replica of it. `log_id` 0 skips the check.
 // Rejections: those of Node::Resolve; NOT_LEADER, naming a replica, when others have the log.
 [[nodiscard]] std::variant<GroupId, server::Rejection> Route(const server::Node& node,
                                                              std::string_view log, uint64_t log_id);
+
+// The quotas that an append to `log` counts against.
+[[nodiscard]] QuotaBill BillFor(Environment& environment, std::string_view log);
 
 // A group knows its leader's id, not its address: it leaves the id in `actual`. Puts the
 // address in its place. No effect on other refusals.

@@ -81,6 +81,8 @@ class GroupCall : public grpc::ServerUnaryReactor, private server::ReplySink {
   }
   // The leader has answered a forwarded call with success; `response()` is its answer.
   virtual void CompleteForwarded() { End(grpc::Status::OK); }
+  // The call is about to be passed on to the leader.
+  virtual void Leaving() {}
   // The call is about to end with `status`.
   virtual void Ending(const grpc::Status& /*status*/) {}
 
@@ -132,6 +134,7 @@ class GroupCall : public grpc::ServerUnaryReactor, private server::ReplySink {
   }
 
   void Forward(const std::string& address) {
+    if (hops_ == 0) Leaving();
     ++hops_;
     address_ = address;
     hop_ = std::make_unique<Hop>(environment_->channels.To(address), *context_);

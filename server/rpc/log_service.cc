@@ -1,5 +1,6 @@
 #include "server/rpc/log_service.h"
 
+#include <grpcpp/alarm.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <algorithm>
@@ -35,7 +36,7 @@ class AppendCall final
     const uint64_t bytes = request().ByteSizeLong();
     if (environment().appends.TryTake(bytes)) {
       bytes_ = bytes;
-      Start();
+      StartWithinQuota();
     } else {
       environment().node->metrics().overloaded_total.Increment();
       Refuse(Overloaded(request().log(), "the node's memory for appends (--request-bytes)"));
@@ -44,6 +45,24 @@ class AppendCall final
   }
 
  private:
+  void StartWithinQuota() {
+    bill_ = BillFor(environment(), request().log());
+    const int64_t wait_us = bill_.empty() ? 0 : bill_.Claim(bytes_, arrived_);
+    server::Metrics& metrics = environment().node->metrics();
+    if (wait_us > kMaxHoldUs) {
+      metrics.append_quota_refused_total.Increment();
+      Refuse(bill_.Refusal(request().log(), wait_us, arrived_));
+    } else if (wait_us > 0) {
+      metrics.append_quota_held_total.Increment();
+      hold_.Set(After(wait_us), [this](bool) { Start(); });
+    } else {
+      Start();
+    }
+  }
+
+  // The leader counts it.
+  void Leaving() override { bill_.Return(); }
+
   void Ending(const grpc::Status& status) override {
     environment().appends.Give(bytes_);
     server::Metrics& metrics = environment().node->metrics();
@@ -62,6 +81,8 @@ class AppendCall final
 
   const MonoMicros arrived_;
   uint64_t bytes_ = 0;  // Of the budget.
+  QuotaBill bill_;
+  grpc::Alarm hold_;
 };
 
 // Registers with the id of the log that the name stood for.

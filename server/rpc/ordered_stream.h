@@ -14,6 +14,7 @@
 //   outlives its replies, also when the caller went away. Frees itself in OnDone.
 #pragma once
 
+#include <grpcpp/alarm.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
@@ -54,6 +55,9 @@ class OrderedStream : public grpc::ServerBidiReactor<Request, Response>,
   // with `token` to have the reply come to OnReply. May take the request's contents.
   virtual void Submit(uint64_t token, Request& request) = 0;
   [[nodiscard]] virtual Response ToResponse(server::Reply reply) = 0;
+  // How long the stream has to wait before it submits `request`, in microseconds. Asked once a
+  // request, in arrival order.
+  [[nodiscard]] virtual int64_t HoldUs(const Request& /*request*/) { return 0; }
 
   // Each token exactly once.
   void Answer(uint64_t token, Response response) {
@@ -101,6 +105,16 @@ class OrderedStream : public grpc::ServerBidiReactor<Request, Response>,
     }
     if (end) this->Finish(*end);
     if (token == 0) return;
+    const int64_t hold_us = HoldUs(request_);
+    if (hold_us == 0) {
+      Go(token);
+    } else {
+      hold_.Set(After(hold_us), [this, token](bool) { Go(token); });
+    }
+  }
+
+  // The request is unanswered until here, so the stream is still there.
+  void Go(uint64_t token) {
     Submit(token, request_);
     absl::MutexLock lock(&mutex_);
     reading_ = false;
@@ -185,6 +199,7 @@ class OrderedStream : public grpc::ServerBidiReactor<Request, Response>,
   grpc::CallbackServerContext* const context_;
   // Filled by the read under way; between reads it belongs to OnReadDone.
   Request request_;
+  grpc::Alarm hold_;
 
   absl::Mutex mutex_;
   std::deque<Slot> slots_ ABSL_GUARDED_BY(mutex_);    // Oldest first; references stay valid.

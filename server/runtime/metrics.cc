@@ -87,6 +87,11 @@ Metrics::Metrics()
                                   "From an append's arrival to its answer.", LatencyBounds())),
       overloaded_total(AddCounter(*registry_, "cairn_overloaded_total",
                                   "Requests that were refused since a queue was full.")),
+      append_quota_held_total(AddCounter(*registry_, "cairn_append_quota_held_total",
+                                         "Appends that waited a moment for a quota.")),
+      append_quota_refused_total(
+          AddCounter(*registry_, "cairn_append_quota_refused_total",
+                     "Appends that were refused since they were over a quota.")),
       open_tails(BuildGauge()
                      .Name("cairn_open_tails")
                      .Help("Tails and reads that are open.")

@@ -38,6 +38,8 @@ class Metrics {
   // From the request's arrival to its answer.
   prometheus::Histogram& append_seconds;
   prometheus::Counter& overloaded_total;
+  prometheus::Counter& append_quota_held_total;     // Waited a moment for a quota.
+  prometheus::Counter& append_quota_refused_total;  // Would have waited longer.
 
   // ---- Tails and reads (counted by the log service) ---------------------------------------
   prometheus::Gauge& open_tails;

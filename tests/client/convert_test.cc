@@ -52,13 +52,17 @@ TEST(ConvertTest, SettingsTellUnsetFromZero) {
               .retention_bytes = 0,
               .retention_ms = 5,
               .trim_guard = "",
-              .segment_bytes = 65'536};
+              .segment_bytes = 65'536,
+              .append_bytes_per_second = 0,
+              .appends_per_second = 7};
   const LogSettings back = FromProto(ToProto(settings));
   EXPECT_EQ(back.fenced, false);
   EXPECT_EQ(back.retention_bytes, 0u);
   EXPECT_EQ(back.retention_ms, 5u);
   EXPECT_EQ(back.trim_guard, "");
   EXPECT_EQ(back.segment_bytes, 65'536u);
+  EXPECT_EQ(back.append_bytes_per_second, 0u);
+  EXPECT_EQ(back.appends_per_second, 7u);
   EXPECT_FALSE(FromProto(v1::LogSettings()).fenced.has_value());
 }
 

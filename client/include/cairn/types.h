@@ -102,6 +102,9 @@ struct LogSettings {
   std::optional<uint64_t> retention_ms;     // Milliseconds of log time. 0: no limit.
   std::optional<std::string> trim_guard;    // Snapshot name that trims need. Empty: none.
   std::optional<uint64_t> segment_bytes;    // 64 KiB … 1 GiB. 0: the default, 64 MiB.
+  // Quotas: what comes faster is slowed down, and refused if it would wait long. 0: no limit.
+  std::optional<uint64_t> append_bytes_per_second;  // Of requests; at least 1024.
+  std::optional<uint64_t> appends_per_second;
 };
 
 struct SegmentInfo {

@@ -1,0 +1,43 @@
+// RateMeter: an allowance per second, with one second's worth of it in hand after a pause.
+//
+// Virtual scheduling (the generic cell rate algorithm, ITU-T I.371 appendix A): the meter knows
+// when all that was granted so far is paid for. What asks while that lies a second ahead at
+// most goes at once; what asks later is told when. A request that is larger than a second's
+// allowance passes in one piece, and those behind it wait for it to be paid.
+//
+// Threads: any. Lifetime: its owner's.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/clock.h"
+
+namespace cairn::rpc {
+
+class RateMeter {
+ public:
+  // How far ahead of time an allowance may be spent.
+  static constexpr int64_t kBurstUs = kMicrosPerSecond;
+
+  // `per_second` 0: no limit. May change at any time; what was granted stays.
+  void SetRate(uint64_t per_second) { per_second_.store(per_second, std::memory_order_relaxed); }
+  [[nodiscard]] uint64_t rate() const { return per_second_.load(std::memory_order_relaxed); }
+
+  // When `amount` that is asked for now could go: `now`, or later. Grants nothing.
+  [[nodiscard]] MonoMicros Opening(MonoMicros now) const;
+  // Grants `amount` and says from when on it may go: `now`, or later. Who asks first goes first.
+  [[nodiscard]] MonoMicros Claim(uint64_t amount, MonoMicros now);
+  // What was granted was not used.
+  void Return(uint64_t amount);
+
+ private:
+  [[nodiscard]] int64_t CostNs(uint64_t amount) const;
+
+  std::atomic<uint64_t> per_second_{0};
+  // When everything that was granted is paid for, in nanoseconds of the callers' clock: in
+  // microseconds, small amounts of a large allowance would cost nothing.
+  std::atomic<int64_t> paid_ns_{0};
+};
+
+}  // namespace cairn::rpc
