@@ -3,6 +3,7 @@
 #include <asio/post.hpp>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -13,6 +14,12 @@ namespace cairn::adapter {
 
 // Where deliveries gather until the engine thread looks.
 struct LogPublisher::Inbox {
+  // One delivery: the last ticket of it, and its record's seq.
+  struct Appended {
+    uint64_t ticket;
+    Seq seq;
+  };
+
   Inbox(asio::any_io_executor the_executor, LogPublisherOwner* the_owner)
       : executor(std::move(the_executor)), owner(the_owner) {}
 
@@ -20,8 +27,8 @@ struct LogPublisher::Inbox {
     {
       absl::MutexLock lock(&self->mutex);
       if (delivery.status.ok()) {
-        self->ticket = delivery.last_ticket;
-        self->seq = delivery.result.first_seq + (delivery.last_ticket - delivery.first_ticket);
+        const uint64_t more = delivery.last_ticket - delivery.first_ticket;
+        self->appended.push_back({delivery.last_ticket, delivery.result.first_seq + more});
       } else if (!self->failure) {
         self->failure = delivery.status;
       }
@@ -31,18 +38,18 @@ struct LogPublisher::Inbox {
   }
 
   static void Tell(const std::shared_ptr<Inbox>& self) {
-    uint64_t ticket = 0;
-    Seq seq;
+    std::vector<Appended> appended;
     std::optional<absl::Status> failure;
     {
       absl::MutexLock lock(&self->mutex);
       self->posted = false;
-      ticket = std::exchange(self->ticket, 0);
-      seq = self->seq;
+      appended.swap(self->appended);
       failure = self->failure;
     }
-    if (ticket > 0 && self->owner != nullptr) self->owner->OnAppended(ticket, seq);
-    // The owner may have destroyed the publisher in between.
+    // The owner may destroy the publisher in between.
+    for (const Appended& one : appended) {
+      if (self->owner != nullptr) self->owner->OnAppended(one.ticket, one.seq);
+    }
     if (!failure || self->failed || self->owner == nullptr) return;
     self->failed = true;
     const bool fenced = GetReason(*failure) == Reason::kLeaseLost;
@@ -57,8 +64,7 @@ struct LogPublisher::Inbox {
 
   absl::Mutex mutex;
   bool posted ABSL_GUARDED_BY(mutex) = false;
-  uint64_t ticket ABSL_GUARDED_BY(mutex) = 0;  // The newest that was not told; 0: none.
-  Seq seq ABSL_GUARDED_BY(mutex);
+  std::vector<Appended> appended ABSL_GUARDED_BY(mutex);  // Not told yet.
   std::optional<absl::Status> failure ABSL_GUARDED_BY(mutex);
 };
 

@@ -6,7 +6,7 @@
 // It lives for one epoch and ends with its first failure: nothing is appended after that.
 //
 // Threads: the engine thread. Notices cross over from the client library's thread; many deliveries
-// become one notice when the engine thread is busy. Lifetime: nobody is called after it is
+// come with one wake-up when the engine thread is busy. Lifetime: nobody is called after it is
 // destroyed. Bounds: `buffer_bytes` that are not answered.
 #pragma once
 
@@ -27,7 +27,8 @@ namespace cairn::adapter {
 class LogPublisherOwner {
  public:
   virtual ~LogPublisherOwner() = default;
-  // Everything through this ticket is committed; its record has this seq.
+  // Everything through this ticket is committed; its record has this seq, and those that were
+  // committed since the last call stand before it without a gap.
   virtual void OnAppended(uint64_t ticket, Seq seq) = 0;
   // Once; see Append for tickets that are not told.
   virtual void OnAppendFailed(PublisherTrouble why, const absl::Status& status) = 0;

@@ -17,6 +17,9 @@ void AddEngine(const MemcacheStatus& agent, MetricsPage* page) {
 void AddView(const MemcacheStatus& agent, MetricsPage* page) {
   page->Gauge("view_seq", "The view is the fold of the log through this record.", agent.view_seq);
   page->Gauge("view_items", "Items of the view, roughly.", agent.view_items);
+  page->Counter("refills_refused_total",
+                "Items that the engine had no room to take back, and the view answered for.",
+                agent.refills_refused);
   page->Gauge("view_disk_bytes", "Bytes of the view on the disk.", agent.view_disk_bytes);
 }
 
@@ -28,6 +31,8 @@ void AddFront(const MemcacheStatus& agent, const FrontStats& front, MetricsPage*
   page->Counter("forwarded_total", "Requests that went to the primary.", front.forwarded);
   page->Counter("rejected_total", "Requests that were malformed, or that nobody served in time.",
                 front.rejected);
+  page->Counter("refused_total", "Changes that were refused since the log takes no records.",
+                agent.refused);
   page->Gauge("pending_bytes", "Changes that clients wait for.", agent.pending_bytes);
   page->Gauge("durability_lag_seconds", "Age of the oldest change that is not committed.",
               MetricSeconds(agent.lag_us));

@@ -15,7 +15,13 @@ constexpr int kEpochBits = 15;
 constexpr uint64_t kMark = uint64_t{1} << 62;
 constexpr uint64_t kNumberMask = (uint64_t{1} << kNumberBits) - 1;
 
+constexpr int kIndexBits = 20;
+constexpr int kSeqBits = 41;
+constexpr uint64_t kLogged = uint64_t{1} << (kIndexBits + kSeqBits);
+
 constexpr uint64_t Low(uint64_t value, int bits) { return value & ((uint64_t{1} << bits) - 1); }
+
+constexpr bool IsLogged(uint64_t number) { return (number & (kMark | kLogged)) == kLogged; }
 
 // Where in `line` the engine's CAS stands: its digits; empty if there is none.
 std::string_view CasOf(std::string_view line) {
@@ -48,15 +54,19 @@ CasTokens::CasTokens(uint64_t epoch, uint64_t engine_life) {
   tag_ = (Low(epoch, kEpochBits) << kLifeBits | Low(engine_life, kLifeBits)) << kNumberBits | kMark;
 }
 
+uint64_t CasTokens::Logged(uint64_t seq, uint32_t index) {
+  return kLogged | Low(seq, kSeqBits) << kIndexBits | Low(index, kIndexBits);
+}
+
 uint64_t CasTokens::ToClient(uint64_t engine_cas) const {
-  if (engine_cas == 0 || !rewrites()) return engine_cas;
+  if (engine_cas == 0 || !rewrites() || IsLogged(engine_cas)) return engine_cas;
   return tag_ | (engine_cas & kNumberMask);
 }
 
 bool CasTokens::IsOlder(uint64_t token, uint64_t engine_cas) const {
   if (token == 0) return false;
-  if (!rewrites()) return token < engine_cas;
-  if ((token & ~kNumberMask) != tag_) return false;
+  if (!rewrites() || (IsLogged(token) && IsLogged(engine_cas))) return token < engine_cas;
+  if (IsLogged(engine_cas) || (token & ~kNumberMask) != tag_) return false;
   return (token & kNumberMask) < (engine_cas & kNumberMask);
 }
 

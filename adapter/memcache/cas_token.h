@@ -18,12 +18,22 @@
 // the number of that very item: at a failover each minute, a client must have kept it for 22 days,
 // and then still meet the number. Nothing is random, so nothing can collide earlier.
 //
+// Engines with the meta flag E (1.6.25 and later) are told the number of each item that the log
+// has: where the effect that stored it stands there. It is the same on every engine, and never
+// given twice, so a client's token is the number itself, and means something for as long as the
+// item lives, whoever is the primary:
+//
+//   bit 62       0
+//   bit 61       1: neither an engine's own number nor a token as above has it so
+//   bits 60..20  seq of the record, modulo 2^41
+//   bits 19..0   index of the effect there (a record has fewer: effect_codec.h, record_builder.h)
+//
+// What such an engine numbers by itself all the same (placeholders of `mg … N`; all of a
+// write-behind primary's changes, whose seq is not known in time) gets a token as above.
+//
 // Numbers that were never tokens behave as in memcached: 0 matches no item, and where
 // memcached takes it for "any" (`ma`, appending `ms`) it is that; any other number that is not the
 // item's token is EXISTS.
-//
-// Engines with the meta flag E (1.6.25 and later) need none of this: the item's CAS is the seq of
-// its record, the same on every engine. CasTokens::Plain() passes numbers as they are.
 //
 // Threads: immutable after construction.
 #pragma once
@@ -36,12 +46,17 @@ namespace cairn::adapter::memcache {
 
 class CasTokens {
  public:
+  // In place of an engine's number: the item is not in the engine, and its token matches nothing.
+  static constexpr uint64_t kUnnumbered = uint64_t{1} << 42;
+
+  // The number of the item that the effect at `index` of the record `seq` has stored.
+  static uint64_t Logged(uint64_t seq, uint32_t index);
   // The engine's numbers are the clients' tokens.
   static CasTokens Plain() { return CasTokens(); }
   // `engine_life`: how many engines this epoch has had before.
   CasTokens(uint64_t epoch, uint64_t engine_life);
 
-  // The client's token for an engine's number; 0 stays 0.
+  // The client's token for an engine's number; 0 stays 0, and so does a Logged one.
   [[nodiscard]] uint64_t ToClient(uint64_t engine_cas) const;
 
   // Whether the item with this number is the one that the token was given for.
@@ -49,8 +64,8 @@ class CasTokens {
     return token != 0 && token == ToClient(engine_cas);
   }
 
-  // Whether the token was given under this epoch and life, for an older version than engine_cas:
-  // what `ms` with C and I asks for.
+  // Whether the token is known to be that of an older version than engine_cas: given under this
+  // epoch and life, or both are Logged. What `ms` with C and I asks for.
   [[nodiscard]] bool IsOlder(uint64_t token, uint64_t engine_cas) const;
 
   // Adds `line`, a line of an engine's reply with its end, with clients' tokens to `out`: those of

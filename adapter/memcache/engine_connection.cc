@@ -146,6 +146,13 @@ void EngineConnection::End(const std::shared_ptr<State>& state, const absl::Stat
   if (const OnEnd tell = std::exchange(state->on_end, nullptr); tell != nullptr) tell(why);
 }
 
+size_t EngineConnection::Bequeath(ReplyReceiver* heir) {
+  if (!connected()) return 0;
+  for (Due& due : state_->due) due.receiver = heir;
+  Flush();
+  return state_->due.size();
+}
+
 void EngineConnection::Close() {
   if (state_ == nullptr) return;
   state_->closed = true;

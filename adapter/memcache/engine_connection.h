@@ -67,6 +67,8 @@ class EngineConnection {
   asio::awaitable<absl::StatusOr<std::string>> Call(std::string command, ReplyKind kind,
                                                     Millis timeout,
                                                     std::function<bool()> wait_on = nullptr);
+  // From now on whatever is due is `heir`'s, which lives as long as the connection; how much it is.
+  size_t Bequeath(ReplyReceiver* heir);
   // Ends it; nobody is told.
   void Close();
   // Ends it as if the peer had; receivers are told, the owner is not.

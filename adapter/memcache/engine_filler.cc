@@ -1,7 +1,10 @@
 #include "adapter/memcache/engine_filler.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -21,11 +24,12 @@ constexpr size_t kLanes = 3;
 
 }  // namespace
 
-void FillBatch::Add(const EffectView& effect, UnixSeconds now) {
+void FillBatch::Add(const EffectView& effect, UnixSeconds now, uint64_t cas) {
   switch (effect.kind) {
     case EffectKind::kStore:
       AppendStoreLine(effect.key, effect.binary, effect.value.size(), effect.client_flags,
                       effect.at, now, &commands);
+      if (cas != 0) fmt::format_to(std::back_inserter(commands), " E{}", cas);
       commands.append(" q\r\n").append(effect.value).append("\r\n");
       return CountQuiet();
     case EffectKind::kDelete:
@@ -55,11 +59,12 @@ void FillBatch::EndGroup() {
   replies.push_back(ReplyKind::kMetaGroup);
 }
 
-void FillBatch::AddIfMissing(std::string_view key, const Item& item, bool binary, UnixSeconds now) {
+void FillBatch::AddIfMissing(std::string_view key, const Item& item, bool binary, UnixSeconds now,
+                             uint64_t cas) {
   EndGroup();
   EngineCommand command = StoreCommand(key, binary, item, now);
   command.line += " ME";
-  command.AppendTo(std::nullopt, &commands);
+  command.AppendTo(cas == 0 ? std::nullopt : std::optional(cas), &commands);
   replies.push_back(command.reply);
 }
 
@@ -120,13 +125,24 @@ void EngineFiller::Close() {
   }
 }
 
+void EngineFiller::AwaitDrained(std::unique_ptr<EngineConnection> connection) {
+  Lane lane{std::move(connection), std::make_shared<Replies>(executor_)};
+  lane.replies->abandoned = true;
+  lane.replies->due = lane.connection->Bequeath(lane.replies.get());
+  lane.replies->broken = lane.replies->due == 0;
+  old_.push_back(std::move(lane));
+}
+
+// One that does not answer stays: the next Connect waits for it again.
 asio::awaitable<absl::Status> EngineFiller::DrainOld() {
   const auto give_up = std::chrono::steady_clock::now() + kSilence;
-  for (const Lane& old : std::exchange(old_, {})) {
-    while (old.replies->due > 0 && !old.replies->broken) {
-      if (std::chrono::steady_clock::now() > give_up) {
-        co_return absl::DeadlineExceededError("the engine does not answer what it was sent before");
-      }
+  while (!old_.empty()) {
+    const Lane old = old_.back();
+    if (old.replies->due == 0 || old.replies->broken) {
+      old_.pop_back();
+    } else if (std::chrono::steady_clock::now() > give_up) {
+      co_return absl::DeadlineExceededError("the engine does not answer what it was sent before");
+    } else {
       co_await old.replies->moved.Wait(kSlice);
     }
   }

@@ -33,9 +33,12 @@ struct FillBatch {
   std::string commands;
   std::vector<ReplyKind> replies;  // That are due, in order.
 
-  void Add(const EffectView& effect, UnixSeconds now);
+  // `cas`: the number that a stored item shall have; 0: the engine's own, as of one without the
+  // flag E.
+  void Add(const EffectView& effect, UnixSeconds now, uint64_t cas = 0);
   // Only where the engine has no such item.
-  void AddIfMissing(std::string_view key, const Item& item, bool binary, UnixSeconds now);
+  void AddIfMissing(std::string_view key, const Item& item, bool binary, UnixSeconds now,
+                    uint64_t cas = 0);
   // Ends the group that is open, if one is: before anything else is sent.
   void EndGroup();
 
@@ -48,6 +51,9 @@ struct FillBatch {
 class EngineFiller {
  public:
   explicit EngineFiller(asio::any_io_executor executor) : executor_(std::move(executor)) {}
+
+  // What it was sent by somebody else and has not answered; Connect waits for it, too.
+  void AwaitDrained(std::unique_ptr<EngineConnection> connection);
 
   // Errors: kDeadlineExceeded also if the engine does not answer what it was sent before: then it
   // must end before anything new counts.

@@ -141,7 +141,7 @@ asio::awaitable<absl::Status> ViewFeeder::FillAll(uint64_t following) {
   if (!begun.ok()) co_return begun.status();
   const std::shared_ptr<ViewScan> scan = *std::move(begun);
   const MonoMicros began_us = SystemClock().Mono();
-  WarmUpParts parts{background_, &filler_, scan, options_.report, nullptr};
+  WarmUpParts parts{background_, &filler_, scan, options_.report, nullptr, numbered_};
   parts.wanted = [this, following] { return following == following_; };
   const absl::Status filled = co_await WarmUp(std::move(parts));
   if (options_.report != nullptr) options_.report->Clear();
@@ -153,14 +153,16 @@ asio::awaitable<absl::Status> ViewFeeder::FillAll(uint64_t following) {
 }
 
 asio::awaitable<absl::Status> ViewFeeder::FillKeys(absl::flat_hash_set<std::string> keys) {
-  auto look_up = [view = view_, keys = std::move(keys)]() -> absl::StatusOr<FillBatch> {
+  auto look_up = [view = view_, keys = std::move(keys),
+                  numbered = numbered_]() -> absl::StatusOr<FillBatch> {
     FillBatch batch;
     const UnixSeconds now = WallSeconds();
     for (const std::string& key : keys) {
       absl::StatusOr<std::optional<ViewItem>> item = view->Get(key, now);
       if (!item.ok()) return item.status();
       if (item->has_value()) {
-        batch.Add(ViewOf(StoreEffect{key, (*item)->binary, (*item)->item}), now);
+        batch.Add(ViewOf(StoreEffect{key, (*item)->binary, (*item)->item}), now,
+                  NumberFor((*item)->stored_by, numbered));
       } else {
         batch.Add(ViewOf(DeleteEffect{key, NeedsBase64(key)}), now);
       }

@@ -14,10 +14,12 @@ constexpr size_t kSliceBytes = size_t{1} << 20;
 
 UnixSeconds WallSeconds() { return SystemClock().Wall() / kMicrosPerSecond; }
 
-absl::StatusOr<FillSlice> NextFillSlice(ViewScan* scan, UnixSeconds now) {
+absl::StatusOr<FillSlice> NextFillSlice(ViewScan* scan, UnixSeconds now, bool numbered) {
   FillSlice slice;
   slice.batch.commands.reserve(2 * kSliceBytes);
-  const auto add = [&](const EffectView& item, EffectId) { slice.batch.Add(item, now); };
+  const auto add = [&](const EffectView& item, EffectId stored_by) {
+    slice.batch.Add(item, now, NumberFor(stored_by, numbered));
+  };
   ASSIGN_OR_RETURN(slice.more, scan->Next(kSliceBytes, now, add));
   return slice;
 }
@@ -27,7 +29,9 @@ asio::awaitable<absl::Status> WarmUp(WarmUpParts parts) {
   const std::shared_ptr<ViewScan> scan = parts.scan;
   for (bool more = true; more;) {
     if (!parts.wanted()) co_return absl::CancelledError("the filling was given up");
-    auto next = [scan] { return NextFillSlice(scan.get(), WallSeconds()); };
+    auto next = [scan, numbered = parts.numbered] {
+      return NextFillSlice(scan.get(), WallSeconds(), numbered);
+    };
     absl::StatusOr<FillSlice> slice = co_await parts.background->Run(std::move(next));
     if (!slice.ok()) co_return slice.status();
     if (!parts.wanted()) co_return absl::CancelledError("the filling was given up");

@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "adapter/background.h"
+#include "adapter/memcache/cas_token.h"
 #include "adapter/memcache/engine_filler.h"
 #include "adapter/memcache/view_scan.h"
 #include "adapter/progress_report.h"
@@ -33,8 +34,13 @@ struct FillSlice {
   bool more = false;
 };
 
-// Of the items that live at `now`.
-absl::StatusOr<FillSlice> NextFillSlice(ViewScan* scan, UnixSeconds now);
+// Of the items that live at `now`. `numbered`: the engine takes the flag E.
+absl::StatusOr<FillSlice> NextFillSlice(ViewScan* scan, UnixSeconds now, bool numbered = false);
+
+// The CAS of the item that an effect has stored; 0 for an engine that numbers by itself.
+inline uint64_t NumberFor(EffectId stored_by, bool numbered) {
+  return numbered ? CasTokens::Logged(stored_by.seq.value(), stored_by.index) : 0;
+}
 
 struct WarmUpParts {
   Background* background;
@@ -42,6 +48,7 @@ struct WarmUpParts {
   std::shared_ptr<ViewScan> scan;
   ProgressReport* report;        // Null: nobody is told.
   std::function<bool()> wanted;  // Asked between slices.
+  bool numbered = false;         // The engine takes the flag E.
 };
 
 asio::awaitable<absl::Status> WarmUp(WarmUpParts parts);

@@ -9,6 +9,12 @@
 
 namespace cairn::adapter::memcache {
 
+absl::InlinedVector<KeyHash, 2> HashesOf(const Request& request) {
+  absl::InlinedVector<KeyHash, 2> hashes;
+  ForEachKey(request, [&](std::string_view key) { hashes.push_back(HashKey(key)); });
+  return hashes;
+}
+
 KeyHash HashKey(std::string_view key) { return XXH3_64bits(key.data(), key.size()); }
 
 void KeyOrder::Enter(OpId op, std::span<const KeyHash> keys, Manner manner,

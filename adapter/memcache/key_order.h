@@ -22,11 +22,14 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/inlined_vector.h"
+#include "adapter/memcache/request.h"
 
 namespace cairn::adapter::memcache {
 
 using KeyHash = uint64_t;
 KeyHash HashKey(std::string_view key);
+// Of all keys of a request, in their order.
+absl::InlinedVector<KeyHash, 2> HashesOf(const Request& request);
 
 class KeyOrder {
  public:

@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "adapter/memcache/engine_warmup.h"
 #include "adapter/memcache/record_mark.h"
 #include "adapter/memcache/view_snapshot.h"
 #include "adapter/snapshot_fetch.h"
@@ -141,19 +142,24 @@ absl::StatusOr<std::optional<StreamPlace>> MemcacheAgent::ReadPlace(Record* reco
   return memcache::ReadPlace(record);
 }
 
-asio::awaitable<absl::StatusOr<FillBatch>> MemcacheAgent::LookUp(std::vector<std::string> keys,
+asio::awaitable<absl::StatusOr<HeldItems>> MemcacheAgent::LookUp(std::vector<std::string> keys,
                                                                  Seq at_least) {
   const bool folded = co_await feeder_->AwaitViewSeq(at_least, kViewPatience);
   if (!folded) co_return absl::DeadlineExceededError("the view does not follow the log");
   auto look_up = [view = view_.get(), keys = std::move(keys),
-                  clock = clock()]() -> absl::StatusOr<FillBatch> {
-    FillBatch batch;
+                  numbered = watch_->facts().takes_cas(),
+                  clock = clock()]() -> absl::StatusOr<HeldItems> {
+    HeldItems held;
+    held.reserve(keys.size());
     const UnixSeconds now = clock->Wall() / kMicrosPerSecond;
     for (const std::string& key : keys) {
-      ASSIGN_OR_RETURN(const std::optional<ViewItem> item, view->Get(key, now));
-      if (item) batch.AddIfMissing(key, item->item, item->binary, now);
+      ASSIGN_OR_RETURN(std::optional<ViewItem> item, view->Get(key, now));
+      held.emplace_back();
+      if (!item) continue;
+      const uint64_t cas = numbered ? NumberFor(item->stored_by, true) : CasTokens::kUnnumbered;
+      held.back() = HeldItem{std::move(item->item), item->binary, cas};
     }
-    return batch;
+    return held;
   };
   co_return co_await background().Run(std::move(look_up));
 }
@@ -200,6 +206,8 @@ void MemcacheAgent::RefreshStatus() {
   status.records_behind = last > held ? last - held : 0;
   status.in_flight_bytes = writer_->in_flight_bytes();
   status.lag_us = writer_->lag_us();
+  status.refused = writer_->refused();
+  status.refills_refused = writer_->refills_refused();
   status.pending_bytes = writer_->pending_bytes();
   status.view_seq = feeder_->view_seq().value();
   const View::Size size = view_->EstimateSize();

@@ -81,7 +81,7 @@ class MemcacheAgent : public Agent,
   void RefreshView() override;
   void RefreshStatus() override;
   void FlushIfDue();
-  asio::awaitable<absl::StatusOr<FillBatch>> LookUp(std::vector<std::string> keys, Seq at_least);
+  asio::awaitable<absl::StatusOr<HeldItems>> LookUp(std::vector<std::string> keys, Seq at_least);
   void TellFront();
   void SetDoors(const std::string& own);
 
@@ -99,6 +99,7 @@ class MemcacheAgent : public Agent,
   void TellMemoryUnknown();
   // It has not answered what it was told, which must not come behind what it will be told.
   void EndEngine();
+  void FenceEngine(std::unique_ptr<EngineConnection> undrained);
 
   void OnEngineReady(const EngineFacts& facts) override;
   void OnEngineDown(const absl::Status& why) override;

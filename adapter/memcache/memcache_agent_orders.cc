@@ -43,13 +43,20 @@ void MemcacheAgent::TellMemoryUnknown() {
 
 void MemcacheAgent::EndEngine() {
   if (process_ != nullptr) return process_->Kill();
-  spdlog::critical("the engine at {} does not answer: restart it, or it may show old items",
-                   watch_->address().ToString());
+  spdlog::error("the engine at {} does not answer: it is out of use until it does, or is restarted",
+                watch_->address().ToString());
+}
+
+// An engine that somebody else runs cannot be ended. The lease has gone, or goes, and nothing is
+// filled before it has answered everything, or its connection has ended with it.
+void MemcacheAgent::FenceEngine(std::unique_ptr<EngineConnection> undrained) {
+  feeder_->AwaitDrained(std::move(undrained));
+  EndEngine();
 }
 
 void MemcacheAgent::Do(const ResyncOrder&) {
   ++counted_.resyncs;
-  feeder_->Follow(watch_->address(), std::exchange(holds_, {}));
+  feeder_->Follow(watch_->address(), std::exchange(holds_, {}), watch_->facts().takes_cas());
 }
 
 void MemcacheAgent::OnResynced(Seq seq) { Tell(ResyncedEvent{seq, StreamOffset(seq.value())}); }
@@ -99,6 +106,7 @@ asio::awaitable<void> MemcacheAgent::Attach(AttachOrder order) {
     reign.from = order.from;
     reign.engine = watch_->address();
     reign.rules = {watch_->facts().clock, facts_.tokens, watch_->facts().item_size};
+    reign.numbered = watch_->facts().takes_cas();
     reign.lease = desk().guard();
     how = co_await writer_->Open(std::move(reign));
   }
@@ -112,9 +120,9 @@ void MemcacheAgent::Do(const StopPublisherOrder&) {
 
 asio::awaitable<void> MemcacheAgent::StopWriter() {
   const StreamPlace place = writer_->place();
-  const std::optional<Writer::Standing> standing = co_await writer_->Stop();
-  if (standing) holds_ = {standing->seq, standing->dirty};
-  if (standing && !standing->drained) EndEngine();
+  std::optional<Writer::Standing> standing = co_await writer_->Stop();
+  if (standing) holds_ = {standing->seq, std::move(standing->dirty)};
+  if (standing && standing->undrained != nullptr) FenceEngine(std::move(standing->undrained));
   Tell(PublisherStoppedEvent{place.history, place.offset, place.offset});
   if (standing) TellMemoryUnknown();
 }

@@ -113,6 +113,25 @@ std::string NumberReply(const Request& request, const NewNumber& number, const E
   return line + "\r\n";
 }
 
+std::string MetaGetReply(const Request& request, const Item& item, uint64_t cas,
+                         const EngineClock& clock) {
+  const bool value = request.meta.returns_value;
+  std::string line = value ? fmt::format("VA {}", item.value.size()) : "HD";
+  UnixSeconds expires_at = item.expires_at;
+  ForEachFlag(request.meta.text, [&](std::string_view flag) {
+    if (AppendCommonFlag(request, flag, &line)) return;
+    if (flag[0] == 'c') AppendFlag('c', std::to_string(cas), &line);
+    if (flag[0] == 'f') AppendFlag('f', std::to_string(item.client_flags), &line);
+    if (flag[0] == 'h') AppendFlag('h', "0", &line);
+    if (flag[0] == 'l') AppendFlag('l', "0", &line);
+    if (flag[0] == 's') AppendFlag('s', std::to_string(item.value.size()), &line);
+    if (flag[0] == 't') AppendFlag('t', TimeLeft(expires_at, clock), &line);
+    expires_at = ApplyExpiryFlag(request, flag[0], /*created=*/false, expires_at, clock.now);
+  });
+  line += "\r\n";
+  return value ? line.append(item.value).append("\r\n") : line;
+}
+
 UnixSeconds NumberExpiry(const Request& request, UnixSeconds expires_at, bool created,
                          UnixSeconds now) {
   bool stopped = false;

@@ -37,6 +37,11 @@ struct NewNumber {
 };
 std::string NumberReply(const Request& request, const NewNumber& number, const EngineClock& clock);
 
+// `mg` for an item that the engine has not: not used yet, and without soft marks. `cas`: the
+// client's token.
+std::string MetaGetReply(const Request& request, const Item& item, uint64_t cas,
+                         const EngineClock& clock);
+
 // When the number expires, by the flags T and N, of which the last one counts.
 UnixSeconds NumberExpiry(const Request& request, UnixSeconds expires_at, bool created,
                          UnixSeconds now);

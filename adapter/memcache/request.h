@@ -119,6 +119,13 @@ enum class RequestClass : uint8_t {
 };
 RequestClass Classify(const Request& request);
 
+// Calls visit(key) for each key of a request, decoded, in their order.
+template <class Visitor>
+void ForEachKey(const Request& request, Visitor visit) {
+  if (request.keys.size() == 1) return visit(request.key());
+  for (const std::string_view key : request.keys) visit(key);
+}
+
 // Calls visit(flag) for each flag of a meta command, in order; `flag` is not empty.
 template <class Visitor>
 void ForEachFlag(std::string_view text, Visitor visit) {

@@ -246,8 +246,9 @@ asio::awaitable<absl::Status> ViewFeeder::FeedRecords(std::vector<RecordBatch> b
   for (const RecordBatch& batch : batches) {
     for (const Record& record : batch.records) {
       if (record.seq <= reader_->read_seq()) continue;
-      const absl::Status read =
-          reader_->Next(record, [&](const EffectView& effect, EffectId) { fill.Add(effect, now); });
+      const absl::Status read = reader_->Next(record, [&](const EffectView& effect, EffectId id) {
+        fill.Add(effect, now, NumberFor(id, numbered_));
+      });
       if (!read.ok()) co_return read;
     }
   }
@@ -273,8 +274,9 @@ EngineHolds ViewFeeder::Release() {
   return std::exchange(unfilled_, {});
 }
 
-void ViewFeeder::Follow(EngineAddress engine, EngineHolds holds) {
+void ViewFeeder::Follow(EngineAddress engine, EngineHolds holds, bool numbered) {
   follows_ = false;
+  numbered_ = numbered;
   // A bound is that of the grant before which the engine followed.
   through_.reset();
   filler_.Close();

@@ -79,7 +79,13 @@ class ViewFeeder {
   asio::awaitable<void> Stop();
 
   // Fills the engine and goes on feeding it, without a bound. Replaces an earlier Follow.
-  void Follow(EngineAddress engine, EngineHolds holds);
+  // `numbered`: it takes the flag E.
+  void Follow(EngineAddress engine, EngineHolds holds, bool numbered);
+  // What an engine has not answered on this connection must not come behind what it will be fed:
+  // Follow waits for it first.
+  void AwaitDrained(std::unique_ptr<EngineConnection> connection) {
+    filler_.AwaitDrained(std::move(connection));
+  }
   // See FeedOrder.
   void Bound(std::optional<Seq> through) { through_ = through; }
   // Feeds the engine no more; what it holds then.
@@ -134,6 +140,7 @@ class ViewFeeder {
   bool long_replay_ = false;
   // The engine has been filled and follows; `reader_` stands where it does.
   bool follows_ = false;
+  bool numbered_ = false;
   Seq fed_seq_;
   std::unique_ptr<RecordReader> reader_;
   EngineHolds unfilled_;    // Of a Follow that is not done.

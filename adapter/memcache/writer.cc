@@ -95,7 +95,7 @@ asio::awaitable<std::optional<Writer::Standing>> Writer::Stop() {
     co_await moved_.Wait(Millis(10));
   }
   publisher_.reset();
-  const Standing standing = Stand();
+  Standing standing = Stand();
   engine_.reset();
   EndOps();
   order_ = KeyOrder();
@@ -103,6 +103,7 @@ asio::awaitable<std::optional<Writer::Standing>> Writer::Stop() {
   records_.clear();
   handed_.clear();
   logged_.clear();
+  ahead_ = KeysAhead();
   builder_.reset();
   in_flight_bytes_ = 0;
   begun_ = 0;
@@ -127,11 +128,14 @@ void Writer::EndOps() {
   }
 }
 
-Writer::Standing Writer::Stand() const {
+// Of a connection that broke nobody knows what of it arrived, but nothing more does.
+Writer::Standing Writer::Stand() {
   Standing standing;
-  if (engine_ == nullptr) return standing;
-  standing.drained = engine_->connected() && engine_->due() == 0;
-  if (!standing.drained) return standing;
+  if (engine_ == nullptr || !engine_->connected()) return standing;
+  if (engine_->due() > 0) {
+    standing.undrained = std::move(engine_);
+    return standing;
+  }
   standing.seq = committed_seq_;
   if (options_.mode == WriteMode::kThrough) return standing;
   for (const Logged& ahead : logged_) {
@@ -171,6 +175,7 @@ void Writer::Tick() {
       Answer(op.get(), Complaint(*op, kTooSlow));
     }
   }
+  if (LogIsStuck()) RefuseLate(late);
   // The lag may have become too old, or short enough.
   BeginReady();
   EndTurn();
@@ -207,10 +212,14 @@ void Writer::EndOp(OpId id, std::string bytes) {
   pending_bytes_ -= it->second->bytes;
   ops_.erase(it);
   --begun_;
+  Leave(id);
+  if (begun_ == 0) moved_.Wake();
+}
+
+void Writer::Leave(OpId id) {
   std::vector<OpId> ready;
   order_.Leave(id, &ready);
   ready_.insert(ready_.end(), ready.begin(), ready.end());
-  if (begun_ == 0) moved_.Wake();
 }
 
 void Writer::ScheduleEndTurn() {
@@ -258,6 +267,7 @@ void Writer::CutRecord() {
 
 void Writer::HandRecords() {
   while (publisher_ != nullptr && !records_.empty() && !failed_) {
+    const StreamOffset begin = records_.front().mark.offset;
     const StreamOffset end = records_.front().mark.End().offset;
     NewRecord record = std::move(records_.front()).ToNewRecord();
     const absl::StatusOr<uint64_t> ticket = publisher_->TryAppend(record);
@@ -266,7 +276,7 @@ void Writer::HandRecords() {
       records_.front().payload = std::move(record.payload);
       return;
     }
-    handed_.push_back({*ticket, end});
+    handed_.push_back({*ticket, begin, end});
     records_.pop_front();
   }
 }
@@ -274,8 +284,9 @@ void Writer::HandRecords() {
 void Writer::OnAppended(uint64_t ticket, Seq seq) {
   committed_seq_ = seq;
   while (!handed_.empty() && handed_.front().ticket <= ticket) {
-    NoteCommitted(handed_.front().end);
+    const Handed record = handed_.front();
     handed_.pop_front();
+    NoteCommitted(record, seq - (ticket - record.ticket));
   }
   HandRecords();
   ScheduleEndTurn();
@@ -283,16 +294,25 @@ void Writer::OnAppended(uint64_t ticket, Seq seq) {
 
 void Writer::OnAppendFailed(PublisherTrouble why, const absl::Status& status) { Fail(why, status); }
 
-void Writer::NoteCommitted(StreamOffset end) {
-  committed_ = end;
+void Writer::NoteCommitted(const Handed& record, Seq seq) {
+  committed_ = record.end;
   if (!std::exchange(opened_, true)) moved_.Wake();
-  while (!logged_.empty() && logged_.front().end <= end) {
+  while (!logged_.empty() && logged_.front().end <= record.end) {
     const Logged done = std::move(logged_.front());
     logged_.pop_front();
     in_flight_bytes_ -= done.bytes;
     const auto op = ops_.find(done.op);
-    if (op != ops_.end() && op->second->stage == Stage::kLogging) Store(done.op, op->second.get());
+    if (op == ops_.end() || op->second->stage != Stage::kLogging) continue;
+    if (reign_->numbered) {
+      // Of the last effect; what gives an item a version has only one.
+      const auto index = static_cast<uint32_t>(done.end - record.begin - 1);
+      op->second->item_cas = CasTokens::Logged(seq.value(), index);
+    }
+    Store(done.op, op->second.get());
   }
+  std::vector<OpId> ready;
+  ahead_.Commit(record.end, &ready);
+  for (const OpId id : ready) Spawn(executor_, Fill(id, reigns_));
   if (logged_.empty()) moved_.Wake();
 }
 

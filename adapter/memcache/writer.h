@@ -7,9 +7,14 @@
 //   reply
 //
 // With Options::look_up an item that the engine lacks (evicted, or never filled) is brought back
-// from the view before it is read or changed. That goes through the key's order, and the view must
-// have folded everything that was committed before: so what is brought back is never behind the
-// log.
+// from the view before it is read or changed; what the engine has no room for is answered from the
+// view all the same (held_items.h). That goes through the key's order, and the view must have
+// folded everything that was committed before, and the log must have what the engine was told of
+// the key (write-behind, keys_ahead.h): so what is brought back is never behind anybody.
+//
+// A log that takes no records (its disks are full) refuses changes before they begin, and says so:
+// in write-through once the oldest that is under way has waited for Options::hold_timeout_us; in
+// write-behind each that has waited so long for a place within the bounds.
 //
 // It is the only one who changes the engine while its agent is the primary. In write-through the
 // engine holds nothing that is not committed. In write-behind it is ahead of the log, by a bounded
@@ -51,8 +56,9 @@
 #include "adapter/log_publisher.h"
 #include "adapter/memcache/effects.h"
 #include "adapter/memcache/engine_connection.h"
-#include "adapter/memcache/engine_filler.h"
+#include "adapter/memcache/held_items.h"
 #include "adapter/memcache/key_order.h"
+#include "adapter/memcache/keys_ahead.h"
 #include "adapter/memcache/record_builder.h"
 #include "adapter/memcache/write_request.h"
 #include "adapter/role_events.h"
@@ -70,9 +76,9 @@ class WriterOwner {
   virtual void OnWriterFailed(PublisherTrouble why, const absl::Status& status) = 0;
 };
 
-// Items of the view, as commands that add them to the engine where it has none. `at_least`: the
-// view must have folded the log through there.
-using LookUpItems = std::function<asio::awaitable<absl::StatusOr<FillBatch>>(
+// What the view has of the keys, in their order. `at_least`: it must have folded the log through
+// there.
+using LookUpItems = std::function<asio::awaitable<absl::StatusOr<HeldItems>>(
     std::vector<std::string> keys, Seq at_least)>;
 
 class Writer : private LogPublisherOwner, private ReplyReceiver {
@@ -94,6 +100,7 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
     StreamPlace from;
     EngineAddress engine;
     DecisionRules rules;
+    bool numbered = false;  // The engine takes the flag E.
     std::shared_ptr<LeaseGuard> lease;
   };
   // How the engine stands to the log when a reign has ended.
@@ -102,9 +109,9 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
     std::optional<Seq> seq;
     // Keys whose items were changed by what is not known to be committed.
     absl::flat_hash_set<std::string> dirty;
-    // False: what the engine was told may still be on its way there, and would come behind what
-    // the next one tells it. It must end before anything new counts.
-    bool drained = true;
+    // Not null: what the engine was told here may still be on its way there, and would come behind
+    // what it is told next. It must answer, or end, before anything new counts.
+    std::unique_ptr<EngineConnection> undrained;
   };
 
   Writer(asio::any_io_executor executor, Log log, Options options, const Clock* clock,
@@ -141,6 +148,10 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
   // Took effect, or is about to, and is not committed.
   [[nodiscard]] size_t in_flight_bytes() const { return in_flight_bytes_; }
   [[nodiscard]] int64_t lag_us() const;
+  // Of this life: changes that were refused since the log takes no records; items that the engine
+  // had no room to take back.
+  [[nodiscard]] uint64_t refused() const { return refused_; }
+  [[nodiscard]] uint64_t refills_refused() const { return refills_refused_; }
 
  private:
   using OpId = KeyOrder::OpId;
@@ -152,12 +163,16 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
     Stage stage = Stage::kQueued;
     bool internal = false;  // Nobody waits for a reply.
     bool answered = false;  // Told as unknown; it goes on all the same.
-    bool filled = false;    // What the view has of it is in the engine.
-    bool is_read = false;   // Behind the client's own changes of the key.
+    bool filled = false;    // What the view has of it is in `held`, and was offered the engine.
+    bool no_room = false;   // The engine has refused some of it.
+    HeldItems held;
+    size_t fills_due = 0;  // Replies of the engine.
+    bool is_read = false;  // Behind the client's own changes of the key.
     MonoMicros since_us = 0;
     std::optional<EngineItem> item;
     Decision decision;
-    std::string reply;  // Of the engine, as it comes in.
+    std::optional<uint64_t> item_cas;  // For the flag E.
+    std::string reply;                 // Of the engine, as it comes in.
   };
   // An effect that is in a record, or waits to be.
   struct Logged {
@@ -171,6 +186,7 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
   };
   struct Handed {
     uint64_t ticket;
+    StreamOffset begin;
     StreamOffset end;
   };
 
@@ -179,12 +195,13 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
   void GiveBack(WriteRequest request);
   void Fail(PublisherTrouble why, const absl::Status& status);
   void EndOp(OpId id, std::string bytes);
+  void Leave(OpId id);
   void EndOps();
   // What the agent says in place of a reply; nothing to who wants none.
   static std::string Complaint(const Op& op, std::string_view line);
   void Answer(Op* op, std::string bytes);
   void Send(WriteReply reply);
-  [[nodiscard]] Standing Stand() const;
+  Standing Stand();
   void EndTurn();
   void ScheduleEndTurn();
 
@@ -195,7 +212,10 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
   [[nodiscard]] bool MayBegin() const;
   void Begin(OpId id, Op* op);
   [[nodiscard]] bool MustFill(const Op& op, Facts facts) const;
+  void BeginFill(OpId id, Op* op);
   asio::awaitable<void> Fill(OpId id, uint64_t reign);
+  void Offer(OpId id, Op* op, HeldItems held);
+  void OnFilled(OpId id, Op* op, const ReplyPiece& piece);
   void Ask(OpId id, Op* op, Facts facts);
   void Decided(OpId id, Op* op);
   void Log(OpId id, Op* op);
@@ -205,13 +225,18 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
   void OnReply(uint64_t tag, const ReplyPiece& piece) override;
   void OnBroken(uint64_t tag) override;
 
+  // writer_ops.cc: a log that takes nothing.
+  [[nodiscard]] bool LogIsStuck() const;
+  void Refuse(const WriteRequest& request);
+  void RefuseLate(MonoMicros late_us);
+
   // writer.cc: records.
   [[nodiscard]] bool MayGather() const;
   void CutRecord();
   void HandRecords();
   void OnAppended(uint64_t ticket, Seq seq) override;
   void OnAppendFailed(PublisherTrouble why, const absl::Status& status) override;
-  void NoteCommitted(StreamOffset end);
+  void NoteCommitted(const Handed& record, Seq seq);
 
   const asio::any_io_executor executor_;
   const cairn::Log log_;
@@ -246,12 +271,15 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
   std::deque<EffectRecord> records_;  // Not handed on yet.
   std::deque<Handed> handed_;         // Not committed yet.
   std::deque<Logged> logged_;         // Not committed yet.
+  KeysAhead ahead_;                   // Write-behind, with look_up.
   size_t in_flight_bytes_ = 0;
   StreamOffset committed_;
   Seq committed_seq_;
   asio::steady_timer gather_;  // Until the next record is cut.
   MonoMicros cut_at_us_ = 0;   // When the last one was.
   bool gathers_ = false;
+  uint64_t refused_ = 0;
+  uint64_t refills_refused_ = 0;
 
   std::vector<std::vector<WriteReply>> replies_;  // Of this turn, by thread.
   WakeUp moved_;

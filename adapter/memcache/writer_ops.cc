@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <asio/post.hpp>
 #include <utility>
 #include <variant>
 
+#include "adapter/memcache/engine_filler.h"
 #include "adapter/memcache/passed_line.h"
 #include "adapter/memcache/writer.h"
 #include "base/check.h"
@@ -18,6 +20,8 @@ namespace {
 constexpr std::string_view kEngineFailed =
     "SERVER_ERROR the cache's engine failed: it is unknown whether this was done\r\n";
 constexpr std::string_view kLineEnd = "\r\n";
+constexpr std::string_view kLogStuck =
+    "SERVER_ERROR the log takes no records: nothing was done\r\n";
 // Of replies that nobody waits for.
 constexpr uint64_t kUnheardTag = uint64_t{1} << 63;
 constexpr std::string_view kViewFailed =
@@ -29,6 +33,12 @@ size_t BytesOf(const Effect& effect) {
   return kHead + (store != nullptr ? store->key.size() + store->item.value.size() : 0);
 }
 
+size_t BytesOf(const HeldItems& held) {
+  size_t bytes = 0;
+  for (const auto& item : held) bytes += item ? sizeof(*item) + item->item.value.size() : 0;
+  return bytes;
+}
+
 // The key whose item the effect changes; nullptr: no key in particular.
 const std::string* KeyOf(const Effect& effect) {
   return std::visit(Overloaded{[](const StoreEffect& e) { return &e.key; },
@@ -36,16 +46,6 @@ const std::string* KeyOf(const Effect& effect) {
                                [](const TouchEffect& e) { return &e.key; },
                                [](const auto&) -> const std::string* { return nullptr; }},
                     effect);
-}
-
-absl::InlinedVector<KeyHash, 2> HashesOf(const Request& request) {
-  absl::InlinedVector<KeyHash, 2> hashes;
-  if (request.keys.size() == 1) {
-    hashes.push_back(HashKey(request.key()));
-  } else {
-    for (const std::string_view key : request.keys) hashes.push_back(HashKey(key));
-  }
-  return hashes;
 }
 
 Decision PassOn(const Request& request) {
@@ -85,6 +85,9 @@ void Writer::TakeInbox() {
 
 void Writer::Enter(WriteRequest asked) {
   if (!reigns() || failed_) return GiveBack(std::move(asked));
+  // In write-behind it waits for a place first.
+  const bool refuse = options_.mode == WriteMode::kThrough && LogIsStuck();
+  if (refuse && Classify(*asked.request) != RequestClass::kRead) return Refuse(asked);
   const OpId id = next_op_++;
   auto op = std::make_unique<Op>(std::move(asked));
   const Request& request = *op->asked.request;
@@ -144,8 +147,7 @@ void Writer::Begin(OpId id, Op* op) {
   const Request& request = *op->asked.request;
   const Facts facts = op->is_read ? Facts::kNothing : NeededFacts(request);
   if (MustFill(*op, facts)) {
-    op->stage = Stage::kFilling;
-    return Spawn(executor_, Fill(id, reigns_));
+    return BeginFill(id, op);
   }
   if (op->is_read) {
     op->decision = PassOn(request);
@@ -162,16 +164,16 @@ bool Writer::MustFill(const Op& op, Facts facts) const {
   return op.is_read || (facts == Facts::kNothing && verb != Verb::kSet && verb != Verb::kMetaSet);
 }
 
+void Writer::BeginFill(OpId id, Op* op) {
+  op->stage = Stage::kFilling;
+  if (!ahead_.Await(HashesOf(*op->asked.request), id)) Spawn(executor_, Fill(id, reigns_));
+}
+
 asio::awaitable<void> Writer::Fill(OpId id, uint64_t reign) {
   const std::shared_ptr<Writer*> self = self_;
   std::vector<std::string> keys;
-  const Request& request = *ops_.at(id)->asked.request;
-  if (request.keys.size() == 1) {
-    keys.emplace_back(request.key());
-  } else {
-    keys.assign(request.keys.begin(), request.keys.end());
-  }
-  absl::StatusOr<FillBatch> items = co_await options_.look_up(std::move(keys), committed_seq_);
+  ForEachKey(*ops_.at(id)->asked.request, [&](std::string_view key) { keys.emplace_back(key); });
+  absl::StatusOr<HeldItems> items = co_await options_.look_up(std::move(keys), committed_seq_);
   if (*self == nullptr || reign != reigns_ || !reign_ || failed_) co_return;
   const auto it = ops_.find(id);
   if (it == ops_.end() || it->second->stage != Stage::kFilling) co_return;
@@ -180,11 +182,37 @@ asio::awaitable<void> Writer::Fill(OpId id, uint64_t reign) {
     EndOp(id, std::string(kViewFailed));
     co_return;
   }
-  engine_->out()->append(items->commands);
-  for (const ReplyKind kind : items->replies) engine_->Expect(kind, this, kUnheardTag);
-  it->second->filled = true;
-  Begin(id, it->second.get());
+  Offer(id, it->second.get(), *std::move(items));
   ScheduleEndTurn();
+}
+
+// The engine takes back what it has room for.
+void Writer::Offer(OpId id, Op* op, HeldItems held) {
+  FillBatch batch;
+  size_t index = 0;
+  ForEachKey(*op->asked.request, [&](std::string_view key) {
+    const std::optional<HeldItem>& item = held[index++];
+    if (!item) return;
+    const uint64_t cas = reign_->numbered ? item->cas : 0;
+    batch.AddIfMissing(key, item->item, item->binary, reign_->rules.clock.now, cas);
+  });
+  engine_->out()->append(batch.commands);
+  for (const ReplyKind kind : batch.replies) engine_->Expect(kind, this, id);
+  const size_t bytes = BytesOf(held);
+  op->bytes += bytes;
+  pending_bytes_ += bytes;
+  op->fills_due = batch.replies.size();
+  op->held = std::move(held);
+  op->filled = true;
+  if (op->fills_due == 0) Begin(id, op);
+}
+
+void Writer::OnFilled(OpId id, Op* op, const ReplyPiece& piece) {
+  if (piece.bytes.starts_with("SERVER_ERROR")) {
+    op->no_room = true;
+    ++refills_refused_;
+  }
+  if (piece.ends && --op->fills_due == 0) Begin(id, op);
 }
 
 void Writer::Ask(OpId id, Op* op, Facts facts) {
@@ -203,10 +231,11 @@ void Writer::OnAsked(OpId id, Op* op) {
   }
   op->reply.clear();
   if (!item->has_value() && options_.look_up != nullptr && !op->filled) {
-    op->stage = Stage::kFilling;
-    return Spawn(executor_, Fill(id, reigns_));
+    return BeginFill(id, op);
   }
   op->item = *std::move(item);
+  const bool held = op->filled && op->held.front().has_value();
+  if (!op->item && held) op->item = AsEngineItem(*op->held.front());
   if (op->item && op->item->took_token) {
     engine_->Send(RepairCommand(request), ReplyKind::kMeta, this, kUnheardTag);
     op->item->cas = 0;
@@ -225,25 +254,36 @@ void Writer::Decided(OpId id, Op* op) {
 void Writer::Log(OpId id, Op* op) {
   op->stage = Stage::kLogging;
   Logged logged{id, {}, 0, clock_->Mono(), {}, false};
+  absl::InlinedVector<KeyHash, 2> changed;
   std::vector<EffectRecord> ready;
   for (const Effect& effect : op->decision.effects) {
     logged.bytes += BytesOf(effect);
     builder_->Add(effect, &ready);
     if (options_.mode == WriteMode::kThrough) continue;
-    if (const std::string* const key = KeyOf(effect); key != nullptr) logged.keys.push_back(*key);
+    if (const std::string* const key = KeyOf(effect); key != nullptr) {
+      logged.keys.push_back(*key);
+      changed.push_back(HashKey(*key));
+    }
     logged.all_keys |= std::holds_alternative<FlushEffect>(effect);
   }
   for (EffectRecord& record : ready) records_.push_back(std::move(record));
   logged.end = builder_->place().offset;
   in_flight_bytes_ += logged.bytes;
+  const bool ahead = options_.mode == WriteMode::kBehind && options_.look_up != nullptr;
+  if (ahead && (logged.all_keys || !changed.empty())) ahead_.Add(changed, logged.end);
   logged_.push_back(std::move(logged));
   ScheduleEndTurn();
 }
 
 void Writer::Store(OpId id, Op* op) {
   op->stage = Stage::kStoring;
+  // It would only make a placeholder (flag N) of what it has no room for.
+  if (op->no_room && op->asked.request->verb == Verb::kMetaGet) {
+    op->decision.engine.reset();
+    op->decision.form = ReplyForm::kFixed;
+  }
   if (!op->decision.engine) return OnStored(id, op);
-  op->decision.engine->AppendTo(std::nullopt, engine_->out());
+  op->decision.engine->AppendTo(op->item_cas, engine_->out());
   engine_->Expect(op->decision.engine->reply, this, id);
   ScheduleEndTurn();
 }
@@ -254,11 +294,14 @@ void Writer::OnStored(OpId id, Op* op) {
     op->decision.builds_on_item = false;
     op->reply.clear();
     EngineCommand whole = CommandFor(op->decision.effects.front(), reign_->rules.clock.now);
-    whole.AppendTo(std::nullopt, engine_->out());
+    whole.AppendTo(op->item_cas, engine_->out());
     engine_->Expect(whole.reply, this, id);
     return ScheduleEndTurn();
   }
   std::string reply = ClientReply(request, op->decision, op->reply, reign_->rules);
+  if (op->filled) {
+    reply = ReplyWithHeld(request, op->held, op->reply, std::move(reply), reign_->rules);
+  }
   if (options_.mode == WriteMode::kBehind && !op->decision.effects.empty()) {
     // What the engine could not take is gone from it, as memcached has it.
     if (op->reply.starts_with("SERVER_ERROR")) {
@@ -278,6 +321,10 @@ void Writer::OnReply(uint64_t tag, const ReplyPiece& piece) {
   const auto it = ops_.find(tag);
   CHECK(it != ops_.end());
   Op* const op = it->second.get();
+  if (op->stage == Stage::kFilling) {
+    OnFilled(tag, op, piece);
+    return ScheduleEndTurn();
+  }
   op->reply.append(piece.bytes);
   if (!piece.ends) return;
   if (op->stage == Stage::kAsking) {
@@ -290,5 +337,35 @@ void Writer::OnReply(uint64_t tag, const ReplyPiece& piece) {
 
 // The reign ends with it; Stop() answers.
 void Writer::OnBroken(uint64_t) {}
+
+// ---- A log that takes nothing -------------------------------------------------------------------
+
+bool Writer::LogIsStuck() const {
+  if (!reigns() || paused_ || failed_) return false;
+  if (options_.mode == WriteMode::kThrough) return lag_us() >= options_.hold_timeout_us;
+  return !MayBegin();
+}
+
+void Writer::Refuse(const WriteRequest& request) {
+  ++refused_;
+  Send({request.from, (*request.request).noreply ? "" : std::string(kLogStuck), std::nullopt});
+}
+
+// What has not begun will not begin. Reads among it wait behind a change of their client's.
+void Writer::RefuseLate(MonoMicros late_us) {
+  std::vector<OpId> late;
+  for (const auto& [id, op] : ops_) {
+    if (op->stage == Stage::kQueued && op->since_us < late_us && !op->internal) late.push_back(id);
+  }
+  std::sort(late.begin(), late.end());
+  for (const OpId id : late) {
+    const auto op = ops_.find(id);
+    Refuse(op->second->asked);
+    pending_bytes_ -= op->second->bytes;
+    ops_.erase(op);
+    std::erase(ready_, id);
+    Leave(id);
+  }
+}
 
 }  // namespace cairn::adapter::memcache

@@ -61,6 +61,9 @@ void MemcacheWorld::StartAgent(size_t agent) {
   for (size_t number = 0; number < options_.logs; ++number) ring += log(number) + ",";
   flags.insert(flags.end(), {"--ring", ring});
   flags.insert(flags.end(), options_.flags.begin(), options_.flags.end());
+  if (agent == 0) {
+    flags.insert(flags.end(), first_flags_.begin(), first_flags_.end());
+  }
   Start(agent, "cairn-agent", "memcached", flags);
 }
 

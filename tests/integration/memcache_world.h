@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/integration/agent_processes.h"
@@ -34,6 +35,8 @@ class MemcacheWorld : public AgentProcesses {
   MemcacheWorld& operator=(const MemcacheWorld&) = delete;
 
   void StartAgent(size_t agent);
+  // For agent 0 alone, behind those of all.
+  void SetFirstFlags(std::vector<std::string> flags) { first_flags_ = std::move(flags); }
   void StartAllAgents();
   // SIGKILL to the agent's engine; the agent lives on. False: there was none.
   bool KillEngine(size_t agent);
@@ -63,6 +66,7 @@ class MemcacheWorld : public AgentProcesses {
   [[nodiscard]] std::string Page(size_t agent, const std::string& path) const;
 
   const Options options_;
+  std::vector<std::string> first_flags_;
 };
 
 }  // namespace cairn::integration

@@ -122,7 +122,7 @@ class Session : public ReplyReceiver {
     std::unique_ptr<OwnedRequest> request;
     Verb verb = Verb::kGet;
     std::string plain_get;
-    absl::InlinedVector<KeyHash, 1> changes;  // kWriter: keys of a change.
+    absl::InlinedVector<KeyHash, 2> changes;  // kWriter: keys of a change.
   };
 
   // session.cc: bytes in and out.

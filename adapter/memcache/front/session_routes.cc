@@ -133,11 +133,9 @@ bool Session::AwaitsOldPrimary() const {
 
 bool Session::ReadsOwnChange(const Request& request) const {
   if (own_changes_.empty()) return false;
-  if (request.keys.size() == 1) return own_changes_.contains(HashKey(request.key()));
-  for (const std::string_view key : request.keys) {
-    if (own_changes_.contains(HashKey(key))) return true;
-  }
-  return false;
+  bool own = false;
+  ForEachKey(request, [&](std::string_view key) { own |= own_changes_.contains(HashKey(key)); });
+  return own;
 }
 
 // ---- Ways out -----------------------------------------------------------------------------------
@@ -164,11 +162,7 @@ void Session::ToEngine(const Request& request, std::string_view bytes, Slot* slo
 void Session::ToWriter(const Request& request, std::string_view bytes, Slot* slot) {
   slot->route = Route::kWriter;
   if (Classify(request) == RequestClass::kKeyed) {
-    if (request.keys.size() == 1) {
-      slot->changes.push_back(HashKey(request.key()));
-    } else {
-      for (const std::string_view key : request.keys) slot->changes.push_back(HashKey(key));
-    }
+    slot->changes = HashesOf(request);
     for (const KeyHash key : slot->changes) ++own_changes_[key];
   }
   ++writer_due_;

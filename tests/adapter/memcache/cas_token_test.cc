@@ -41,6 +41,37 @@ TEST(CasTokensTest, ABareNumberIsNoToken) {
   EXPECT_EQ(tokens.ToClient(0), 0u);
 }
 
+// What engines with the flag E are told means the same under every lease.
+TEST(CasTokensTest, ANumberOfTheLogIsItsOwnToken) {
+  std::set<uint64_t> seen;
+  for (const uint64_t seq : {uint64_t{1}, uint64_t{2}, uint64_t{1} << 40}) {
+    for (const uint32_t index : {0u, 1u, (1u << 20) - 1}) {
+      const uint64_t number = CasTokens::Logged(seq, index);
+      EXPECT_TRUE(seen.insert(number).second) << seq << " " << index;
+      EXPECT_LE(number, uint64_t{INT64_MAX});
+      for (const CasTokens& tokens : {CasTokens(1, 0), CasTokens(32767, 31)}) {
+        EXPECT_EQ(tokens.ToClient(number), number);
+        EXPECT_TRUE(tokens.Matches(number, number));
+        EXPECT_FALSE(tokens.Matches(number, number + 1));
+        // The engine's own numbers have tokens of another kind.
+        EXPECT_FALSE(tokens.Matches(tokens.ToClient(1), number));
+        EXPECT_FALSE(tokens.Matches(number, 1));
+      }
+    }
+  }
+}
+
+TEST(CasTokensTest, NumbersOfTheLogComeInItsOrder) {
+  const CasTokens tokens(5, 1);
+  const uint64_t number = CasTokens::Logged(7, 3);
+  EXPECT_TRUE(tokens.IsOlder(CasTokens::Logged(7, 2), number));
+  EXPECT_TRUE(tokens.IsOlder(CasTokens::Logged(6, 9), number));
+  EXPECT_FALSE(tokens.IsOlder(number, number));
+  EXPECT_FALSE(tokens.IsOlder(CasTokens::Logged(8, 0), number));
+  EXPECT_FALSE(tokens.IsOlder(tokens.ToClient(1), number));
+  EXPECT_FALSE(tokens.IsOlder(number, 1));
+}
+
 TEST(CasTokensTest, ComparesVersionsOfOneEngineOnly) {
   const CasTokens tokens(5, 1);
   EXPECT_TRUE(tokens.IsOlder(tokens.ToClient(7), 8));

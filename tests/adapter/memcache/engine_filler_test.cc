@@ -46,6 +46,15 @@ TEST(FillBatchTest, WhatIsAnsweredByItselfEndsTheGroupBeforeIt) {
                                          ReplyKind::kMetaGroup, ReplyKind::kMeta));
 }
 
+// For engines with the flag E.
+TEST(FillBatchTest, ItemsGetTheNumbersThatTheLogHasForThem) {
+  FillBatch batch;
+  batch.Add(Store("k", "x"), 0, 17);
+  batch.Add({.kind = EffectKind::kDelete, .key = "gone"}, 0, 18);
+  batch.AddIfMissing("m", Item{"y", 0, 0}, false, 0, 19);
+  EXPECT_EQ(batch.commands, "ms k 1 E17 q\r\nx\r\nmd gone q\r\nmn\r\nms m 1 ME E19\r\ny\r\n");
+}
+
 // An engine that is never silent for longer than a group takes.
 TEST(FillBatchTest, AGroupIsBounded) {
   FillBatch batch;
