@@ -59,8 +59,7 @@ TEST_F(MemcacheTroubleTest, ALogThatTakesNothingIsToldInWriteThroughBeforeAnythi
   ASSERT_TRUE(client_->Send("set silent 0 0 1 noreply\r\nx\r\nmn\r\n"));
   EXPECT_EQ(client_->Read(ReplyKind::kMetaGroup), "MN\r\n");
   ASSERT_TRUE(client_->Send("ms quiet 1 q\r\nx\r\nmn\r\n"));
-  EXPECT_EQ(client_->Read(ReplyKind::kMetaGroup).value_or("none"), std::string(kRefused) + "\r\n");
-  EXPECT_EQ(client_->Read(ReplyKind::kMetaGroup), "MN\r\n");
+  EXPECT_EQ(client_->Read(ReplyKind::kMetaGroup), std::string(kRefused) + "\r\nMN\r\n");
   EXPECT_EQ(Get("before"), "VALUE before 0 1\r\n1\r\nEND\r\n");
   EXPECT_TRUE(Eventually([&] { return Refused() == 4; })) << Refused();
 
@@ -102,8 +101,8 @@ TEST_F(MemcacheTroubleTest, InWriteBehindChangesGoOnUpToTheBoundAndAreRefusedAft
 // gone.
 TEST_F(MemcacheTroubleTest, InWriteBehindNothingComesBackFromTheViewThatWasDeletedSince) {
   ASSERT_NO_FATAL_FAILURE(Begin({"--mode", "write-behind", "--on-miss", "view"}));
-  EXPECT_TRUE(
-      Eventually([&] { return world_->Metric(0, "cairn_agent_view_items").value_or(0) > 0; }));
+  // A miss has it look in the view for both, which is there once they are committed.
+  EXPECT_EQ(Get("before none"), "VALUE before 0 1\r\n1\r\nEND\r\n");
   StopTheLog();
   ASSERT_EQ(client_->Line("delete before"), "DELETED");
   ASSERT_TRUE(client_->Send("get before\r\nget other\r\n"));

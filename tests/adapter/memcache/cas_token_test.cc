@@ -35,7 +35,7 @@ TEST(CasTokensTest, ATokenOfAnotherOriginMatchesNothing) {
 
 TEST(CasTokensTest, ABareNumberIsNoToken) {
   const CasTokens tokens(1, 0);
-  for (const uint64_t number : {uint64_t{0}, uint64_t{1}, uint64_t{5}, (uint64_t{1} << 62) - 1}) {
+  for (const uint64_t number : {uint64_t{0}, uint64_t{1}, uint64_t{5}, (uint64_t{1} << 61) - 1}) {
     EXPECT_FALSE(tokens.Matches(number, number)) << number;
   }
   EXPECT_EQ(tokens.ToClient(0), 0u);
