@@ -3,21 +3,11 @@
 #include <fmt/format.h>
 
 #include <fstream>
-#include <sstream>
 
 #include "base/status_macros.h"
 
 namespace cairn::cli {
 namespace {
-
-std::vector<std::string> SplitAtCommas(const std::string& text) {
-  std::vector<std::string> parts;
-  std::istringstream stream(text);
-  for (std::string part; std::getline(stream, part, ',');) {
-    if (!part.empty()) parts.push_back(part);
-  }
-  return parts;
-}
 
 absl::StatusOr<std::string> ReadToken(const std::string& path) {
   std::ifstream file(path);
@@ -37,7 +27,7 @@ void Override(std::string& target, const std::string& flag) {
 
 absl::StatusOr<ClientOptions> Session::MakeClientOptions() const {
   ClientOptions options = Client::OptionsFromEnvironment();
-  if (!global_.endpoints.empty()) options.endpoints = SplitAtCommas(global_.endpoints);
+  if (!global_.endpoints.empty()) options.endpoints = SplitEndpoints(global_.endpoints);
   if (global_.timeout_ms) {
     options.default_timeout = absl::Milliseconds(static_cast<int64_t>(*global_.timeout_ms));
   }

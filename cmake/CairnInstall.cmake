@@ -1,6 +1,6 @@
-# What `cmake --install` puts where, in three components that CPack makes Debian packages of: node
-# (cairnd and the tool), agent, and dev (the client library with its headers and the API's
-# definition). A tree that is installed is one that was built: nothing is built on the way.
+# What `cmake --install` puts where, in five components that CPack makes Debian packages of: node
+# (cairnd and the tool), agent, dev (the client library with its headers and the API's definition),
+# c (the shared library of the C interface) and cdev (what programs need to be built with it). A tree that is installed is one that was built: nothing is built on the way.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)
@@ -18,7 +18,7 @@ foreach(component node agent)
   install(FILES ${CAIRN_PACKAGING}/sysusers.d/cairn-${component}.conf
     DESTINATION lib/sysusers.d COMPONENT ${component})
 endforeach()
-foreach(pair node:cairn agent:cairn-agent dev:libcairn-dev)
+foreach(pair node:cairn agent:cairn-agent dev:libcairn-dev c:libcairn-c${CAIRN_C_ABI} cdev:libcairn-c-dev)
   string(REGEX MATCH "^(.+):(.+)$" pair ${pair})
   set(doc ${CMAKE_INSTALL_DATADIR}/doc/${CMAKE_MATCH_2})
   install(FILES LICENSE RENAME copyright DESTINATION ${doc} COMPONENT ${CMAKE_MATCH_1})
@@ -42,7 +42,8 @@ set(CAIRN_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/Cairn)
 set_target_properties(cairn_client PROPERTIES EXPORT_NAME client)
 install(TARGETS cairn_client cairn_grpc cairn_proto cairn_base EXPORT CairnTargets
   ARCHIVE COMPONENT dev)
-install(DIRECTORY client/include/cairn DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev)
+install(DIRECTORY client/include/cairn DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT dev
+  PATTERN cairn.h EXCLUDE)
 # Included as "base/…", which is looked for beside the header that does so: nobody else's base/.
 install(FILES base/clock.h base/ids.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/cairn/base
   COMPONENT dev)
@@ -60,12 +61,35 @@ configure_file(cmake/cairn.pc.in ${PROJECT_BINARY_DIR}/cairn.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/cairn.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
   COMPONENT dev)
 
+# ---- The C interface ----------------------------------------------------------------------
+
+set(CAIRN_C_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/CairnC)
+set_target_properties(cairn_c PROPERTIES EXPORT_NAME c)
+install(TARGETS cairn_c EXPORT CairnCTargets
+  LIBRARY COMPONENT c NAMELINK_COMPONENT cdev)
+install(FILES client/include/cairn/cairn.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/cairn
+  COMPONENT cdev)
+install(FILES client/examples/event_loop_cache.c
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libcairn-c-dev/examples COMPONENT cdev)
+install(EXPORT CairnCTargets NAMESPACE Cairn:: DESTINATION ${CAIRN_C_CMAKE_DIR} COMPONENT cdev)
+configure_package_config_file(cmake/CairnCConfig.cmake.in ${PROJECT_BINARY_DIR}/CairnCConfig.cmake
+  INSTALL_DESTINATION ${CAIRN_C_CMAKE_DIR})
+# Versions with one soname are one to C programs: older ones do with newer libraries.
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/CairnCConfigVersion.cmake
+  COMPATIBILITY SameMajorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/CairnCConfig.cmake
+  ${PROJECT_BINARY_DIR}/CairnCConfigVersion.cmake
+  DESTINATION ${CAIRN_C_CMAKE_DIR} COMPONENT cdev)
+configure_file(cmake/cairn-c.pc.in ${PROJECT_BINARY_DIR}/cairn-c.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/cairn-c.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
+  COMPONENT cdev)
+
 # ---- Debian packages: `cpack -G DEB` in the build's folder --------------------------------
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
-set(CPACK_COMPONENTS_ALL node agent dev)
+set(CPACK_COMPONENTS_ALL node agent dev c cdev)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_PACKAGE_NAME cairn)
 set(CPACK_PACKAGE_CONTACT "Cairn maintainers <maintainers@cairn.invalid>")
@@ -91,6 +115,16 @@ set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS
 set(CPACK_COMPONENT_DEV_DESCRIPTION "client library of Cairn
  Headers, static libraries, pkg-config and CMake files, and the definition of
  the API for other languages.")
+set(CPACK_DEBIAN_C_PACKAGE_NAME libcairn-c${CAIRN_C_ABI})
+set(CPACK_DEBIAN_C_PACKAGE_SECTION libs)
+set(CPACK_COMPONENT_C_DESCRIPTION "client library of Cairn for programs in C
+ The shared library behind cairn.h.")
+set(CPACK_DEBIAN_CDEV_PACKAGE_NAME libcairn-c-dev)
+set(CPACK_DEBIAN_CDEV_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_CDEV_PACKAGE_SHLIBDEPS OFF)
+set(CPACK_DEBIAN_CDEV_PACKAGE_DEPENDS "libcairn-c${CAIRN_C_ABI} (= ${PROJECT_VERSION})")
+set(CPACK_COMPONENT_CDEV_DESCRIPTION "client library of Cairn for programs in C, to build with
+ cairn.h, pkg-config and CMake files, and an example.")
 foreach(component node agent)
   string(TOUPPER ${component} COMPONENT)
   file(READ ${CAIRN_PACKAGING}/debian/postinst CAIRN_POSTINST)

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "client/src/await.h"
 #include "client/src/convert.h"
 #include "client/src/core.h"
 
@@ -25,27 +26,45 @@ CallSpec Spec(Method method, Route::Goal goal, const CallOptions& options) {
 
 }  // namespace
 
-absl::StatusOr<CreatedLog> Admin::CreateLog(std::string_view name,
-                                            const CreateLogOptions& options) {
+void Admin::CreateLogAsync(std::string_view name, const CreateLogOptions& options,
+                           CreateCallback done) {
   v1::CreateLogRequest request;
   request.set_name(std::string(name));
   *request.mutable_settings() = client::ToProto(options.settings);
   request.set_if_not_exists(options.if_not_exists);
   CallSpec spec = Spec(Method::kCreateLog, Route::Goal::kLeader, options.call);
   spec.traits.idempotent = options.if_not_exists;
-  ASSIGN_OR_RETURN(const auto response, core_->CallAndWait<v1::CreateLogResponse>(spec, request));
-  return CreatedLog{.log_id = LogId{response.log_id()}, .created = response.created()};
+  core_->CallFor<v1::CreateLogResponse>(
+      spec, request, [done = std::move(done)](const absl::StatusOr<v1::CreateLogResponse>& got) {
+        if (!got.ok()) return done(got.status());
+        done(CreatedLog{.log_id = LogId{got->log_id()}, .created = got->created()});
+      });
 }
 
-absl::StatusOr<LogDescription> Admin::DescribeLog(std::string_view name,
-                                                  const CallOptions& options) {
+absl::StatusOr<CreatedLog> Admin::CreateLog(std::string_view name,
+                                            const CreateLogOptions& options) {
+  return client::Await<CreatedLog>(
+      [&](CreateCallback done) { CreateLogAsync(name, options, std::move(done)); });
+}
+
+void Admin::DescribeLogAsync(std::string_view name, const CallOptions& options,
+                             DescribeCallback done) {
   v1::DescribeLogRequest request;
   request.set_log(std::string(name));
   CallSpec spec = Spec(Method::kDescribeLog, Route::Goal::kAny, options);
   // A replica that has not yet heard of a log that was just created: ask all before believing.
   spec.traits.log_known = true;
-  ASSIGN_OR_RETURN(const auto response, core_->CallAndWait<v1::DescribeLogResponse>(spec, request));
-  return client::FromProto(response);
+  core_->CallFor<v1::DescribeLogResponse>(
+      spec, request, [done = std::move(done)](const absl::StatusOr<v1::DescribeLogResponse>& got) {
+        if (!got.ok()) return done(got.status());
+        done(client::FromProto(*got));
+      });
+}
+
+absl::StatusOr<LogDescription> Admin::DescribeLog(std::string_view name,
+                                                  const CallOptions& options) {
+  return client::Await<LogDescription>(
+      [&](DescribeCallback done) { DescribeLogAsync(name, options, std::move(done)); });
 }
 
 absl::StatusOr<std::vector<LogSummary>> Admin::ListLogs(std::string_view prefix,

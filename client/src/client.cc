@@ -1,10 +1,10 @@
 #include "cairn/client.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <optional>
 #include <random>
-#include <sstream>
 #include <string>
 #include <utility>
 
@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "cairn/admin.h"
 #include "cairn/log.h"
+#include "client/src/await.h"
 #include "client/src/core.h"
 #include "client/src/grpc_stub.h"
 #include "client/src/thread_executor.h"
@@ -25,17 +26,6 @@ constexpr char kDefaultEndpoint[] = "127.0.0.1:7400";
 std::string FromEnvironment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? std::string() : std::string(value);
-}
-
-std::vector<std::string> SplitEndpoints(const std::string& text) {
-  std::vector<std::string> endpoints;
-  std::istringstream in(text);
-  for (std::string part; std::getline(in, part, ',');) {
-    const size_t first = part.find_first_not_of(' ');
-    if (first == std::string::npos) continue;
-    endpoints.push_back(part.substr(first, part.find_last_not_of(' ') - first + 1));
-  }
-  return endpoints;
 }
 
 absl::Status CheckEndpoint(const std::string& endpoint) {
@@ -83,6 +73,18 @@ uint64_t RandomSeed() {
 
 }  // namespace
 
+std::vector<std::string> SplitEndpoints(std::string_view text) {
+  std::vector<std::string> endpoints;
+  while (!text.empty()) {
+    std::string_view part = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(text.size(), part.size() + 1));
+    part.remove_prefix(std::min(part.size(), part.find_first_not_of(' ')));
+    part = part.substr(0, part.find_last_not_of(' ') + 1);
+    if (!part.empty()) endpoints.emplace_back(part);
+  }
+  return endpoints;
+}
+
 ClientOptions Client::OptionsFromEnvironment() {
   ClientOptions options;
   options.endpoints = SplitEndpoints(FromEnvironment("CAIRN_ENDPOINTS"));
@@ -114,18 +116,33 @@ Client::Client(std::unique_ptr<client::Core> core) : core_(std::move(core)) {
 
 Client::~Client() = default;
 
-absl::StatusOr<Log> Client::OpenLog(std::string_view name, const OpenLogOptions& options) {
-  if (options.create_if_missing) {
-    const absl::StatusOr<CreatedLog> made = admin().CreateLog(
-        name, {.call = options.call, .settings = options.settings, .if_not_exists = true});
-    if (made.ok()) return LogWithId(name, made->log_id);
-    // A log of that name is what was asked for, whatever its settings are.
-    const std::optional<ErrorInfo> refusal = GetErrorInfo(made.status());
-    if (!refusal || refusal->reason != Reason::kLogExists) return made.status();
-    return LogWithId(name, refusal->log_id);
+void Client::OpenLogAsync(std::string_view name, const OpenLogOptions& options,
+                          OpenLogCallback done) {
+  client::Core* const core = core_.get();
+  const auto open = [core, name = std::string(name), done](LogId log_id) {
+    done(Log(core, name, log_id));
+  };
+  if (!options.create_if_missing) {
+    return admin().DescribeLogAsync(name, options.call,
+                                    [open, done](const absl::StatusOr<LogDescription>& found) {
+                                      if (!found.ok()) return done(found.status());
+                                      open(found->log_id);
+                                    });
   }
-  ASSIGN_OR_RETURN(const LogDescription found, admin().DescribeLog(name, options.call));
-  return LogWithId(name, found.log_id);
+  admin().CreateLogAsync(
+      name, {.call = options.call, .settings = options.settings, .if_not_exists = true},
+      [open, done](const absl::StatusOr<CreatedLog>& made) {
+        if (made.ok()) return open(made->log_id);
+        // A log of that name is what was asked for, whatever its settings are.
+        const std::optional<ErrorInfo> refusal = GetErrorInfo(made.status());
+        if (!refusal || refusal->reason != Reason::kLogExists) return done(made.status());
+        open(refusal->log_id);
+      });
+}
+
+absl::StatusOr<Log> Client::OpenLog(std::string_view name, const OpenLogOptions& options) {
+  return client::Await<Log>(
+      [&](OpenLogCallback done) { OpenLogAsync(name, options, std::move(done)); });
 }
 
 Log Client::LogWithId(std::string_view name, LogId log_id) {

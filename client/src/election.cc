@@ -58,6 +58,7 @@ class Election::Impl {
   // Sleeps for a random moment; kCancelled when stopped in it.
   absl::Status Jitter();
   absl::StatusOr<std::unique_ptr<LeaseKeeper>> Attempt(Seq position, MonoMicros give_up_us);
+  absl::Status AwaitGranted();
   void LearnFrom(const absl::Status& status);
   [[nodiscard]] MonoMicros NextChanceUs() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -72,6 +73,7 @@ class Election::Impl {
   MonoMicros not_before_us_ ABSL_GUARDED_BY(mutex_) = 0;
   Seq not_below_ ABSL_GUARDED_BY(mutex_);
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<absl::Status> granted_ ABSL_GUARDED_BY(mutex_);  // Of the present attempt.
 };
 
 void Election::Impl::Consumed(const TailEvent& event) {
@@ -126,7 +128,26 @@ absl::StatusOr<std::unique_ptr<LeaseKeeper>> Election::Impl::Attempt(Seq positio
     timeout_us = std::clamp<int64_t>(give_up_us - core_.clock().Mono(), 1, timeout_us);
   }
   lease.call.timeout = absl::Microseconds(timeout_us);
-  return LeaseKeeper::Acquire(log_, std::move(lease));
+  {
+    absl::MutexLock lock(&mutex_);
+    granted_.reset();
+  }
+  lease.on_granted = [this](const absl::Status& granted) {
+    absl::MutexLock lock(&mutex_);
+    granted_ = granted;
+    changed_.SignalAll();
+  };
+  ASSIGN_OR_RETURN(auto keeper, LeaseKeeper::Start(log_, std::move(lease)));
+  RETURN_IF_ERROR(AwaitGranted());
+  return keeper;
+}
+
+// When it was stopped the keeper goes: a lease that is granted all the same expires unused.
+absl::Status Election::Impl::AwaitGranted() {
+  absl::MutexLock lock(&mutex_);
+  while (!granted_ && !stopped_) changed_.Wait(&mutex_);
+  if (!granted_) return absl::CancelledError("the election was stopped");
+  return *granted_;
 }
 
 void Election::Impl::LearnFrom(const absl::Status& status) {

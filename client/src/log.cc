@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "absl/synchronization/notification.h"
 #include "base/status_macros.h"
+#include "client/src/await.h"
 #include "client/src/convert.h"
 #include "client/src/core.h"
 #include "client/src/read_stream.h"
@@ -67,19 +67,6 @@ void SendAppend(const Log& log, const AppendOptions& options, std::string region
       });
 }
 
-// Runs an asynchronous append and waits for it.
-template <class Start>
-absl::StatusOr<AppendResult> Wait(const Start& start) {
-  absl::Notification answered;
-  absl::StatusOr<AppendResult> result = absl::UnknownError("unanswered");
-  start([&](absl::StatusOr<AppendResult> got) {
-    result = std::move(got);
-    answered.Notify();
-  });
-  answered.WaitForNotification();
-  return result;
-}
-
 }  // namespace
 
 Log::Log(client::Core* core, std::string name, LogId log_id)
@@ -104,12 +91,14 @@ void Log::AppendAsync(const std::vector<NewRecord>& records, const AppendOptions
 }
 
 absl::StatusOr<AppendResult> Log::Append(std::string_view payload, const AppendOptions& options) {
-  return Wait([&](AppendCallback done) { AppendAsync(payload, options, std::move(done)); });
+  return client::Await<AppendResult>(
+      [&](AppendCallback done) { AppendAsync(payload, options, std::move(done)); });
 }
 
 absl::StatusOr<AppendResult> Log::Append(const std::vector<NewRecord>& records,
                                          const AppendOptions& options) {
-  return Wait([&](AppendCallback done) { AppendAsync(records, options, std::move(done)); });
+  return client::Await<AppendResult>(
+      [&](AppendCallback done) { AppendAsync(records, options, std::move(done)); });
 }
 
 ReadStream Log::Read(const ReadOptions& options) {

@@ -59,6 +59,7 @@ std::shared_ptr<ReadStream::Impl> ReadStream::Impl::Start(const Log& log,
 ReadStream::Impl::Impl(const Log& log, const ReadOptions& options)
     : core_(*log.core()),
       deadline_us_(core_.clock().Mono() + core_.TimeoutUs(options.call)),
+      on_ready_(options.on_ready),
       request_(MakeRequest(log, options)),
       limited_(options.max_records != 0),
       route_(core_.routes(), log.name(), Route::Goal::kAny) {}
@@ -101,10 +102,13 @@ void ReadStream::Impl::OnMessage(v1::ReadResponse* message) {
   } else {
     batches.back().frees_credit = true;
   }
-  absl::MutexLock lock(&mutex_);
-  stale_ = stale_ || message->stale();
-  for (Queued& queued : batches) queue_.push_back(std::move(queued));
-  changed_.Signal();
+  {
+    absl::MutexLock lock(&mutex_);
+    stale_ = stale_ || message->stale();
+    for (Queued& queued : batches) queue_.push_back(std::move(queued));
+    changed_.Signal();
+  }
+  if (on_ready_ && !batches.empty()) on_ready_();
 }
 
 bool ReadStream::Impl::Advance(const RecordBatch& batch) {
@@ -184,9 +188,12 @@ void ReadStream::Impl::Finish(absl::Status status) {
   if (over_) return;
   over_ = true;
   stream_.reset();
-  absl::MutexLock lock(&mutex_);
-  end_ = std::move(status);
-  changed_.SignalAll();
+  {
+    absl::MutexLock lock(&mutex_);
+    end_ = std::move(status);
+    changed_.SignalAll();
+  }
+  if (on_ready_ && !silenced_) on_ready_();
 }
 
 absl::StatusOr<std::optional<RecordBatch>> ReadStream::Impl::Next() {
@@ -208,7 +215,15 @@ absl::StatusOr<std::optional<RecordBatch>> ReadStream::Impl::Next() {
 }
 
 void ReadStream::Impl::Cancel() {
-  core_.executor().RunAndWait([this] { Finish(absl::CancelledError("the read was abandoned")); });
+  core_.executor().RunAndWait([this] {
+    silenced_ = true;
+    Finish(absl::CancelledError("the read was abandoned"));
+  });
+}
+
+bool ReadStream::Impl::ready() const {
+  absl::MutexLock lock(&mutex_);
+  return end_ || !queue_.empty();
 }
 
 bool ReadStream::Impl::stale() const {
@@ -233,6 +248,7 @@ ReadStream::~ReadStream() {
 
 absl::StatusOr<std::optional<RecordBatch>> ReadStream::Next() { return impl_->Next(); }
 
+bool ReadStream::ready() const { return impl_->ready(); }
 bool ReadStream::stale() const { return impl_->stale(); }
 
 }  // namespace cairn

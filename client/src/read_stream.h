@@ -10,6 +10,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -33,6 +34,7 @@ class ReadStream::Impl : public std::enable_shared_from_this<ReadStream::Impl> {
 
   absl::StatusOr<std::optional<RecordBatch>> Next();
   void Cancel();
+  [[nodiscard]] bool ready() const;
   [[nodiscard]] bool stale() const;
 
  private:
@@ -60,6 +62,7 @@ class ReadStream::Impl : public std::enable_shared_from_this<ReadStream::Impl> {
 
   client::Core& core_;
   const MonoMicros deadline_us_;
+  const std::function<void()> on_ready_;
 
   // The Executor's thread.
   v1::ReadRequest request_;  // What is still wanted.
@@ -70,6 +73,7 @@ class ReadStream::Impl : public std::enable_shared_from_this<ReadStream::Impl> {
   MonoMicros quiet_since_us_ = 0;
   int credit_ = 0;  // Messages that the stream may still send.
   bool over_ = false;
+  bool silenced_ = false;  // The owner is going: no callback any more.
 
   mutable absl::Mutex mutex_;
   absl::CondVar changed_;

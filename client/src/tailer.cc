@@ -199,11 +199,13 @@ void Tailer::Impl::Pass(TailEvent event) {
       queued_bytes_ += bytes;
       queue_.push_back({std::move(event), bytes});
       changed_.Signal();
-      return;
+    } else {
+      NoteTaken(event);
     }
-    NoteTaken(event);
   }
-  if (!silenced_) options_.on_event(std::move(event));
+  if (silenced_) return;
+  if (options_.on_event) return options_.on_event(std::move(event));
+  if (options_.on_ready) options_.on_ready();
 }
 
 void Tailer::Impl::Finish(absl::Status status) {
@@ -216,7 +218,9 @@ void Tailer::Impl::Finish(absl::Status status) {
     end_ = status;
     changed_.SignalAll();
   }
-  if (options_.on_error && !silenced_) options_.on_error(std::move(status));
+  if (silenced_) return;
+  if (options_.on_error) options_.on_error(std::move(status));
+  if (options_.on_ready) options_.on_ready();
 }
 
 void Tailer::Impl::NoteTaken(const TailEvent& event) {

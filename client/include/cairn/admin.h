@@ -1,11 +1,13 @@
 // Admin: creating and deleting logs, and the cluster as a whole.
 //
 // Threads: safe from any thread; cheap to copy. Lifetime: the Client must outlive it.
-// Blocking: every method blocks up to its timeout.
+// Blocking: every method blocks up to its timeout, except those named Async, whose callback runs
+//   exactly once, on a transport thread or on the client thread, possibly before they return.
 // Errors common to all: UNAUTHENTICATED, PERMISSION_DENIED, NOT_READY while the cluster forms, and
 //   at the deadline kUnavailable or kDeadlineExceeded.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,15 +33,20 @@ struct CreatedLog {
 
 class Admin {
  public:
+  using CreateCallback = std::function<void(absl::StatusOr<CreatedLog>)>;
+  using DescribeCallback = std::function<void(absl::StatusOr<LogDescription>)>;
+
   explicit Admin(client::Core* core) : core_(core) {}
 
   // Errors: LOG_EXISTS, INVALID (name or settings), TABLE_FULL. Without if_not_exists a lost
   // connection gives an unknown outcome, which DescribeLog resolves.
   absl::StatusOr<CreatedLog> CreateLog(std::string_view name, const CreateLogOptions& options = {});
+  void CreateLogAsync(std::string_view name, const CreateLogOptions& options, CreateCallback done);
 
   // What the log is and where it stands, by name. Errors: LOG_NOT_FOUND.
   absl::StatusOr<LogDescription> DescribeLog(std::string_view name,
                                              const CallOptions& options = {});
+  void DescribeLogAsync(std::string_view name, const CallOptions& options, DescribeCallback done);
 
   // All logs whose names start with `prefix`, in name order (fetched page by page).
   absl::StatusOr<std::vector<LogSummary>> ListLogs(std::string_view prefix = "",

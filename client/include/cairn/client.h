@@ -20,6 +20,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -83,8 +84,13 @@ struct OpenLogOptions {
   LogSettings settings;
 };
 
+// The parts of "host:port,host:port", without blanks around them; empty parts count for nothing.
+std::vector<std::string> SplitEndpoints(std::string_view text);
+
 class Client {
  public:
+  using OpenLogCallback = std::function<void(absl::StatusOr<Log>)>;
+
   // Reads CAIRN_ENDPOINTS (comma-separated "host:port"; default "127.0.0.1:7400"), CAIRN_CA_FILE,
   // CAIRN_CERTIFICATE_FILE, CAIRN_KEY_FILE, CAIRN_SERVER_NAME (any of the four turns TLS on) and
   // CAIRN_TOKEN_FILE (bearer_token_file). Reads no file.
@@ -108,6 +114,9 @@ class Client {
   // Errors: LOG_NOT_FOUND (unless create_if_missing); INVALID for a bad name; kUnavailable or
   //   kDeadlineExceeded when no node answers in time.
   absl::StatusOr<Log> OpenLog(std::string_view name, const OpenLogOptions& options = {});
+  // The same without blocking. `done` runs exactly once, on a transport thread or on the client
+  // thread, possibly before OpenLogAsync returns.
+  void OpenLogAsync(std::string_view name, const OpenLogOptions& options, OpenLogCallback done);
 
   // A handle whose id the caller already knows, from an earlier run. Sends nothing: a wrong id
   // shows as LOG_RECREATED or LOG_NOT_FOUND at the first call.

@@ -51,6 +51,9 @@ struct ReadOptions {
   // Include everything that was acknowledged to anybody before the call. Otherwise any replica
   // answers from what it has.
   bool linearizable = false;
+  // For event loops: runs on the client thread after a batch was queued and after the end, so that
+  // ready() is true. Must not call a method of the stream itself.
+  std::function<void()> on_ready;
 };
 
 // The records of one Read, batch by batch. Resumes by itself behind the last record it handed
@@ -68,6 +71,9 @@ class ReadStream {
   // start. After an error or the end every call answers the same.
   // Errors: as Log, and TRIMMED if a retention passed the position in the middle.
   absl::StatusOr<std::optional<RecordBatch>> Next();
+
+  // Next() would answer without waiting.
+  [[nodiscard]] bool ready() const;
 
   // A replica without a quorum served some of it: newer records may exist elsewhere.
   [[nodiscard]] bool stale() const;

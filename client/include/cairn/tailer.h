@@ -103,6 +103,9 @@ struct TailerOptions {
   // Callback form. `on_error` is told the final error, once, after the last event.
   std::function<void(TailEvent)> on_event;
   std::function<void(absl::Status)> on_error;
+  // For event loops, without on_event: runs on the client thread after an event was queued and
+  // after the end, so that Next(ZeroDuration()) has something to say. Must not call Next itself.
+  std::function<void()> on_ready;
 };
 
 class Tailer {
