@@ -66,12 +66,12 @@ absl::StatusOr<std::optional<Seq>> UnitBegin(CacheKind kind, const Record& recor
     const std::string* const text = MarkOf(record, redis::kStreamMarkKey);
     if (text == nullptr) return std::nullopt;
     ASSIGN_OR_RETURN(const redis::StreamMark mark, redis::StreamMark::Parse(*text));
-    return BeginOf(mark, redis::RunPart::kNone, redis::RunPart::kLast, record.seq);
+    return BeginOf(mark, RunPart::kNone, RunPart::kLast, record.seq);
   }
   const std::string* const text = MarkOf(record, memcache::kRecordMarkKey);
   if (text == nullptr) return std::nullopt;
   ASSIGN_OR_RETURN(const memcache::RecordMark mark, memcache::RecordMark::Parse(*text));
-  return BeginOf(mark, memcache::RunPart::kNone, memcache::RunPart::kLast, record.seq);
+  return BeginOf(mark, RunPart::kNone, RunPart::kLast, record.seq);
 }
 
 }  // namespace cairn::adapter

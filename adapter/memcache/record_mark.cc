@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -14,19 +13,6 @@ namespace {
 constexpr std::string_view kFormat = "v1";
 constexpr std::string_view kForm = "v1 <history> <offset>+<effects> [run=<k>/first|middle|last]";
 constexpr size_t kMaxShownBytes = 200;
-
-bool ParseNumber(std::string_view text, uint64_t* number) {
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, *number);
-  return error == std::errc() && stop == end && !text.empty();
-}
-
-// Takes what is before `delimiter`, and the delimiter.
-std::string_view TakeUntil(char delimiter, std::string_view* rest) {
-  const std::string_view taken = rest->substr(0, rest->find(delimiter));
-  rest->remove_prefix(std::min(rest->size(), taken.size() + 1));
-  return taken;
-}
 
 bool IsHistory(std::string_view text) {
   return !text.empty() && text.size() <= kMaxHistoryBytes &&
@@ -42,35 +28,7 @@ bool IsFormat(std::string_view text) {
   return text.starts_with('v') && ParseNumber(text.substr(1), &number);
 }
 
-std::string_view PartName(RunPart part) {
-  switch (part) {
-    case RunPart::kFirst:
-      return "first";
-    case RunPart::kMiddle:
-      return "middle";
-    case RunPart::kLast:
-      return "last";
-    case RunPart::kNone:
-      break;
-  }
-  return "";
-}
-
-// A run counts its effect in its last part.
-bool ParseRun(std::string_view text, RecordMark* mark) {
-  constexpr std::string_view kRun = "run=";
-  if (!text.starts_with(kRun)) return false;
-  text.remove_prefix(kRun.size());
-  if (!ParseNumber(TakeUntil('/', &text), &mark->run_number) || mark->run_number == 0) return false;
-  for (const RunPart part : {RunPart::kFirst, RunPart::kMiddle, RunPart::kLast}) {
-    if (text == PartName(part)) mark->part = part;
-  }
-  return mark->part != RunPart::kNone &&
-         (mark->run_number == 1) == (mark->part == RunPart::kFirst) &&
-         mark->effects == (mark->part == RunPart::kLast ? 1 : 0);
-}
-
-// Behind the format.
+// Behind the format. A run counts its effect in its last part.
 bool ParseFields(std::string_view text, RecordMark* mark) {
   mark->history = TakeUntil(' ', &text);
   uint64_t offset = 0;
@@ -80,7 +38,9 @@ bool ParseFields(std::string_view text, RecordMark* mark) {
   }
   mark->offset = StreamOffset(offset);
   if (offset > UINT64_MAX - mark->effects) return false;
-  return text.empty() || ParseRun(text, mark);
+  if (text.empty()) return true;
+  return ParseRun(text, &mark->part, &mark->run_number) &&
+         mark->effects == (mark->part == RunPart::kLast ? 1 : 0);
 }
 
 }  // namespace
@@ -110,7 +70,7 @@ absl::StatusOr<RecordMark> RecordMark::Of(const Record& record) {
 
 std::string RecordMark::ToText() const {
   std::string text = fmt::format("{} {} {}+{}", kFormat, history, offset, effects);
-  if (part != RunPart::kNone) text += fmt::format(" run={}/{}", run_number, PartName(part));
+  if (part != RunPart::kNone) text += " " + RunText(part, run_number);
   return text;
 }
 

@@ -22,6 +22,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "adapter/mark_text.h"
 #include "adapter/role_events.h"
 #include "cairn/types.h"
 
@@ -29,8 +30,6 @@ namespace cairn::adapter::memcache {
 
 inline constexpr std::string_view kRecordMarkKey = "memcache";
 inline constexpr size_t kMaxHistoryBytes = 64;
-
-enum class RunPart : uint8_t { kNone, kFirst, kMiddle, kLast };
 
 struct RecordMark {
   std::string history;  // 1 … kMaxHistoryBytes of [0-9A-Za-z_-].

@@ -114,15 +114,6 @@ absl::StatusOr<std::optional<ViewItem>> View::Get(std::string_view key, UnixSeco
 
 ViewPosition View::position() const { return impl_->Seen().position; }
 
-bool View::WaitForSeq(Seq seq, absl::Duration timeout) const {
-  Impl& impl = *impl_;
-  const auto reached = [&impl, seq]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(impl.mutex) {
-    return impl.seen.position.read.seq >= seq;
-  };
-  const absl::MutexLock lock(&impl.mutex);
-  return impl.mutex.AwaitWithTimeout(absl::Condition(&reached), timeout);
-}
-
 bool View::incomplete() const { return impl_->Seen().importing; }
 
 View::Size View::EstimateSize() const {

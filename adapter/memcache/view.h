@@ -37,7 +37,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "adapter/memcache/effect.h"
 #include "adapter/memcache/record_reader.h"
 #include "base/ids.h"
@@ -124,8 +123,6 @@ class View {
                                                             UnixSeconds now) const;
 
   [[nodiscard]] ViewPosition position() const;
-  // Waits until position().read.seq is at least `seq`; false: not within `timeout`.
-  [[nodiscard]] bool WaitForSeq(Seq seq, absl::Duration timeout) const;
   // An import was begun and not finished: there is no position yet, and nothing to read. Import
   // again, or Reset.
   [[nodiscard]] bool incomplete() const;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <tuple>
 
 #include "base/status_macros.h"
@@ -14,20 +13,6 @@ namespace {
 constexpr std::string_view kForm =
     "v1 <engine>/<version> <replid> <end_offset> db=<n> [run=<k>/first|middle|last]";
 constexpr size_t kReplidDigits = 40;
-
-template <class Number>
-bool ParseNumber(std::string_view text, Number* number) {
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, *number);
-  return error == std::errc() && stop == end && !text.empty();
-}
-
-// Takes what is before `delimiter`, and the delimiter.
-std::string_view TakeUntil(char delimiter, std::string_view* rest) {
-  const std::string_view taken = rest->substr(0, rest->find(delimiter));
-  rest->remove_prefix(std::min(rest->size(), taken.size() + 1));
-  return taken;
-}
 
 bool TakePrefix(std::string_view prefix, std::string_view* rest) {
   if (!rest->starts_with(prefix)) return false;
@@ -41,31 +26,6 @@ bool IsReplid(std::string_view text) {
          });
 }
 
-std::string_view PartName(RunPart part) {
-  switch (part) {
-    case RunPart::kFirst:
-      return "first";
-    case RunPart::kMiddle:
-      return "middle";
-    case RunPart::kLast:
-      return "last";
-    case RunPart::kNone:
-      break;
-  }
-  return "";
-}
-
-bool ParseRun(std::string_view text, StreamMark* mark) {
-  if (!TakePrefix("run=", &text) || !ParseNumber(TakeUntil('/', &text), &mark->run_number)) {
-    return false;
-  }
-  for (const RunPart part : {RunPart::kFirst, RunPart::kMiddle, RunPart::kLast}) {
-    if (text == PartName(part)) mark->part = part;
-  }
-  return mark->part != RunPart::kNone && mark->run_number > 0 &&
-         (mark->run_number == 1) == (mark->part == RunPart::kFirst);
-}
-
 bool ParseFields(std::string_view text, StreamMark* mark) {
   if (TakeUntil(' ', &text) != "v1") return false;
   auto engine = EngineVersion::Parse(TakeUntil(' ', &text));
@@ -76,7 +36,7 @@ bool ParseFields(std::string_view text, StreamMark* mark) {
     return false;
   }
   if (!TakePrefix("db=", &text) || !ParseNumber(TakeUntil(' ', &text), &mark->db)) return false;
-  return text.empty() || ParseRun(text, mark);
+  return text.empty() || ParseRun(text, &mark->part, &mark->run_number);
 }
 
 }  // namespace
@@ -118,7 +78,7 @@ absl::StatusOr<StreamMark> StreamMark::Parse(std::string_view text) {
 
 std::string StreamMark::ToText() const {
   std::string text = fmt::format("v1 {} {} {} db={}", engine.ToText(), replid, end_offset, db);
-  if (part != RunPart::kNone) text += fmt::format(" run={}/{}", run_number, PartName(part));
+  if (part != RunPart::kNone) text += " " + RunText(part, run_number);
   return text;
 }
 

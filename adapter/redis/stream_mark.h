@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "adapter/mark_text.h"
 
 namespace cairn::adapter::redis {
 
@@ -41,8 +42,6 @@ struct EngineVersion {
 // their formats, so major and minor decide. Redis and Valkey have parted after 7.2; across them
 // only what is not newer is understood.
 bool Understands(const EngineVersion& reader, const EngineVersion& writer);
-
-enum class RunPart : uint8_t { kNone, kFirst, kMiddle, kLast };
 
 struct StreamMark {
   EngineVersion engine;
