@@ -27,6 +27,8 @@ import urllib.request
 SECONDS_BETWEEN_SAMPLES = 2
 CLIENTS = 4
 KEYS_OF_A_CLIENT = 5_000
+# As in drills (lab.cc): what a node keeps beside the log is soon as much as it ever gets.
+NODE_FLAGS = ["--memtable-bytes", "2097152", "--segment-bytes", "4194304"]
 # Suffix of a curve: by which share, and by how much beside, it may grow.
 BOUNDS = {"rss_mib": (0.10, 8), "fds": (0.05, 4), "threads": (0.05, 2), "disk_mib": (0.10, 16),
           "view_mib": (0.10, 16), "engine_items": (0.05, 100)}
@@ -117,7 +119,7 @@ class Cache:
         (directory / "store").mkdir(parents=True)
         store = f"file://{directory}/store"
         self.start("node", [bin_dir / "cairnd", "--name", "n1", "--data-dir", directory / "node", "--listen",
-                            f"127.0.0.1:{node}", "--advertise", f"127.0.0.1:{node}"])
+                            f"127.0.0.1:{node}", "--advertise", f"127.0.0.1:{node}", *NODE_FLAGS])
         common = ["--log", "cache", "--endpoints", f"127.0.0.1:{node}", "--store", store]
         for i in range(2):
             self.start(f"agent{i}", [bin_dir / "cairn-agent", "memcached", *common, "--listen",
