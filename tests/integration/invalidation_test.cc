@@ -104,6 +104,32 @@ TEST_F(InvalidationTest, WhatChangesIsDeletedEverywhereAndNothingElse) {
   EXPECT_EQ(Metric("gaps_total", far_), "0");
 }
 
+// The steps of docs/invalidation.md, by a client of the region of `near_`.
+TEST_F(InvalidationTest, AMarkerSendsReadersToThePrimaryRegionUntilTheChangeHasArrived) {
+  StartInvalidator({"--marker-prefix", "m:"});
+  ASSERT_TRUE(StoreIn(cache(), "k", "old"));
+  ASSERT_TRUE(Eventually([&] { return Metric("lag_records", near_) == "0"; })) << Page("/metrics");
+  ASSERT_TRUE(StoreIn(near_.address(), "k", "old"));
+  const auto read = [&] {
+    const auto copy = GetFrom(near_.address(), "k");
+    if (copy) return "copy: " + *copy;
+    const bool marked = GetFrom(near_.address(), "m:k").has_value();
+    return (marked ? "marked: " : "missed: ") + GetFrom(cache(), "k").value_or("nothing");
+  };
+  EXPECT_EQ(read(), "copy: old");
+
+  invalidator_.Signal(SIGSTOP);  // As if the other region were far.
+  ASSERT_TRUE(StoreIn(near_.address(), "m:k", "", /*exptime=*/60));
+  ASSERT_TRUE(StoreIn(cache(), "k", "new"));
+  AskMemcache(near_.address(), "delete k\r\n");
+  EXPECT_EQ(read(), "marked: new");
+  // Somebody who does not look for markers fills the pool with what it had read before.
+  Keep(near_, "k");
+  invalidator_.Signal(SIGCONT);
+  EXPECT_TRUE(Loses(near_, "m:k")) << Output();
+  EXPECT_EQ(read(), "missed: new");
+}
+
 TEST_F(InvalidationTest, ATargetThatIsGoneHoldsUpNobodyAndIsToldWhenItIsBack) {
   StartInvalidator();
   far_.Kill();
