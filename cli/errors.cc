@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/strings.h"
 #include "cairn/error.h"
+#include "cairn/request_id.h"
 
 namespace cairn::cli {
 namespace {
@@ -143,6 +144,7 @@ Failure ToFailure(const absl::Status& status) {
   failure.advice = std::move(verdict.advice);
   failure.reason =
       info ? std::string(ReasonName(info->reason)) : absl::StatusCodeToString(status.code());
+  failure.request_id = GetRequestId(status);
   return failure;
 }
 
@@ -150,6 +152,7 @@ std::string FormatFailure(const Failure& failure) {
   std::string text = "cairn: " + failure.message;
   if (!failure.advice.empty()) text += "; " + failure.advice;
   if (text.back() != '.' && text.back() != '\n') text += '.';
+  if (!failure.request_id.empty()) text += fmt::format(" (request {})", failure.request_id);
   return text + '\n';
 }
 

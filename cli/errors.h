@@ -16,6 +16,8 @@ struct Failure {
   std::string reason;   // "CONDITION_FAILED", …, or the status code's name.
   std::string message;  // What happened.
   std::string advice;   // What to do next; empty when the message says it.
+  // Names the call in the nodes' logs; empty when none was sent.
+  std::string request_id{};
 
   template <class F>
   void Fields(F&& field) const {
@@ -23,13 +25,14 @@ struct Failure {
     field("reason", reason);
     field("message", message);
     field("advice", advice);
+    field("request_id", request_id);
   }
 };
 
 // Requires: !status.ok().
 Failure ToFailure(const absl::Status& status);
 
-// "cairn: message; advice."
+// "cairn: message; advice. (request ID)"
 std::string FormatFailure(const Failure& failure);
 
 }  // namespace cairn::cli

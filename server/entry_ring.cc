@@ -28,6 +28,8 @@ void EntryRing::Push(consensus::Entry entry, LogPosition after) {
   CHECK_GE(entry.index, first_index());
   while (last_ >= entry.index) PopNewest();
   Slot slot{.entry = std::move(entry), .after = after, .header = {}};
+  slot.bytes_through =
+      (slots_.empty() ? bytes_before_ : slots_.back().bytes_through) + slot.entry.payload.size();
   if (slot.entry.kind == consensus::EntryKind::kData) {
     const auto header = storage::ParseEntryHeader(slot.entry.payload.view());
     CHECK(header.ok());
@@ -52,6 +54,7 @@ void EntryRing::SetEvictable(Index through) { evictable_ = std::max(evictable_, 
 void EntryRing::Shrink() {
   while (budget_->over() && !slots_.empty() && slots_.front().entry.index <= evictable_) {
     before_ = slots_.front().after;
+    bytes_before_ = slots_.front().bytes_through;
     budget_->used_bytes -= Cost(slots_.front());
     slots_.pop_front();
   }
@@ -66,6 +69,18 @@ std::optional<LogPosition> EntryRing::PositionAfter(Index index) const {
   if (index == before_index()) return before_;
   const Slot* slot = Find(index);
   return slot == nullptr ? std::nullopt : std::optional(slot->after);
+}
+
+uint64_t EntryRing::BytesAfter(Index index) const {
+  if (slots_.empty() || index >= last_) return 0;
+  const Slot* slot = Find(index);
+  return slots_.back().bytes_through - (slot == nullptr ? bytes_before_ : slot->bytes_through);
+}
+
+std::optional<int64_t> EntryRing::OldestAfter(Index index) const {
+  const Seq held = PositionAfter(index).value_or(before_).last_seq;
+  if (held >= last_position().last_seq) return std::nullopt;
+  return FindSeq(held + 1).after.timestamp_us;
 }
 
 const EntryRing::Slot& EntryRing::FindSeq(Seq seq) const {

@@ -40,6 +40,8 @@ class EntryRing {
     LogPosition after;
     // Of a kData entry; all zero for the other kinds.
     storage::EntryHeader header;
+    // Payload bytes of all entries that the ring has held, through this one.
+    uint64_t bytes_through = 0;
   };
 
   // Begins after the entry `last`, which is on disk. `budget` must outlive the ring.
@@ -73,6 +75,11 @@ class EntryRing {
   [[nodiscard]] std::optional<LogPosition> PositionAfter(Index index) const;
   // The slot that holds record `seq`. Requires: before().last_seq < seq <= the newest.
   [[nodiscard]] const Slot& FindSeq(Seq seq) const;
+  // Payload bytes of the entries after `index`, those in the ring.
+  [[nodiscard]] uint64_t BytesAfter(Index index) const;
+  // When the first record after the entry `index` was appended; nullopt when there is none. If that
+  // one is not in the ring: the first in it.
+  [[nodiscard]] std::optional<int64_t> OldestAfter(Index index) const;
   // Seq from which on all records are at or after `timestamp_us`, if the ring can tell: it
   // holds an older record or begins after one.
   [[nodiscard]] std::optional<Seq> FindTime(int64_t timestamp_us) const;
@@ -88,6 +95,7 @@ class EntryRing {
   std::deque<Slot> slots_;
   Index last_;
   LogPosition before_;
+  uint64_t bytes_before_ = 0;  // bytes_through of the entry before the ring.
   Index evictable_;
 };
 

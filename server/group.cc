@@ -254,6 +254,7 @@ void Group::Shutdown(const Rejection& why, Effects& effects) { impl_->Shutdown(w
 void Group::SetSettings(const cairn::v1::LogSettings& settings) {
   impl_->wanted_settings = settings;
 }
+void Group::OnHandedOut(MonoMicros when) { impl_->ledger.OnHandedOut(when); }
 GroupId Group::id() const { return impl_->id; }
 GroupView Group::View() const { return impl_->View(); }
 const consensus::RaftCore& Group::core() const { return impl_->core; }
@@ -299,6 +300,8 @@ void Group::Impl::Handle(Event event, TurnTime now, bool storage_full, Effects& 
                  [&](PeerMessage& in) { OnMessage(std::move(in.message), now, effects); },
                  [&](Persisted& in) {
                    if (in.write_id != 0) core.OnPersisted(in.write_id);
+                   ledger.OnDurable(core.persisted(), in.at);
+                   ledger.Settle(effects.tally);
                    UpdateEvictable();
                    DropTrimmed();
                  },
@@ -358,7 +361,9 @@ void Group::Impl::OnTick(TurnTime now, Effects& effects) {
   clock_offset_us = offset;
 
   core.Tick();
+  const size_t before = effects.replies.size();
   waiters.Expire(now.mono, effects.replies);
+  FillInTimes(before, effects);
   ExpireWaiting(now.mono, effects);
   for (Refusal& refusal : refusals.Expire(now.mono)) Answer(refusal.to, NotLeader(), effects);
   for (ReadItem& item : reads.Expire(now.mono)) RefuseRead(std::move(item), effects);
@@ -369,6 +374,22 @@ void Group::Impl::OnTick(TurnTime now, Effects& effects) {
   hub.OnTick(now, !core.HasQuorumContact(), effects);
   GiveLeadershipAway();
   FollowClock(now, effects);
+  MeasureLags(now);
+}
+
+void Group::Impl::MeasureLags(TurnTime now) {
+  lags.clear();
+  if (!is_leader()) return;
+  for (const auto& [peer, progress] : core.progress()) {
+    PeerLag lag{.peer = peer};
+    if (progress.match() < core.last().index) {
+      lag.entries = core.last().index - progress.match();
+      lag.bytes = hub.BytesAfter(progress.match());
+      const std::optional<int64_t> since_us = hub.OldestAfter(progress.match());
+      if (since_us) lag.us = std::max<int64_t>(0, now.wall - *since_us);
+    }
+    lags.push_back(lag);
+  }
 }
 
 // At every moment while the node stops; now and then while somebody else could serve a peer that
@@ -439,6 +460,7 @@ GroupView Group::Impl::View() const {
   view.chain = state.applied().chain;
   view.voters = core.membership().voters;
   view.stale = !core.HasQuorumContact();
+  view.tail_lag_records = hub.slowest_tail();
   view.confirmed = core.leader() != NodeId{} && core.terms().At(core.commit()) == core.term();
   if (is_leader()) {
     for (const NodeId voter : view.voters) {
@@ -447,6 +469,8 @@ GroupView Group::Impl::View() const {
       view.lag_entries = std::max(view.lag_entries, view.last - it->second.match());
     }
     view.clock_deviation_us = clock_deviation_us;
+    view.lags = lags;
+    view.leases_held = state.applied().leases.size();
   }
   return view;
 }

@@ -73,6 +73,16 @@ struct GroupStart {
   bool damaged = false;
 };
 
+// How far one follower is behind, as its leader knows it.
+struct PeerLag {
+  NodeId peer;
+  uint64_t entries = 0;
+  // Payloads of those entries; at least that much, when some are no longer in memory.
+  uint64_t bytes = 0;
+  // Since the oldest record that it lacks was appended; at least that long, likewise.
+  int64_t us = 0;
+};
+
 // A picture for status pages; cheap to copy.
 struct GroupView {
   GroupId group;
@@ -90,6 +100,12 @@ struct GroupView {
   Seq last_seq;
   uint64_t chain = 0;
   uint64_t lag_entries = 0;
+  // Leader: all others that hold the log, as of the last tick.
+  std::vector<PeerLag> lags;
+  // Leader: leases that somebody holds.
+  uint64_t leases_held = 0;
+  // The slowest open tail here, in records that are committed and that it was not handed.
+  uint64_t tail_lag_records = 0;
   // A majority refused what it proposed as the leader: it does not lead before a restart.
   bool suspect = false;
   // The replica was emptied, and is filled by the leader (since the process started).
@@ -117,6 +133,9 @@ class Group {
   // Ends the turn. With `gather`, requests stay where they are, to be judged when a later turn
   // ends without it. Returns whether any did.
   bool Finish(TurnTime now, bool gather, Effects& effects);
+
+  // What the turn proposed went to the disk and to the peers at `when`.
+  void OnHandedOut(MonoMicros when);
 
   // Answers everything that waits with `why` and ends all tails: the group is being removed
   // or the node stops.

@@ -22,6 +22,8 @@
 #include "cairn/v1/log.pb.h"
 #include "cairn/v1/store.pb.h"
 #include "consensus/message.h"
+#include "server/append_times.h"
+#include "server/turn_tally.h"
 #include "storage/log_store.h"
 #include "storage/read_request.h"
 
@@ -130,6 +132,8 @@ using RequestBody =
 struct Rejection {
   cairn::v1::ErrorInfo info;
   std::string message;
+  // How far a measured append came that ran into its deadline.
+  AppendTimes times{};
 };
 
 struct AppendDone {
@@ -138,6 +142,7 @@ struct AppendDone {
   int64_t timestamp_us = 0;
   uint64_t chain = 0;
   bool duplicate = false;
+  AppendTimes times{};
 };
 struct RegisterProducerDone {
   uint64_t producer_id = 0;
@@ -259,12 +264,17 @@ struct Request {
   RequestBody body;
   // On this node's monotonic clock: past it the caller no longer waits.
   MonoMicros deadline = 0;
+  // When it was posted, on the same clock; 0: its stages are not measured.
+  MonoMicros arrived = 0;
+  // When the group took it: the group's own note.
+  MonoMicros taken = 0;
 };
 struct PeerMessage {
   consensus::Message message;
 };
 struct Persisted {
   uint64_t write_id = 0;  // consensus::WriteId; 0 when the write was not the core's.
+  MonoMicros at = 0;      // When it was on the disk, on the node's monotonic clock.
 };
 struct Loaded {
   storage::ReadResult result;
@@ -349,6 +359,8 @@ struct Effects {
   std::vector<OutEnd> ends;  // After all chunks.
   // Lines for the operator's log, already worded.
   std::vector<std::string> alarms;
+  // Gathers over many turns.
+  TurnTally tally;
 };
 
 }  // namespace cairn::server

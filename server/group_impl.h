@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "server/append_ledger.h"
 #include "server/clock_watch.h"
 #include "server/group.h"
 #include "server/peer_feed.h"
@@ -98,6 +99,11 @@ struct Group::Impl {
   bool ProposeEntry(TurnTime now, Effects& effects);
   // True: `request` was judged; false: it has to wait for a commit.
   bool Judge(Request& request, TurnTime now, Judged& judged, Effects& effects);
+  [[nodiscard]] Rejection TooLate(const Request& request) const;
+  // Says where the append stood, in the replies from `first` on that know of one.
+  void FillInTimes(size_t first, Effects& effects) const;
+  // As of now, for View: how far each follower is behind.
+  void MeasureLags(TurnTime now);
   bool JudgeCatalog(Request& request, Judged& judged, Effects& effects);
   void Decide(Decided decided, const Request& request, Judged& judged, Effects& effects);
   [[nodiscard]] bool MayPropose() const;
@@ -125,6 +131,8 @@ struct Group::Impl {
   void InstallSnapshot(consensus::Write::InstallSnapshot install, TurnTime now, Effects& effects);
   void SendMessages(std::vector<consensus::Message> messages, TurnTime now, Effects& effects);
   void ApplyCommitted(TurnTime now, Effects& effects);
+  // The newest entry that would be committed if this node had it on its disk.
+  [[nodiscard]] Index ReplicatedByOthers() const;
   // False when the log was halted.
   bool ApplyOne(const TailHub::Slot& slot, TurnTime now, Effects& effects);
   void ApplyItems(Index index, const storage::EntryView& view);
@@ -198,6 +206,8 @@ struct Group::Impl {
 
   std::deque<Waiting> waiting;
   uint64_t waiting_bytes = 0;
+  AppendLedger ledger;
+  std::vector<PeerLag> lags;  // As of the last tick; empty unless it leads.
   // Last entry that this leader proposed; the next one waits until it is on its own disk.
   Index last_proposed;
   Term leading_term;

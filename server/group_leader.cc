@@ -49,6 +49,30 @@ bool StreamBroken(const RequestBody& body) {
   return append != nullptr && append->stream_broken != nullptr && *append->stream_broken;
 }
 
+AppendTimes BeginTimes(const Request& request, const AppendOp& op, TurnTime now) {
+  AppendTimes times;
+  times.arrived = request.arrived;
+  times.taken = request.taken;
+  times.judged = now.mono;
+  times.records = op.count;
+  times.bytes = op.records.size();
+  return times;
+}
+
+struct LeaseMargin {
+  uint64_t left_ms;
+  uint64_t ttl_ms;
+};
+
+// What is left of the lease that `body` renews; nullopt: it renews none that is held.
+std::optional<LeaseMargin> MarginOf(const RequestBody& body, const LogState& state, TurnTime now) {
+  const auto* renew = std::get_if<RenewOp>(&body);
+  if (renew == nullptr) return std::nullopt;
+  const Lease* lease = state.applied().leases.Find(renew->name);
+  if (lease == nullptr) return std::nullopt;
+  return LeaseMargin{state.LeaseRemainingMs(renew->name, now), lease->ttl_ms};
+}
+
 }  // namespace
 
 void Group::Impl::OnRequest(Request request, bool storage_full, TurnTime now, Effects& effects) {
@@ -75,6 +99,7 @@ void Group::Impl::OnRequest(Request request, bool storage_full, TurnTime now, Ef
   if (std::holds_alternative<DescribeOp>(request.body) ||
       std::holds_alternative<SyncOp>(request.body)) {
     if (full) {
+      ++effects.tally[Overload::kReads];
       Answer(request.reply_to, Reject(cairn::v1::REASON_OVERLOADED, "too many reads wait"),
              effects);
       return;
@@ -117,6 +142,7 @@ void Group::Impl::OnRequest(Request request, bool storage_full, TurnTime now, Ef
   const uint64_t bytes = BytesOf(request.body);
   if (waiting.size() >= config.max_waiting_requests ||
       waiting_bytes + bytes > config.max_waiting_bytes || waiters.Full()) {
+    ++effects.tally[Overload::kLogQueue];
     Rejection rejection = Reject(cairn::v1::REASON_OVERLOADED,
                                  fmt::format("the log's queue is full ({} requests, {} bytes)",
                                              waiting.size(), waiting_bytes));
@@ -129,6 +155,7 @@ void Group::Impl::OnRequest(Request request, bool storage_full, TurnTime now, Ef
     return;
   }
   SetStreamBroken(request.body, false);
+  request.taken = now.mono;
   waiting_bytes += bytes;
   waiting.push_back({std::move(request), bytes});
 }
@@ -145,6 +172,7 @@ void Group::Impl::FollowRole(TurnTime now, Effects& effects) {
   if (state.leading() || (!core.LeadsWithCommittedTerm() && !early)) return;
   if (state.applied_index() != core.commit()) return;
   state.BeginTerm(now);
+  ledger.BeginReign();
   leading_term = core.term();
   last_proposed = Index();
   housekeeping = true;
@@ -167,6 +195,7 @@ void Group::Impl::CheckChainsOfWaiting(Effects& effects) {
 }
 
 void Group::Impl::EndTerm(Effects& effects) {
+  ledger.EndReign();
   if (state.leading()) state.EndTerm();
   if (PLANTED(kDeposedSaysNotDone)) waiters.Clear(NotLeader(), effects.replies);
   for (Waiting& item : waiting) {
@@ -198,6 +227,7 @@ void Group::Impl::ProposeWaiting(TurnTime now, Effects& effects) {
 
 bool Group::Impl::ProposeEntry(TurnTime now, Effects& effects) {
   state.BeginEntry(core.last().index + 1, now);
+  const uint64_t expiries = state.expiries();
   if (std::exchange(housekeeping, false)) {
     state.EvaluateHousekeeping(now, RetentionFirstSeq(now));
     if (!SameSettings(wanted_settings, state.speculative().settings)) {
@@ -213,6 +243,7 @@ bool Group::Impl::ProposeEntry(TurnTime now, Effects& effects) {
     waiting_bytes -= waiting.front().bytes;
     waiting.pop_front();
   }
+  effects.tally.leases_expired += state.expiries() - expiries;
   std::optional<Bytes> payload = state.FinishEntry();
   const bool proposed = payload.has_value();
   consensus::Position position = core.last();
@@ -221,11 +252,17 @@ bool Group::Impl::ProposeEntry(TurnTime now, Effects& effects) {
     CHECK(result == consensus::ProposeResult::kAccepted);
     last_proposed = position.index;
   }
+  uint64_t measured = 0;
   for (Pending& pending : judged.accepted) {
     CHECK(proposed);
+    if (auto* done = std::get_if<AppendDone>(&pending.reply); done && done->times.arrived != 0) {
+      done->times.index = position.index;
+      ++measured;
+    }
     waiters.File(position.index, position.term, pending.to, std::move(pending.reply),
                  pending.deadline);
   }
+  if (measured > 0) ledger.OnProposed(position.index, measured, now.mono);
   // A refusal that rests on an uncommitted entry: the newest one includes it.
   for (Pending& pending : judged.dependent) {
     waiters.File(position.index, position.term, pending.to, std::move(pending.reply),
@@ -242,16 +279,19 @@ bool Group::Impl::Judge(Request& request, TurnTime now, Judged& judged, Effects&
   }
   if (request.deadline <= now.mono) {
     SetStreamBroken(request.body, true);
-    Answer(
-        request.reply_to,
-        Reject(cairn::v1::REASON_OVERLOADED, "the deadline passed before the request was judged"),
-        effects);
+    ++effects.tally[Overload::kDeadline];
+    Answer(request.reply_to, TooLate(request), effects);
     return true;
   }
   if (std::holds_alternative<CatalogOp>(request.body))
     return JudgeCatalog(request, judged, effects);
+  const std::optional<LeaseMargin> margin = MarginOf(request.body, state, now);
   Evaluation evaluation = state.Evaluate(request.body, now);
   if (auto* accepted = std::get_if<Accepted>(&evaluation)) {
+    if (margin) effects.tally.lease_margins.Add(margin->left_ms, margin->ttl_ms);
+    if (auto* done = std::get_if<AppendDone>(&accepted->reply)) {
+      done->times = BeginTimes(request, std::get<AppendOp>(request.body), now);
+    }
     judged.accepted.push_back({request.reply_to, std::move(accepted->reply), request.deadline});
     return true;
   }
@@ -260,6 +300,26 @@ bool Group::Impl::Judge(Request& request, TurnTime now, Judged& judged, Effects&
   SetStreamBroken(request.body, std::holds_alternative<Rejection>(decided.reply));
   Decide(std::move(decided), request, judged, effects);
   return true;
+}
+
+Rejection Group::Impl::TooLate(const Request& request) const {
+  Rejection rejection =
+      Reject(cairn::v1::REASON_OVERLOADED,
+             "the deadline passed before the request was judged; nothing was done");
+  rejection.times.arrived = request.arrived;
+  rejection.times.taken = request.taken;
+  return rejection;
+}
+
+void Group::Impl::FillInTimes(size_t first, Effects& effects) const {
+  for (size_t i = first; i < effects.replies.size(); ++i) {
+    Reply& reply = effects.replies[i].reply;
+    if (auto* done = std::get_if<AppendDone>(&reply); done && done->times.arrived != 0) {
+      ledger.FillIn(done->times);
+    } else if (auto* late = std::get_if<Rejection>(&reply); late && late->times.arrived != 0) {
+      ledger.FillIn(late->times);
+    }
+  }
 }
 
 void Group::Impl::Decide(Decided decided, const Request& request, Judged& judged,
@@ -326,10 +386,8 @@ void Group::Impl::ExpireWaiting(MonoMicros now, Effects& effects) {
     if (item.request.deadline > now) return false;
     waiting_bytes -= item.bytes;
     SetStreamBroken(item.request.body, true);
-    Answer(item.request.reply_to,
-           Reject(cairn::v1::REASON_OVERLOADED,
-                  "the deadline passed before the request was judged; nothing was done"),
-           effects);
+    ++effects.tally[Overload::kDeadline];
+    Answer(item.request.reply_to, TooLate(item.request), effects);
     return true;
   };
   waiting.erase(std::remove_if(waiting.begin(), waiting.end(), expired), waiting.end());

@@ -9,6 +9,7 @@
 #include "base/overloaded.h"
 #include "base/planted_bug.h"
 #include "base/status_macros.h"
+#include "consensus/quorum.h"
 #include "server/group_impl.h"
 
 namespace cairn::server {
@@ -55,7 +56,11 @@ void Group::Impl::OnMessage(consensus::Message message, TurnTime now, Effects& e
     if (halted) return;
   }
   const absl::Status status = append != nullptr ? RefuseWrongEntries(*append) : absl::OkStatus();
-  if (status.ok()) return core.Step(std::move(message));
+  if (status.ok()) {
+    core.Step(std::move(message));
+    if (!ledger.empty() && is_leader()) ledger.OnReplicated(ReplicatedByOthers(), now.mono);
+    return;
+  }
   const NodeId from = message.from;
   const consensus::Position wrong = append->refused;
   const Index commit = append->commit;
@@ -190,6 +195,7 @@ void Group::Impl::SendMessages(std::vector<consensus::Message> messages, TurnTim
 void Group::Impl::ApplyCommitted(TurnTime now, Effects& effects) {
   const Index before = state.applied_index();
   const Index commit = core.commit();
+  ledger.OnCommitted(commit, now.mono);
   while (state.applied_index() < commit) {
     const TailHub::Slot* slot = hub.Find(state.applied_index() + 1);
     CHECK(slot != nullptr);  // Entries leave the ring only after they are applied.
@@ -199,6 +205,7 @@ void Group::Impl::ApplyCommitted(TurnTime now, Effects& effects) {
       pending_write->segments.back().state = MakeRow().state;
     }
   }
+  ledger.Settle(effects.tally);
   if (state.applied_index() == before) return;
   core.OnApplied(state.applied_index());
   hub.OnApplied(state.applied_index(), PositionOf(state.applied()), effects);
@@ -223,8 +230,19 @@ bool Group::Impl::ApplyOne(const TailHub::Slot& slot, TurnTime now, Effects& eff
   }
   segments.OnApplied(entry.index, entry.payload.size());
   if (!is_leader() && waiters.size() > 0) Hit(Mark::kWaitersOutliveTerm);
+  const size_t before = effects.replies.size();
   waiters.OnApplied(entry.index, entry.term, NotLeader(), effects.replies);
+  if (!ledger.empty()) FillInTimes(before, effects);
   return true;
+}
+
+Index Group::Impl::ReplicatedByOthers() const {
+  return Index(consensus::QuorumValue(core.membership(), [this](NodeId voter) {
+    if (voter == core.self()) return core.last().index.value();
+    const auto found = core.progress().find(voter);
+    const bool counts = found != core.progress().end() && !found->second.unsound();
+    return counts ? found->second.match().value() : 0;
+  }));
 }
 
 // What an entry means to the parts around the state machine.

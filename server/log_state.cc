@@ -155,6 +155,7 @@ void LogState::ExpireLeases(TurnTime now) {
 }
 
 void LogState::AddExpiry(const std::string& lease_name, const Lease& lease) {
+  ++expiries_;
   cairn::v1::LeaseEvent event;
   event.set_name(lease_name);
   event.set_holder(lease.holder);

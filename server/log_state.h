@@ -93,6 +93,8 @@ class LogState {
   // EvaluateHousekeeping makes exact.
   [[nodiscard]] bool HousekeepingDue(TurnTime now) const;
   [[nodiscard]] bool entry_full() const;
+  // Leases that this replica has put expiry records for into entries.
+  [[nodiscard]] uint64_t expiries() const { return expiries_; }
   // The payload of the begun entry; nullopt when nothing was accepted. Ends it.
   std::optional<Bytes> FinishEntry();
 
@@ -179,6 +181,7 @@ class LogState {
   std::optional<Begun> begun_;
   // No producer can be silent for long enough before this log time.
   int64_t producers_due_us_ = 0;
+  uint64_t expiries_ = 0;
 };
 
 }  // namespace cairn::server

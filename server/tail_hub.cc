@@ -145,6 +145,7 @@ bool TailHub::Step(CursorId id, TailCursor& cursor, Effects& effects) {
   std::optional<TailChunk> chunk;
   if (!cursor.cold.empty()) {
     chunk = cursor.CutFromCold();
+    ++effects.tally.chunks_from_disk;
   } else if (cursor.seeking || !Locate(cursor)) {
     RequestRead(id, cursor, effects);
     return true;
@@ -152,6 +153,7 @@ bool TailHub::Step(CursorId id, TailCursor& cursor, Effects& effects) {
     return false;
   } else {
     chunk = CutFromRing(cursor);
+    ++effects.tally.chunks_from_memory;
   }
   if (!chunk) {
     End(id,
@@ -373,7 +375,11 @@ void TailHub::OnConfirmed(MonoMicros asked, Index index, TurnTime now, Effects& 
 void TailHub::OnTick(TurnTime now, bool stale, Effects& effects) {
   now_ = now.mono;
   stale_ = stale;
+  slowest_tail_ = 0;
   for (auto& [id, cursor] : cursors_) {
+    if (!cursor.bounded && !cursor.seeking && cursor.next <= visible_.last_seq) {
+      slowest_tail_ = std::max<uint64_t>(slowest_tail_, visible_.last_seq - cursor.next + 1);
+    }
     const bool due = now.mono - cursor.sent_at >= cursor.heartbeat_us;
     // Without credit a heartbeat would only queue behind what the sink has not passed on.
     if (!due || cursor.bounded || cursor.credit_bytes <= 0) continue;

@@ -62,6 +62,11 @@ class TailHub {
   [[nodiscard]] std::optional<LogPosition> PositionAfter(Index index) const {
     return ring_.PositionAfter(index);
   }
+  // As EntryRing's.
+  [[nodiscard]] uint64_t BytesAfter(Index index) const { return ring_.BytesAfter(index); }
+  [[nodiscard]] std::optional<int64_t> OldestAfter(Index index) const {
+    return ring_.OldestAfter(index);
+  }
   // Entries through this index may be evicted: on disk here, and applied.
   void SetEvictable(Index through) { ring_.SetEvictable(through); }
   // Evicts while the budget is over.
@@ -98,6 +103,8 @@ class TailHub {
   // records since the last one.
   [[nodiscard]] bool WantsConfirmation() const { return !unmarked_.empty(); }
   [[nodiscard]] size_t cursors() const { return cursors_.size(); }
+  // Records that the slowest tail (not a bounded read) has before it, as of the last tick.
+  [[nodiscard]] uint64_t slowest_tail() const { return slowest_tail_; }
   // Tickets of this hub's cold reads have this bit set; the group uses the others.
   static constexpr uint64_t kTicketBit = 1ull << 63;
 
@@ -156,6 +163,7 @@ class TailHub {
   std::set<CursorId> unmarked_;    // Those of them that want a caught_up mark.
   std::vector<CursorId> pumping_;  // Kept for its memory.
   MonoMicros now_ = 0;             // Of the newest event that told the time.
+  uint64_t slowest_tail_ = 0;
   bool stale_ = false;
 };
 

@@ -76,7 +76,9 @@ void Waiters::Refuse(Predicate matches, const Rejection& why, std::vector<Effect
   std::deque<Waiter> kept;
   for (Waiter& waiter : queue_) {
     if (matches(waiter)) {
-      out.push_back({waiter.to, why});
+      Rejection told = why;
+      if (const auto* append = std::get_if<AppendDone>(&waiter.reply)) told.times = append->times;
+      out.push_back({waiter.to, std::move(told)});
     } else {
       kept.push_back(std::move(waiter));
     }

@@ -70,6 +70,9 @@ struct RocksOptions {
   const RocksHooks* hooks = nullptr;
 };
 
+// The watermark that holds: the configured one, or what follows from the sizes.
+[[nodiscard]] uint64_t WatermarkBytes(const RocksOptions& options);
+
 class RocksLogStore : public LogStore {
  public:
   // Opens the directory, or makes it.

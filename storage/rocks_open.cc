@@ -73,6 +73,11 @@ absl::Status RocksLogStore::Impl::Open() {
   return absl::OkStatus();
 }
 
+uint64_t WatermarkBytes(const RocksOptions& options) {
+  if (options.watermark_bytes != 0) return options.watermark_bytes;
+  return std::max(kMinWatermarkBytes, 2 * MemtablesAndWalBytes(options.memtable_bytes));
+}
+
 absl::Status RocksLogStore::Impl::OpenFiles() {
   base_fs = rocksdb::FileSystem::Default();
   if (options.hooks != nullptr && options.hooks->file_system) base_fs = options.hooks->file_system;
@@ -95,10 +100,7 @@ absl::Status RocksLogStore::Impl::OpenFiles() {
   guard.dir = dir->path();
   guard.ballast_path = dir->File("BALLAST");
   guard.ballast_bytes = options.ballast_bytes;
-  guard.watermark_bytes =
-      options.watermark_bytes != 0
-          ? options.watermark_bytes
-          : std::max(kMinWatermarkBytes, 2 * MemtablesAndWalBytes(options.memtable_bytes));
+  guard.watermark_bytes = WatermarkBytes(options);
   guard.clock = options.clock;
   guard.free_bytes = options.free_bytes;
   space = std::make_unique<SpaceGuard>(std::move(guard));

@@ -4,6 +4,7 @@
 
 #include "absl/time/time.h"
 #include "base/check.h"
+#include "base/request_id.h"
 #include "base/status_macros.h"
 #include "cairn/error.h"
 #include "client/src/error_codec.h"
@@ -31,7 +32,9 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
         request_(std::move(request)),
         done_(std::move(done)),
         route_(core.routes(), spec_.log, spec_.goal, spec_.endpoint),
-        deadline_us_(core.clock().Mono() + core.TimeoutUs(spec_.options)) {}
+        deadline_us_(core.clock().Mono() + core.TimeoutUs(spec_.options)) {
+    request_.request_id = MakeRequestId();
+  }
 
   // A timer that the shutdown dropped takes the call with it.
   ~UnaryCall() {
@@ -92,12 +95,13 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall> {
   // whatever the last one met: the call as a whole is unknown.
   void Fail(absl::Status status) {
     if (fate_open_ && !IsReadOnly(spec_.method)) status = MarkUnknown(std::move(status));
+    if (!last_.ok()) status = NameRequest(std::move(status), request_.request_id);
     std::exchange(done_, nullptr)(std::move(status), route_.current());
   }
 
   Core& core_;
   const CallSpec spec_;
-  const EncodedMessage request_;
+  EncodedMessage request_;
   Core::CallDone done_;
   Route route_;
   const MonoMicros deadline_us_;

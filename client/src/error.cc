@@ -5,6 +5,7 @@
 
 #include "absl/strings/cord.h"
 #include "base/strings.h"
+#include "cairn/request_id.h"
 #include "client/src/convert.h"
 #include "client/src/error_codec.h"
 #include "google/protobuf/any.pb.h"
@@ -18,6 +19,8 @@ constexpr char kErrorInfoUrl[] = "type.googleapis.com/cairn.v1.ErrorInfo";
 // Payloads of the library itself; their content is empty.
 constexpr char kUnknownUrl[] = "cairn.client/unknown-outcome";
 constexpr char kNeverSentUrl[] = "cairn.client/never-sent";
+// Its content is the id.
+constexpr char kRequestIdUrl[] = "cairn.client/request-id";
 
 constexpr std::array<std::string_view, 28> kReasonNames = {
     "UNSPECIFIED",    "NOT_LEADER",     "CONDITION_FAILED", "LEASE_HELD",       "LEASE_LOST",
@@ -78,6 +81,11 @@ Reason GetReason(const absl::Status& status) {
   return ParseErrorInfo(status, &info) ? static_cast<Reason>(info.reason()) : Reason::kUnspecified;
 }
 
+std::string GetRequestId(const absl::Status& status) {
+  const auto payload = status.GetPayload(kRequestIdUrl);
+  return payload.has_value() ? std::string(*payload) : std::string();
+}
+
 bool IsUnknownOutcome(const absl::Status& status) {
   if (status.ok()) return false;
   return status.GetPayload(kUnknownUrl).has_value() || GetReason(status) == Reason::kOutcomeUnknown;
@@ -105,6 +113,11 @@ absl::Status MarkUnknown(absl::Status status) {
 
 absl::Status MarkNeverSent(absl::Status status) {
   if (!status.ok()) status.SetPayload(kNeverSentUrl, absl::Cord());
+  return status;
+}
+
+absl::Status NameRequest(absl::Status status, std::string_view request_id) {
+  if (!status.ok()) status.SetPayload(kRequestIdUrl, absl::Cord(ToAbsl(request_id)));
   return status;
 }
 

@@ -30,6 +30,9 @@ absl::Status MarkUnknown(absl::Status status);
 absl::Status MarkNeverSent(absl::Status status);
 bool WasNeverSent(const absl::Status& status);
 
+// The same status, with the id of the call that it ended (cairn/request_id.h).
+absl::Status NameRequest(absl::Status status, std::string_view request_id);
+
 // True if a server judged the request, so that its outcome is certain. (A server's own
 // OUTCOME_UNKNOWN is no judgement.)
 bool IsRefusal(const absl::Status& status);

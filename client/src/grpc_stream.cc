@@ -151,7 +151,7 @@ void GrpcStream::OnDone(const grpc::Status& status) {
     absl::MutexLock lock(&mutex_);
     context_.reset();
   }
-  PostClosed(FromGrpc(status));
+  PostClosed(NameRequest(FromGrpc(status), request_id_));
   active_.Release();  // Last: the stub, and with it the executor, may go.
 }
 

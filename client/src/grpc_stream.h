@@ -16,6 +16,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "base/request_id.h"
 #include "client/src/grpc_stub.h"
 #include "client/src/stub.h"
 #include "grpcpp/support/byte_buffer.h"
@@ -35,6 +36,7 @@ class GrpcStream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBu
   GrpcStream(Method method, StreamHandler handler, Executor& executor, ActiveCalls& active)
       : method_(method), handler_(std::move(handler)), executor_(executor), active_(active) {}
 
+  [[nodiscard]] const std::string& request_id() const { return request_id_; }
   // Requires: the call was not started yet.
   grpc::ClientContext& context() { return *context_; }
   // Starts the call, over `connection`. The stub must have added the context to its active calls.
@@ -61,6 +63,7 @@ class GrpcStream : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBu
   void PostClosed(absl::Status status);
 
   const Method method_;
+  const std::string request_id_ = MakeRequestId();
   StreamHandler handler_;  // The Executor's thread, after the construction.
   Executor& executor_;
   ActiveCalls& active_;

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "base/check.h"
+#include "base/request_id.h"
 #include "base/status_macros.h"
 #include "client/src/error_codec.h"
 #include "client/src/grpc_stream.h"
@@ -135,7 +136,8 @@ void GrpcStub::Call(const std::string& endpoint, Method method, const EncodedMes
   if (!active_.Add(&*state->context)) {
     return done(MarkNeverSent(absl::CancelledError("the client is closed")), nullptr);
   }
-  AddMetadata(endpoint, *state->context);
+  AddMetadata(endpoint, request.request_id.empty() ? MakeRequestId() : request.request_id,
+              *state->context);
   state->context->set_deadline(std::chrono::system_clock::now() +
                                std::chrono::microseconds(timeout_us));
   state->request = ToByteBuffer(request);
@@ -156,7 +158,7 @@ std::unique_ptr<Stream> GrpcStub::Open(const std::string& endpoint, Method metho
                                        StreamHandler handler) {
   auto stream = std::make_shared<GrpcStream>(method, std::move(handler), executor_, active_);
   if (active_.Add(&stream->context())) {
-    AddMetadata(endpoint, stream->context());
+    AddMetadata(endpoint, stream->request_id(), stream->context());
     stream->Start(Connection(endpoint));
   } else {
     stream->Refuse(MarkNeverSent(absl::CancelledError("the client is closed")));
@@ -204,8 +206,10 @@ std::unique_ptr<grpc::GenericStub> GrpcStub::Connect(const std::string& endpoint
       grpc::CreateCustomChannel(endpoint, credentials_, arguments));
 }
 
-void GrpcStub::AddMetadata(const std::string& endpoint, grpc::ClientContext& context) const {
+void GrpcStub::AddMetadata(const std::string& endpoint, const std::string& request_id,
+                           grpc::ClientContext& context) const {
   context.AddMetadata("cairn-leader", "redirect");
+  context.AddMetadata(kRequestIdHeader, request_id);
   // A redirect may name an endpoint that nobody configured: it gets no token in clear text either.
   if (!options_.bearer_token.empty() && (options_.tls.enabled || IsLoopback(endpoint))) {
     context.AddMetadata("authorization", "Bearer " + options_.bearer_token);

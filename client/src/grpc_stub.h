@@ -74,7 +74,8 @@ class GrpcStub : public Stub {
   // A connection to `endpoint`, the next in turn. Valid for the stub's life.
   grpc::GenericStub& Connection(const std::string& endpoint);
   std::unique_ptr<grpc::GenericStub> Connect(const std::string& endpoint, int number) const;
-  void AddMetadata(const std::string& endpoint, grpc::ClientContext& context) const;
+  void AddMetadata(const std::string& endpoint, const std::string& request_id,
+                   grpc::ClientContext& context) const;
 
   const ClientOptions options_;
   const std::shared_ptr<grpc::ChannelCredentials> credentials_;

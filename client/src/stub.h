@@ -56,6 +56,8 @@ std::unique_ptr<google::protobuf::Message> NewResponse(Method method);
 struct EncodedMessage {
   std::string head;
   std::shared_ptr<const std::string> body;
+  // Names the call in the servers' logs, the same in all its tries; empty: each try has its own.
+  std::string request_id;
 
   [[nodiscard]] size_t size() const { return head.size() + (body ? body->size() : 0); }
   // One contiguous copy, for parsing.

@@ -6,6 +6,7 @@
 
 #include "server/rpc/bounds.h"
 #include "server/rpc/convert.h"
+#include "server/rpc/request_id.h"
 
 namespace cairn::rpc {
 
@@ -66,17 +67,15 @@ Refusal AppendStream::NameLog(v1::AppendRequest& append) {
 }
 
 Refusal AppendStream::PostAppend(uint64_t token, v1::AppendRequest& append) {
-  server::Metrics& metrics = environment().node->metrics();
   server::AppendOp op = ToOp(append);
   op.stream_broken = &broken_in_group_;
-  metrics.append_requests_total.Increment();
-  metrics.append_records_total.Increment(op.count);
-  metrics.append_bytes_total.Increment(static_cast<double>(op.records.size()));
+  const MonoMicros now = environment().node->clock().Mono();
   server::Event event = server::Request{.reply_to = {this, token},
                                         .body = std::move(op),
-                                        .deadline = DeadlineOf(context(), *environment().node)};
+                                        .deadline = now + TimeLeftUs(context()),
+                                        .arrived = now};
   if (environment().node->PostAndRun(group_, event)) return std::nullopt;
-  metrics.overloaded_total.Increment();
+  environment().node->metrics().overloaded(server::Overload::kMailbox).Increment();
   return Overloaded(log_, "the worker's mailbox");
 }
 
@@ -86,13 +85,25 @@ v1::AppendStreamResponse AppendStream::ToResponse(server::Reply reply) {
   }
   const auto* done = std::get_if<server::AppendDone>(&reply);
   CHECK(done != nullptr);
+  Count(kDone, done->times);
   v1::AppendStreamResponse response;
   Fill(*done, *response.mutable_appended());
   return response;
 }
 
+void AppendStream::Count(std::string_view outcome, const server::AppendTimes& times) {
+  const MonoMicros now = environment().node->clock().Mono();
+  CountAppend(environment(), {.log = log_,
+                              .request_id = RequestIdOf(context()),
+                              .outcome = outcome,
+                              .began = times.arrived == 0 ? now : times.arrived,
+                              .bytes = times.bytes,
+                              .records = times.records,
+                              .times = times});
+}
+
 v1::AppendStreamResponse AppendStream::Refused(server::Rejection rejection) {
-  environment().node->metrics().append_refused_total.Increment();
+  Count(ReasonName(rejection.info.reason()), rejection.times);
   NameLeader(rejection, *environment().node);
   v1::AppendStreamResponse response;
   response.set_code(CodeFor(rejection.info.reason()));

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "server/rpc/ordered_stream.h"
 
@@ -27,6 +28,8 @@ class AppendStream final : public OrderedStream<v1::AppendStreamRequest, v1::App
   Refusal NameLog(v1::AppendRequest& append);
   Refusal PostAppend(uint64_t token, v1::AppendRequest& append);
   v1::AppendStreamResponse Refused(server::Rejection rejection);
+  // One request, at its answer.
+  void Count(std::string_view outcome, const server::AppendTimes& times);
 
   // Below: only HoldUs and Submit, which are called in turn.
   std::string log_;  // Empty before the first request.

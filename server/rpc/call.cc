@@ -9,6 +9,7 @@
 #include <chrono>
 
 #include "server/rpc/convert.h"
+#include "server/runtime/warn_line.h"
 
 namespace cairn::rpc {
 namespace {
@@ -43,7 +44,11 @@ std::shared_ptr<grpc::Channel> PeerChannels::To(const std::string& address) {
 }
 
 Environment::Environment(server::Node* served)
-    : node(served), bounds(BoundsOf(served->config())), appends(served->config().request_bytes) {}
+    : node(served),
+      bounds(BoundsOf(served->config())),
+      appends(served->config().request_bytes),
+      slow_appends(static_cast<int64_t>(served->config().slow_append_ms) * kMicrosPerMilli,
+                   server::WarnLine) {}
 
 int64_t TimeLeftUs(const grpc::ServerContextBase& context) {
   using std::chrono::system_clock;
@@ -90,6 +95,22 @@ QuotaBill BillFor(Environment& environment, std::string_view log) {
   const QuotaRates rates{.bytes_per_second = row->settings.append_bytes_per_second(),
                          .appends_per_second = row->settings.appends_per_second()};
   return QuotaBill(environment.quotas.OfLog(row->id, row->name, rates), nullptr);
+}
+
+void CountAppend(Environment& environment, AnsweredAppend append) {
+  server::Metrics& metrics = environment.node->metrics();
+  append.ended = environment.node->clock().Mono();
+  metrics.append_requests_total.Increment();
+  if (append.outcome != kDone) {
+    metrics.append_refused_total.Increment();
+  } else {
+    metrics.append_seconds.Observe(static_cast<double>(append.ended - append.began) /
+                                   kMicrosPerSecond);
+    // Nothing for a duplicate, nor for what another node appended.
+    metrics.append_records_total.Increment(append.times.records);
+    metrics.append_bytes_total.Increment(static_cast<double>(append.times.bytes));
+  }
+  if (environment.slow_appends.Note(append)) metrics.append_slow_total.Increment();
 }
 
 void NameLeader(server::Rejection& rejection, const server::Node& node) {

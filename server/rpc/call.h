@@ -18,6 +18,7 @@
 #include "server/rpc/bounds.h"
 #include "server/rpc/quota.h"
 #include "server/rpc/request_budget.h"
+#include "server/rpc/slow_append_log.h"
 #include "server/rpc/stream_registry.h"
 #include "server/runtime/node.h"
 
@@ -48,6 +49,7 @@ struct Environment {
   server::Node* const node;
   const Bounds bounds;
   RequestBudget appends;
+  SlowAppendLog slow_appends;
   Quotas quotas;
   PeerChannels channels;
   StreamRegistry streams;
@@ -71,6 +73,9 @@ struct Environment {
 
 // The quotas that an append to `log` counts against.
 [[nodiscard]] QuotaBill BillFor(Environment& environment, std::string_view log);
+
+// Counts an append that is being answered (its `ended` is now), and logs it if it was slow.
+void CountAppend(Environment& environment, AnsweredAppend append);
 
 // A group knows its leader's id, not its address: it leaves the id in `actual`. Puts the
 // address in its place. No effect on other refusals.

@@ -185,6 +185,12 @@ grpc::Status ToStatus(const server::Rejection& rejection) {
                       EncodeStatusDetails(code, rejection.message, rejection.info));
 }
 
+std::string_view ReasonName(v1::Reason reason) {
+  std::string_view name = v1::Reason_Name(reason);
+  name.remove_prefix(std::min(name.size(), std::string_view("REASON_").size()));
+  return name;
+}
+
 std::optional<v1::ErrorInfo> ErrorInfoOf(const grpc::Status& status) {
   const std::string details = status.error_details();
   CodedInputStream in(reinterpret_cast<const uint8_t*>(details.data()),

@@ -35,6 +35,8 @@ inline constexpr std::string_view kDefaultLeaseName = "primary";
 
 // A status whose details are a google.rpc.Status that holds the ErrorInfo in an Any.
 [[nodiscard]] grpc::Status ToStatus(const server::Rejection& rejection);
+// "CONDITION_FAILED", …
+[[nodiscard]] std::string_view ReasonName(v1::Reason reason);
 // The ErrorInfo in a status's details; nullopt when there is none: the transport's own error.
 [[nodiscard]] std::optional<v1::ErrorInfo> ErrorInfoOf(const grpc::Status& status);
 

@@ -24,6 +24,7 @@
 #include "base/check.h"
 #include "server/rpc/call.h"
 #include "server/rpc/convert.h"
+#include "server/rpc/request_id.h"
 
 namespace cairn::rpc {
 
@@ -40,7 +41,9 @@ class GroupCall : public grpc::ServerUnaryReactor, private server::ReplySink {
         method_(method),
         log_(std::move(log)),
         request_(request),
-        response_(response) {}
+        response_(response) {
+    (void)RequestIdOf(*context);  // Decided while the call may still be told (request_id.h).
+  }
 
   // Bounds, route, post. The op is made only for a call that will be posted.
   GroupCall* Start() {
@@ -62,13 +65,15 @@ class GroupCall : public grpc::ServerUnaryReactor, private server::ReplySink {
 
   void Post(GroupId group, server::RequestBody body) {
     group_ = group;
-    const MonoMicros deadline = DeadlineOf(*context_, *environment_->node);
-    server::Event event =
-        server::Request{.reply_to = {this, 0}, .body = std::move(body), .deadline = deadline};
+    const MonoMicros now = environment_->node->clock().Mono();
+    server::Event event = server::Request{.reply_to = {this, 0},
+                                          .body = std::move(body),
+                                          .deadline = now + TimeLeftUs(*context_),
+                                          .arrived = now};
     // The call may be answered, but not freed, before this returns: the handler has yet to
     // hand the reactor to gRPC.
     if (!environment_->node->PostAndRun(group, event)) {
-      environment_->node->metrics().overloaded_total.Increment();
+      environment_->node->metrics().overloaded(server::Overload::kMailbox).Increment();
       Refuse(Overloaded(log_, "the worker's mailbox"));
     }
   }
@@ -81,6 +86,8 @@ class GroupCall : public grpc::ServerUnaryReactor, private server::ReplySink {
   }
   // The leader has answered a forwarded call with success; `response()` is its answer.
   virtual void CompleteForwarded() { End(grpc::Status::OK); }
+  // This node refuses what was asked; the call may yet be passed on.
+  virtual void OnRefusal(const server::Rejection& /*rejection*/) {}
   // The call is about to be passed on to the leader.
   virtual void Leaving() {}
   // The call is about to end with `status`.
@@ -88,6 +95,7 @@ class GroupCall : public grpc::ServerUnaryReactor, private server::ReplySink {
 
   // Forwards the call when somebody else leads, else answers with the refusal.
   void OnRejection(server::Rejection rejection) {
+    OnRefusal(rejection);
     NameLeader(rejection, *environment_->node);
     const bool forward = rejection.info.reason() == v1::REASON_NOT_LEADER &&
                          !rejection.info.leader_address().empty() && !WantsRedirect(*context_);
@@ -139,6 +147,7 @@ class GroupCall : public grpc::ServerUnaryReactor, private server::ReplySink {
     address_ = address;
     hop_ = std::make_unique<Hop>(environment_->channels.To(address), *context_);
     hop_->context->AddMetadata(kLeaderHeader, kLeaderRedirect);
+    hop_->context->AddMetadata(kRequestIdHeader, RequestIdOf(*context_));
     hop_->context->set_deadline(std::chrono::system_clock::now() +
                                 std::chrono::microseconds(TimeLeftUs(*context_)));
     response_->Clear();
@@ -190,6 +199,7 @@ grpc::ServerUnaryReactor* StartCall(Environment* environment, grpc::CallbackServ
 // Answers a call that needs no group.
 inline grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
                                         const grpc::Status& status) {
+  (void)RequestIdOf(*context);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(status);
   return reactor;

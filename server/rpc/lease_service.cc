@@ -28,7 +28,7 @@ class KeepAliveStream final : public OrderedStream<v1::KeepAliveRequest, v1::Kee
     server::Event event = server::Request{
         .reply_to = {this, token}, .body = ToOp(renew), .deadline = DeadlineOf(context(), node)};
     if (node.Post(std::get<GroupId>(route), event)) return std::nullopt;
-    node.metrics().overloaded_total.Increment();
+    node.metrics().overloaded(server::Overload::kMailbox).Increment();
     return Overloaded(renew.log(), "the worker's mailbox");
   }
 

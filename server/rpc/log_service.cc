@@ -22,7 +22,13 @@ using CreateCall = CatalogCall<v1::CreateLogRequest, v1::CreateLogResponse>;
 using UpdateCall = CatalogCall<v1::UpdateLogRequest, v1::UpdateLogResponse>;
 using DeleteCall = CatalogCall<v1::DeleteLogRequest, v1::DeleteLogResponse>;
 
-// Counts and times itself.
+// Of a call that was not done. A failure without a reason is the transport's to the leader.
+std::string_view OutcomeOf(const grpc::Status& status) {
+  const std::optional<v1::ErrorInfo> info = ErrorInfoOf(status);
+  return ReasonName(info ? info->reason() : v1::REASON_OUTCOME_UNKNOWN);
+}
+
+// Counts and times itself. What was appended is counted by the node that leads the log.
 class AppendCall final
     : public GroupCall<server::AppendDone, v1::AppendRequest, v1::AppendResponse> {
  public:
@@ -38,7 +44,7 @@ class AppendCall final
       bytes_ = bytes;
       StartWithinQuota();
     } else {
-      environment().node->metrics().overloaded_total.Increment();
+      environment().node->metrics().overloaded(server::Overload::kRequestBytes).Increment();
       Refuse(Overloaded(request().log(), "the node's memory for appends (--request-bytes)"));
     }
     return this;
@@ -63,26 +69,34 @@ class AppendCall final
   // The leader counts it.
   void Leaving() override { bill_.Return(); }
 
+  void Complete(const server::AppendDone& done) override {
+    times_ = done.times;
+    GroupCall::Complete(done);
+  }
+  void OnRefusal(const server::Rejection& rejection) override { times_ = rejection.times; }
+  void CompleteForwarded() override {
+    forwarded_ = true;
+    GroupCall::CompleteForwarded();
+  }
+
   void Ending(const grpc::Status& status) override {
     environment().appends.Give(bytes_);
-    server::Metrics& metrics = environment().node->metrics();
-    metrics.append_requests_total.Increment();
-    if (!status.ok()) {
-      metrics.append_refused_total.Increment();
-      return;
-    }
-    uint64_t bytes = 0;
-    for (const v1::Record& record : request().records()) bytes += record.payload().size();
-    metrics.append_records_total.Increment(request().records_size());
-    metrics.append_bytes_total.Increment(static_cast<double>(bytes));
-    metrics.append_seconds.Observe(
-        static_cast<double>(environment().node->clock().Mono() - arrived_) / kMicrosPerSecond);
+    CountAppend(environment(), {.log = request().log(),
+                                .request_id = RequestIdOf(context()),
+                                .outcome = status.ok() ? kDone : OutcomeOf(status),
+                                .began = arrived_,
+                                .bytes = bytes_,
+                                .records = static_cast<uint64_t>(request().records_size()),
+                                .forwarded = forwarded_,
+                                .times = times_});
   }
 
   const MonoMicros arrived_;
   uint64_t bytes_ = 0;  // Of the budget.
   QuotaBill bill_;
   grpc::Alarm hold_;
+  server::AppendTimes times_;
+  bool forwarded_ = false;
 };
 
 // Registers with the id of the log that the name stood for.

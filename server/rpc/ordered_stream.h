@@ -28,6 +28,7 @@
 #include "base/check.h"
 #include "server/rpc/call.h"
 #include "server/rpc/convert.h"
+#include "server/rpc/request_id.h"
 
 namespace cairn::rpc {
 
@@ -37,7 +38,10 @@ class OrderedStream : public grpc::ServerBidiReactor<Request, Response>,
                       private Closable {
  public:
   OrderedStream(Environment* environment, grpc::CallbackServerContext* context)
-      : environment_(environment), context_(context) {}
+      : environment_(environment), context_(context) {
+    (void)RequestIdOf(*context);  // Decided while the call may still be told (request_id.h).
+    environment_->node->metrics().open_streams.Increment();
+  }
 
   // The first read. The stream is its own owner from here on.
   OrderedStream* Start() {
@@ -137,6 +141,7 @@ class OrderedStream : public grpc::ServerBidiReactor<Request, Response>,
 
   void OnDone() override {
     environment_->streams.Remove(this);
+    environment_->node->metrics().open_streams.Decrement();
     delete this;
   }
 

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "server/rpc/convert.h"
+#include "server/rpc/request_id.h"
 #include "server/rpc/wire.h"
 
 namespace cairn::rpc {
@@ -29,6 +30,7 @@ RecordStream::RecordStream(Environment* environment, grpc::CallbackServerContext
       form_(form),
       log_(std::move(log)),
       token_(NextToken()) {
+  (void)RequestIdOf(*context);  // Decided while the call may still be told (request_id.h).
   if (form_ == Form::kTail) environment_->node->metrics().open_tails.Increment();
 }
 

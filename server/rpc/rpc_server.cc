@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "server/rpc/request_id.h"
 
 namespace cairn::rpc {
 namespace {
@@ -56,6 +57,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(server::Node* node) 
   using ConnectionType = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
   rpc->acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
       ConnectionType::FROM_FD, grpc::InsecureServerCredentials());
+  builder.SetContextAllocator(std::make_unique<CallContexts>());
   builder.RegisterService(&rpc->log_service_);
   builder.RegisterService(&rpc->lease_service_);
   builder.RegisterService(&rpc->cluster_service_);

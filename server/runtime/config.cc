@@ -97,6 +97,15 @@ void AddIdentityOptions(OptionTable& table, NodeConfig& c) {
              "text for people, json for collectors (one object a line).");
 }
 
+void AddMonitoringOptions(OptionTable& table, NodeConfig& c) {
+  table.Number("slow-append-ms", &c.slow_append_ms, OptionUnit::kMillis, 0, 3'600'000,
+               "Appends that take this long get a line in the log that says where they waited; at "
+               "most ten a second. 0: none.");
+  table.Number("metrics-per-log", &c.metrics_per_log, OptionUnit::kCount, 0, 1000,
+               "Logs that have metrics of their own, those with most records first: each costs "
+               "series in whatever scrapes this node.");
+}
+
 void AddTimeOptions(OptionTable& table, NodeConfig& c) {
   table.Number("tick-ms", &c.tick_ms, OptionUnit::kMillis, 5, 1000,
                "Unit of the two options below; shorter finds dead leaders sooner and costs CPU.");
@@ -291,6 +300,7 @@ absl::StatusOr<Invocation> ParseInvocation(int argc, const char* const* argv,
       .footer = kFooter,
   });
   AddIdentityOptions(table, invocation.config);
+  AddMonitoringOptions(table, invocation.config);
   AddTimeOptions(table, invocation.config);
   AddQueueOptions(table, invocation.config);
   AddStorageOptions(table, invocation.config);

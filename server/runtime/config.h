@@ -40,6 +40,11 @@ struct NodeConfig {
   std::string log_level = "info";
   std::string log_format = "text";
 
+  // ---- What is told of appends and logs ---------------------------------------------------
+  // As long as a client waits before it tries again: what is logged is what clients repeat.
+  uint64_t slow_append_ms = 1000;  // 0: no append is slow.
+  uint32_t metrics_per_log = 0;    // Logs with metrics of their own.
+
   // ---- Time ----------------------------------------------------------------------------
   uint32_t tick_ms = 50;
   uint32_t election_ticks = 10;

@@ -63,6 +63,7 @@ class GroupHost : private WorkerPorts, private LinkListener, private ReplySink {
   void Read(storage::ReadRequest request, storage::ReadSink* sink) override;
   void OnCatalogChange(const CatalogChange& change) override;
   void Alarm(const std::string& line) override;
+  void Count(const TurnTally& tally) override { metrics_->Add(tally); }
   [[nodiscard]] bool HasSpace() const override;
   // LinkListener.
   void OnLink(LinkChange change) override;

@@ -1,8 +1,7 @@
 #include "server/runtime/metrics.h"
 
-#include <prometheus/text_serializer.h>
-
-#include <utility>
+#include <algorithm>
+#include <array>
 #include <vector>
 
 namespace cairn::server {
@@ -41,42 +40,46 @@ prometheus::Counter& DropCounter(Registry& registry, const char* reason) {
       .Add({{"reason", reason}});
 }
 
-// A gauge as it is scraped, without a registry.
-void AddGauge(std::vector<prometheus::MetricFamily>& out, const char* name, const char* help,
-              double value) {
-  prometheus::MetricFamily family;
-  family.name = name;
-  family.help = help;
-  family.type = prometheus::MetricType::Gauge;
-  prometheus::ClientMetric metric;
-  metric.gauge.value = value;
-  family.metric.push_back(std::move(metric));
-  out.push_back(std::move(family));
+// In the order of Overload.
+constexpr std::array<const char*, kOverloads> kOverloadNames = {"request_bytes", "mailbox",
+                                                                "log_queue", "reads", "deadline"};
+// In the order of Stage.
+constexpr std::array<const char*, kStages> kStageNames = {"queue",     "gather", "evaluate", "sync",
+                                                          "replicate", "commit", "apply"};
+
+prometheus::Counter& ChunkCounter(Registry& registry, const char* source) {
+  return BuildCounter()
+      .Name("cairn_tail_chunks_total")
+      .Help("Pieces handed to tails and reads, by where they came from: memory or disk.")
+      .Register(registry)
+      .Add({{"source", source}});
 }
 
-void AddGroups(std::vector<prometheus::MetricFamily>& out, const Metrics::Snapshot& snapshot) {
-  prometheus::MetricFamily family;
-  family.name = "cairn_groups";
-  family.help = "Replicas on this node, by role.";
-  family.type = prometheus::MetricType::Gauge;
-  const std::pair<const char*, uint64_t> roles[] = {{"leader", snapshot.groups_leader},
-                                                    {"follower", snapshot.groups_follower},
-                                                    {"candidate", snapshot.groups_candidate},
-                                                    {"halted", snapshot.groups_halted}};
-  for (const auto& [role, count] : roles) {
-    prometheus::ClientMetric metric;
-    metric.label = {{"role", role}};
-    metric.gauge.value = static_cast<double>(count);
-    family.metric.push_back(std::move(metric));
-  }
-  out.push_back(std::move(family));
+// The bounds of a LatencyTally, which are LatencyBounds().
+prometheus::Histogram& StageHistogram(Registry& registry, const char* stage) {
+  return BuildHistogram()
+      .Name("cairn_append_stage_seconds")
+      .Help("Where appends that this node led spent their time, by stage.")
+      .Register(registry)
+      .Add({{"stage", stage}}, LatencyBounds());
+}
+
+prometheus::Histogram::BucketBoundaries TenthBounds() {
+  return {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
+}
+
+template <size_t kSize>
+void Observe(prometheus::Histogram& histogram, const std::array<uint64_t, kSize>& counts,
+             double sum) {
+  if (std::all_of(counts.begin(), counts.end(), [](uint64_t n) { return n == 0; })) return;
+  histogram.ObserveMultiple({counts.begin(), counts.end()}, sum);
 }
 
 }  // namespace
 
 Metrics::Metrics()
     : append_requests_total(AddCounter(*registry_, "cairn_append_requests_total",
-                                       "Append requests that were taken in.")),
+                                       "Append requests that were answered, well or not.")),
       append_refused_total(AddCounter(*registry_, "cairn_append_refused_total",
                                       "Append requests that were refused, whatever the reason.")),
       append_records_total(AddCounter(*registry_, "cairn_append_records_total",
@@ -84,9 +87,10 @@ Metrics::Metrics()
       append_bytes_total(AddCounter(*registry_, "cairn_append_bytes_total",
                                     "Bytes of records that this node appended as a leader.")),
       append_seconds(AddHistogram(*registry_, "cairn_append_seconds",
-                                  "From an append's arrival to its answer.", LatencyBounds())),
-      overloaded_total(AddCounter(*registry_, "cairn_overloaded_total",
-                                  "Requests that were refused since a queue was full.")),
+                                  "From an append's arrival to its answer, if it was done.",
+                                  LatencyBounds())),
+      append_slow_total(AddCounter(*registry_, "cairn_append_slow_total",
+                                   "Appends that took --slow-append-ms or longer.")),
       append_quota_held_total(AddCounter(*registry_, "cairn_append_quota_held_total",
                                          "Appends that waited a moment for a quota.")),
       append_quota_refused_total(
@@ -97,6 +101,11 @@ Metrics::Metrics()
                      .Help("Tails and reads that are open.")
                      .Register(*registry_)
                      .Add({})),
+      open_streams(BuildGauge()
+                       .Name("cairn_open_streams")
+                       .Help("Streams of appends and of lease renewals that are open.")
+                       .Register(*registry_)
+                       .Add({})),
       tail_bytes_total(AddCounter(*registry_, "cairn_tail_bytes_total",
                                   "Bytes of records handed to tails and reads.")),
       store_turn_seconds(AddHistogram(*registry_, "cairn_store_turn_seconds",
@@ -121,48 +130,38 @@ Metrics::Metrics()
       peer_reconnects_total(AddCounter(*registry_, "cairn_peer_reconnects_total",
                                        "Streams to peers that were opened.")),
       alarms_total(AddCounter(*registry_, "cairn_alarms_total",
-                              "Lines that call for an operator; see the log.")) {}
+                              "Lines that call for an operator; see the log.")) {
+  for (size_t i = 0; i < kOverloads; ++i) {
+    overloaded_[i] = &BuildCounter()
+                          .Name("cairn_overloaded_total")
+                          .Help("Requests that were refused with OVERLOADED, by what was full.")
+                          .Register(*registry_)
+                          .Add({{"queue", kOverloadNames[i]}});
+  }
+  for (size_t i = 0; i < kStages; ++i) stages_[i] = &StageHistogram(*registry_, kStageNames[i]);
+  lease_margin_ =
+      &AddHistogram(*registry_, "cairn_lease_margin_ratio",
+                    "What was left of a lease when it was renewed, of its TTL.", TenthBounds());
+  leases_expired_ = &AddCounter(*registry_, "cairn_leases_expired_total",
+                                "Leases that nobody renewed in time, of the logs led here.");
+  chunks_from_memory_ = &ChunkCounter(*registry_, "memory");
+  chunks_from_disk_ = &ChunkCounter(*registry_, "disk");
+}
 
-std::string Metrics::Text(const Snapshot& snapshot) const {
-  std::vector<prometheus::MetricFamily> families = registry_->Collect();
-  const auto gauge = [&](const char* name, const char* help, uint64_t value) {
-    AddGauge(families, name, help, static_cast<double>(value));
-  };
-  AddGroups(families, snapshot);
-  AddGauge(families, "cairn_uptime_seconds", "Since the process started.",
-           static_cast<double>(snapshot.uptime_ms) / 1000);
-  gauge("cairn_peers_connected", "Peers that this node has a stream to.", snapshot.peers_connected);
-  gauge("cairn_groups_suspect",
-        "Logs that this node does not lead any more, since a majority refused its entries.",
-        snapshot.groups_suspect);
-  gauge("cairn_groups_doubtful",
-        "Replicas that lack something they acknowledged, until a leader has made them whole.",
-        snapshot.groups_doubtful);
-  gauge("cairn_group_refills",
-        "Replicas that were emptied and refilled since the start: a majority held something else.",
-        snapshot.refills);
-  AddGauge(families, "cairn_clock_deviation_seconds",
-           "This node's wall clock less the majority's, as the leader of some log; 0: unknown.",
-           static_cast<double>(snapshot.clock_deviation_us) / 1e6);
-  gauge("cairn_ready", "1 when requests are taken.", snapshot.ready ? 1 : 0);
-  gauge("cairn_storage_full", "1 while appends are refused for lack of space.",
-        snapshot.has_space ? 0 : 1);
-  gauge("cairn_whole", "1 when every replica that ought to be here is, and is trusted.",
-        snapshot.whole ? 1 : 0);
-  gauge("cairn_storage_damaged", "1 when the next start has to rebuild the database.",
-        snapshot.damaged ? 1 : 0);
-  gauge("cairn_disk_free_bytes", "Free on the data directory's file system.",
-        snapshot.disk_free_bytes);
-  gauge("cairn_disk_used_bytes", "Size of the data directory's files.", snapshot.disk_used_bytes);
-  gauge("cairn_store_turns", "Batches written since the start.", snapshot.store_turns);
-  gauge("cairn_store_syncs", "Syncs since the start.", snapshot.store_syncs);
-  gauge("cairn_store_payload_bytes", "Bytes handed to the store since the start.",
-        snapshot.store_payload_bytes);
-  gauge("cairn_store_wal_bytes", "Bytes appended to the write-ahead log since the start.",
-        snapshot.store_wal_bytes);
-  gauge("cairn_store_cache_bytes", "Blocks of tables in memory, 32 MiB at most.",
-        snapshot.store_cache_bytes);
-  return prometheus::TextSerializer().Serialize(families);
+void Metrics::Add(const TurnTally& tally) {
+  for (size_t i = 0; i < kStages; ++i) {
+    const LatencyTally& stage = tally.stages[i];
+    Observe(*stages_[i], stage.counts, static_cast<double>(stage.sum_us) / kMicrosPerSecond);
+  }
+  for (size_t i = 0; i < kOverloads; ++i) {
+    if (tally.overloaded[i] > 0) {
+      overloaded_[i]->Increment(static_cast<double>(tally.overloaded[i]));
+    }
+  }
+  Observe(*lease_margin_, tally.lease_margins.counts, tally.lease_margins.sum);
+  leases_expired_->Increment(static_cast<double>(tally.leases_expired));
+  chunks_from_memory_->Increment(static_cast<double>(tally.chunks_from_memory));
+  chunks_from_disk_->Increment(static_cast<double>(tally.chunks_from_disk));
 }
 
 }  // namespace cairn::server

@@ -4,7 +4,8 @@
 // leaf lock inside the metrics library), and what is only looked at when somebody asks (a
 // Snapshot that the node fills in at scrape time), so that an idle gauge costs nothing.
 //
-// Cardinality is bounded: no label carries a log's name.
+// Cardinality is bounded: labels carry stages, queues and members' names; a log's name only with
+// --metrics-per-log, for that many logs.
 //
 // Threads: any. Lifetime: the references live as long as this object.
 #pragma once
@@ -18,6 +19,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "server/turn_tally.h"
 
 namespace cairn::server {
 
@@ -30,19 +35,23 @@ class Metrics {
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
 
-  // ---- Appends (counted by the log service) ----------------------------------------------
+  // ---- Appends (counted by the services, at their answers) ---------------------------------
   prometheus::Counter& append_requests_total;
   prometheus::Counter& append_refused_total;
   prometheus::Counter& append_records_total;
   prometheus::Counter& append_bytes_total;
-  // From the request's arrival to its answer.
+  // From the request's arrival to its answer, of those that were done.
   prometheus::Histogram& append_seconds;
-  prometheus::Counter& overloaded_total;
+  prometheus::Counter& append_slow_total;
+  prometheus::Counter& overloaded(Overload what) const {
+    return *overloaded_[static_cast<size_t>(what)];
+  }
   prometheus::Counter& append_quota_held_total;     // Waited a moment for a quota.
   prometheus::Counter& append_quota_refused_total;  // Would have waited longer.
 
   // ---- Tails and reads (counted by the log service) ---------------------------------------
   prometheus::Gauge& open_tails;
+  prometheus::Gauge& open_streams;  // AppendStream and KeepAlive.
   prometheus::Counter& tail_bytes_total;
 
   // ---- Storage ------------------------------------------------------------------------------
@@ -65,6 +74,22 @@ class Metrics {
   // ---- Trouble --------------------------------------------------------------------------------
   prometheus::Counter& alarms_total;
 
+  // Adds what a worker counted in its turns.
+  void Add(const TurnTally& tally);
+
+  // The worst of the groups that this node leads.
+  struct Lag {
+    std::string peer;  // Name of the member.
+    uint64_t entries = 0;
+    uint64_t bytes = 0;
+    int64_t us = 0;
+  };
+  struct Log {
+    std::string name;
+    uint64_t last_seq = 0;
+    uint64_t lag_entries = 0;
+    bool leads = false;
+  };
   // What is looked at when somebody asks.
   struct Snapshot {
     uint64_t groups_leader = 0;
@@ -89,10 +114,26 @@ class Metrics {
     uint64_t store_payload_bytes = 0;
     uint64_t store_wal_bytes = 0;
     uint64_t store_cache_bytes = 0;
+    uint64_t peers = 0;
+    uint64_t groups_leaderless = 0;  // Whose leader is not known here.
+    uint64_t watermark_bytes = 0;
+    uint64_t leases_held = 0;
+    uint64_t tail_lag_records = 0;
+    uint64_t commit_lag_entries = 0;  // Proposed and not committed, at most in any group.
+    std::vector<Lag> lags;            // One a peer.
+    std::vector<Log> logs;            // At most --metrics-per-log.
   };
 
   // All metrics in the text format that Prometheus scrapes.
   [[nodiscard]] std::string Text(const Snapshot& snapshot) const;
+
+ private:
+  std::array<prometheus::Counter*, kOverloads> overloaded_{};
+  std::array<prometheus::Histogram*, kStages> stages_{};
+  prometheus::Histogram* lease_margin_ = nullptr;
+  prometheus::Counter* leases_expired_ = nullptr;
+  prometheus::Counter* chunks_from_memory_ = nullptr;
+  prometheus::Counter* chunks_from_disk_ = nullptr;
 };
 
 }  // namespace cairn::server

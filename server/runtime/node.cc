@@ -24,6 +24,7 @@
 #include "server/runtime/group_host.h"
 #include "server/runtime/memory_keeper.h"
 #include "server/runtime/metered_store.h"
+#include "server/runtime/metrics_snapshot.h"
 #include "server/runtime/repair_turn.h"
 #include "storage/rocks_log_store.h"
 
@@ -107,6 +108,7 @@ struct Node::Impl {
   const MonoMicros started_at = clock.Mono();
   Metrics metrics;
   std::unique_ptr<storage::LogStore> store;
+  uint64_t watermark_bytes = 0;  // From OpenStore on.
   FormationClient formation_client;
   RepairTurn repair_turn{&formation_client};
   std::unique_ptr<Formation> formation;
@@ -146,6 +148,7 @@ absl::Status Node::Impl::OpenStore() {
   };
   options.boot_id = seams.boot_id;
   options.hooks = seams.store_hooks;
+  watermark_bytes = storage::WatermarkBytes(options);
   ASSIGN_OR_RETURN(auto opened, storage::RocksLogStore::Open(std::move(options)));
   store = std::make_unique<MeteredStore>(std::move(opened), &clock, &metrics);
   const bool sound = store->Verdict() == storage::RecoveryVerdict::kSound;
@@ -396,35 +399,16 @@ Metrics::Snapshot Node::Impl::LookAtEverything() const {
   Metrics::Snapshot now;
   now.uptime_ms = static_cast<uint64_t>((clock.Mono() - started_at) / kMicrosPerMilli);
   now.disk_free_bytes = FreeBytes(config.data_dir);
+  now.watermark_bytes = watermark_bytes;
   if (const GroupHost* running = host()) {
+    const cairn::v1::FormRequest& formed = running->formed();
+    now.peers = static_cast<uint64_t>(formed.members_size()) - 1;
     now.peers_connected = running->connected_peers();
-    for (const GroupView& view : running->Views()) {
-      if (view.suspect) ++now.groups_suspect;
-      if (view.standing != consensus::Standing::kSound) ++now.groups_doubtful;
-      now.refills += view.refills;
-      if (view.halted) {
-        ++now.groups_halted;
-      } else if (view.role == consensus::Role::kLeader) {
-        ++now.groups_leader;
-        if (std::abs(view.clock_deviation_us) > std::abs(now.clock_deviation_us)) {
-          now.clock_deviation_us = view.clock_deviation_us;
-        }
-      } else if (view.role == consensus::Role::kFollower) {
-        ++now.groups_follower;
-      } else {
-        ++now.groups_candidate;
-      }
-    }
-    const storage::StoreStats stats = store->Stats();
+    AddGroupsTo(running->Views(), formed, running->self(), config.metrics_per_log, now);
     now.has_space = store->HasSpace();
     now.damaged = !store->Damage().empty();
     now.whole = IsWhole();
-    now.disk_used_bytes = stats.disk_bytes;
-    now.store_turns = stats.turns;
-    now.store_syncs = stats.syncs;
-    now.store_payload_bytes = stats.bytes_written;
-    now.store_wal_bytes = stats.wal_bytes;
-    now.store_cache_bytes = stats.cache_bytes;
+    AddStoreTo(store->Stats(), now);
   }
   return now;
 }

@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "base/check.h"
+#include "server/append_ledger.h"
 
 namespace cairn::server {
 namespace {
@@ -99,7 +100,9 @@ void Worker::Broadcast(LinkChange change) { mailbox_.PushUrgent(BroadcastCommand
 
 void Worker::DrainAll() { mailbox_.PushUrgent(DrainCommand{}); }
 
-void Worker::OnCommitted(uint64_t ticket) { mailbox_.PushUrgent(Committed{ticket}, Wake::kNo); }
+void Worker::OnCommitted(uint64_t ticket) {
+  mailbox_.PushUrgent(Committed{ticket, clock_->Mono()}, Wake::kNo);
+}
 
 void Worker::OnRead(storage::ReadResult result) { mailbox_.PushUrgent(std::move(result)); }
 
@@ -188,6 +191,7 @@ void Worker::TickIfDue() {
   // messages that could have arrived meanwhile must get their chance first.
   next_tick_ = std::max(next_tick_.load() + options_.tick_us, now_.mono + options_.tick_us / 2);
   for (auto& [id, slot] : groups_) Deliver(id, slot, Tick{});
+  ports_->Count(std::exchange(effects_.tally, {}));
   views_stale_ = true;
 }
 
@@ -238,7 +242,7 @@ void Worker::Handle(Committed committed) {
   disk_is_free_ = true;
   for (const auto& [group, write_id] : done.notices) {
     const auto it = groups_.find(group);
-    if (it != groups_.end()) Deliver(it->first, it->second, Persisted{write_id});
+    if (it != groups_.end()) Deliver(it->first, it->second, Persisted{write_id, committed.at});
   }
 }
 
@@ -324,6 +328,10 @@ void Worker::FinishTouched() {
     slot->seen = standing;
     views_stale_ = true;
   }
+  if (!effects_.writes.empty()) {
+    const MonoMicros when = clock_->Mono();
+    for (auto& [id, slot] : touched_) slot->group->OnHandedOut(when);
+  }
   touched_.clear();
   disk_is_free_ = false;
 }
@@ -349,7 +357,12 @@ void Worker::DeliverReplies() {
     mailbox_.PushUrgent(DeliverCommand{std::exchange(effects_.replies, {})});
     return;
   }
+  const MonoMicros now = effects_.replies.empty() ? 0 : clock_->Mono();
   for (Effects::OutReply& out : effects_.replies) {
+    if (auto* done = std::get_if<AppendDone>(&out.reply)) {
+      done->times.answered = now;
+      CountAnswered(done->times, effects_.tally);
+    }
     if (out.to.sink != nullptr) out.to.sink->OnReply(out.to.token, std::move(out.reply));
   }
 }

@@ -46,6 +46,8 @@ class WorkerPorts {
   // Group 0 applied a change.
   virtual void OnCatalogChange(const CatalogChange& change) = 0;
   virtual void Alarm(const std::string& line) = 0;
+  // What was counted since the last call; once a tick.
+  virtual void Count(const TurnTally& /*tally*/) {}
   [[nodiscard]] virtual bool HasSpace() const = 0;
 };
 
@@ -97,6 +99,7 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
  private:
   struct Committed {
     uint64_t ticket;
+    MonoMicros at;
   };
   struct AddGroupCommand {
     GroupConfig config;

@@ -23,6 +23,8 @@ MUCH = {
     "persistence": {"storageClass": "fast", "whenDeleted": "Delete"},
     "networkPolicy": {"clients": [{"namespaceSelector": {}}], "scrapers": [{"podSelector": {}}]},
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+    "dashboards": {"enabled": True},
     "caches": {
         "a": {"engine": "redis", "tls": {"secretName": "t", "requireClientCertificate": True},
               "auth": {"secretName": "p"}, "clients": [{"podSelector": {}}],
