@@ -203,6 +203,17 @@ class ChartTest(unittest.TestCase):
         for one in found:
             self.assertIn("http", [port["name"] for port in one["spec"]["ports"]])
 
+    def test_rules_and_dashboards_are_those_of_the_files(self):
+        objects = self.rendered["much"]
+        rule, = chart.of_kind(objects, "PrometheusRule")
+        files = chart.CHART / "monitoring"
+        self.assertEqual(rule["spec"], yaml.safe_load((files / "rules.yaml").read_text()))
+        boards, = (one for one in chart.of_kind(objects, "ConfigMap")
+                   if chart.name_of(one).endswith("-dashboards"))
+        self.assertEqual({name: json.loads(text) for name, text in boards["data"].items()},
+                         {f"cairn-{path.name}": json.loads(path.read_text())
+                          for path in files.glob("*.json")})
+
     def test_pods_mount_what_there_is_and_may_do_little(self):
         def check(objects):
             config_maps = {chart.name_of(one) for one in chart.of_kind(objects, "ConfigMap")}
