@@ -42,7 +42,7 @@ class StagesTest : public ::testing::Test {
   }
 
   absl::Status Append(absl::Duration timeout) {
-    const auto log = lab_->client().OpenLog(kLoadLog);
+    auto log = lab_->client().OpenLog(kLoadLog);
     if (!log.ok()) return log.status();
     AppendOptions options;
     options.call.timeout = timeout;
