@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -12,32 +13,15 @@ namespace {
 constexpr uint64_t kLowDiskBytes = uint64_t{2} << 30;
 constexpr double kSlowRoundTripMs = 100;
 constexpr uint64_t kLaggingEntries = 10'000;
-
-class Findings {
- public:
-  void Ok(std::string check, std::string subject, std::string detail) {
-    view_.checks.push_back({"ok", std::move(check), std::move(subject), std::move(detail), ""});
-  }
-  void Warn(std::string check, std::string subject, std::string detail, std::string mend) {
-    ++view_.warnings;
-    view_.checks.push_back(
-        {"warning", std::move(check), std::move(subject), std::move(detail), std::move(mend)});
-  }
-  void Fail(std::string check, std::string subject, std::string detail, std::string mend) {
-    ++view_.failures;
-    view_.checks.push_back(
-        {"failure", std::move(check), std::move(subject), std::move(detail), std::move(mend)});
-  }
-  DoctorView Take() { return std::move(view_); }
-
- private:
-  DoctorView view_;
-};
+// Log times are only as good as the leader's clock, and certificates end by it.
+constexpr double kClockOffMs = 500;
 
 void CheckReachable(const NodeVisit& visit, Findings& findings) {
   if (!visit.error.empty()) {
-    findings.Fail("reachable", visit.address, visit.error,
-                  "start cairnd there, or open the port between here and there");
+    findings.Fail(
+        "reachable", visit.address, visit.error,
+        "start cairnd there, open the port between here and there, or correct the address; "
+        "`cairn doctor --local` on that machine says which");
   } else if (visit.round_trip_ms > kSlowRoundTripMs) {
     findings.Warn("reachable", visit.address,
                   fmt::format("answered in {:.1f} ms", visit.round_trip_ms),
@@ -45,6 +29,48 @@ void CheckReachable(const NodeVisit& visit, Findings& findings) {
   } else {
     findings.Ok("reachable", visit.address, fmt::format("{:.1f} ms", visit.round_trip_ms));
   }
+}
+
+void CheckAddress(const NodeVisit& visit, Findings& findings) {
+  if (visit.name.empty() || visit.name == visit.status.node_name) return;
+  findings.Fail(
+      "address", visit.address,
+      fmt::format("{} answers where {} should be", visit.status.node_name, visit.name),
+      "correct the host or port of --listen, --advertise or --initial-cluster of the two");
+}
+
+// The middle one of the nodes' clocks; with one or two nodes ours.
+double MajorityClockMs(const std::vector<NodeVisit>& visits) {
+  std::vector<double> ahead;
+  for (const NodeVisit& visit : visits) {
+    if (visit.clock_ahead_ms) ahead.push_back(*visit.clock_ahead_ms);
+  }
+  if (ahead.size() < 3) return 0;
+  std::sort(ahead.begin(), ahead.end());
+  return ahead[ahead.size() / 2];
+}
+
+void CheckClock(std::string subject, double off_ms, double doubt_ms, Findings& findings) {
+  const std::string detail =
+      fmt::format("{:.0f} ms {}", std::abs(off_ms), off_ms < 0 ? "behind" : "ahead");
+  if (std::abs(off_ms) - doubt_ms > kClockOffMs) {
+    findings.Warn("clock", std::move(subject), detail + " of the others",
+                  "run chrony or another NTP client there, and look at its sources");
+  } else {
+    findings.Ok("clock", std::move(subject), detail);
+  }
+}
+
+void CheckClocks(const std::vector<NodeVisit>& visits, Findings& findings) {
+  const double majority_ms = MajorityClockMs(visits);
+  double doubt_ms = 0;
+  for (const NodeVisit& visit : visits) {
+    if (!visit.clock_ahead_ms) continue;
+    doubt_ms = std::max(doubt_ms, visit.round_trip_ms);
+    CheckClock(visit.status.node_name, *visit.clock_ahead_ms - majority_ms, visit.round_trip_ms,
+               findings);
+  }
+  CheckClock("this machine", 0 - majority_ms, doubt_ms, findings);
 }
 
 void CheckState(const NodeVisit& visit, Findings& findings) {
@@ -174,9 +200,11 @@ DoctorView Diagnose(const std::vector<NodeVisit>& visits) {
   for (const NodeVisit& visit : visits) {
     CheckReachable(visit, findings);
     if (!visit.error.empty()) continue;
+    CheckAddress(visit, findings);
     CheckState(visit, findings);
     CheckDisk(visit, findings);
   }
+  CheckClocks(visits, findings);
   CheckQuorum(visits, findings);
   CheckSame(visits, "cluster id", &NodeStatus::cluster_id, true,
             "the endpoints belong to different clusters: correct --endpoints", findings);

@@ -2,47 +2,23 @@
 // tests can feed it sick clusters.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cairn/types.h"
-#include "cli/view.h"
+#include "cli/findings.h"
 
 namespace cairn::cli {
-
-struct Finding {
-  std::string result;  // "ok", "warning", "failure".
-  std::string check;   // What was looked at.
-  std::string subject;
-  std::string detail;
-  std::string mend;  // What to do; empty when nothing is wrong.
-  template <class F>
-  void Fields(F&& field) const {
-    field("result", result);
-    field("check", check);
-    field("subject", subject);
-    field("detail", detail);
-    field("mend", mend);
-  }
-};
-
-struct DoctorView {
-  uint64_t failures = 0;
-  uint64_t warnings = 0;
-  std::vector<Finding> checks;
-  template <class F>
-  void Fields(F&& field) const {
-    field("failures", failures);
-    field("warnings", warnings);
-    field("checks", checks);
-  }
-};
 
 // One member and its answer.
 struct NodeVisit {
   std::string address;
+  std::string name;   // Of the member who should be there; empty: not known.
   std::string error;  // Why it did not answer; empty if it did.
   double round_trip_ms = 0;
+  // Its wall clock less ours, to within half a round trip; nothing: not told.
+  std::optional<double> clock_ahead_ms;
   NodeStatus status;
 };
 

@@ -8,11 +8,17 @@ constexpr Format kTextOnly[] = {Format::kText};
 
 constexpr CommandSpec kCommands[] = {
     {"doctor", "look for what is wrong with the cluster, and say how to mend it",
-     "Asks every member and checks: does it answer, is it ready, do all belong to one cluster and "
-     "run one version, does every log have a leader and replicas that keep up, is there disk "
-     "space. Each finding comes with the way to mend it. Exit code 0: nothing is wrong; 6: "
-     "something failed. Warnings alone do not fail.",
-     "cairn doctor\ncairn doctor -o json | jq '.checks[] | select(.result != \"ok\")'",
+     "Asks every member and checks: does it answer, is it the one that should be there, is it "
+     "ready, "
+     "do all belong to one cluster, run one version and have one time, does every log have a "
+     "leader "
+     "and replicas that keep up, is there disk space. With --local it looks at the machine of one "
+     "node instead, which need not run: who has its directory and port, free space, how long a "
+     "sync "
+     "takes, clock, limits, certificate. Each finding comes with the way to mend it. Exit code 0: "
+     "nothing is wrong; 6: something failed. Warnings alone do not fail.",
+     "cairn doctor\ncairn doctor --local --config /etc/cairn/cairnd.toml\ncairn doctor -o json | "
+     "jq '.checks[] | select(.result != \"ok\")'",
      DeclareDoctor},
     {"drill", "harm a cluster of its own and see whether it keeps its promises",
      "Starts a cluster of real processes on this machine, as root each in a network namespace of "

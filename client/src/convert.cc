@@ -173,6 +173,7 @@ NodeStatus FromProto(const v1::StatusResponse& in) {
   for (const v1::GroupStatus& group : in.groups()) out.groups.push_back(FromProto(group));
   out.uptime_ms = in.uptime_ms();
   out.disk_free_bytes = in.disk_free_bytes();
+  out.time_us = in.time_us();
   return out;
 }
 

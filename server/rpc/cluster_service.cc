@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "server/rpc/group_call.h"
 #include "server/rpc/stop_survey.h"
 
@@ -109,6 +110,7 @@ grpc::ServerUnaryReactor* ClusterService::Status(grpc::CallbackServerContext* co
   response->set_detail(status.detail);
   response->set_uptime_ms(status.uptime_ms);
   response->set_disk_free_bytes(status.disk_free_bytes);
+  response->set_time_us(SystemClock().Wall());
   if (request->with_groups()) {
     for (const server::GroupView& view : environment_->node->Groups()) {
       Fill(view, *response->add_groups());

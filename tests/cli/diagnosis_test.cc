@@ -14,6 +14,8 @@ std::vector<NodeVisit> HealthyCluster() {
     NodeVisit visit;
     visit.address = "h" + std::to_string(i) + ":1";
     visit.round_trip_ms = 1;
+    visit.clock_ahead_ms = i;
+    visit.name = "n" + std::to_string(i);
     visit.status.node_name = "n" + std::to_string(i);
     visit.status.cluster_id = "c";
     visit.status.version = "1";
@@ -53,6 +55,15 @@ TEST(DiagnosisTest, EachHarmIsFoundAndMended) {
       {"a slow node", [](Visits& v) { v[1].round_trip_ms = 900; }, "warning", "reachable", "h2:1"},
       {"a forming node", [](Visits& v) { v[1].status.state = "forming"; }, "failure", "state",
        "n2"},
+      {"a clock that is off", [](Visits& v) { v[1].clock_ahead_ms = -3000; }, "warning", "clock",
+       "n2"},
+      {"our own clock",
+       [](Visits& v) {
+         for (NodeVisit& visit : v) visit.clock_ahead_ms = 3000;
+       },
+       "warning", "clock", "this machine"},
+      {"a node where another should be", [](Visits& v) { v[1].status.node_name = "n3"; }, "failure",
+       "address", "h2:1"},
       {"a full node", [](Visits& v) { v[1].status.state = "storage_full"; }, "failure", "state",
        "n2"},
       {"a draining node", [](Visits& v) { v[1].status.state = "draining"; }, "warning", "state",

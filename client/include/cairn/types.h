@@ -191,6 +191,7 @@ struct NodeStatus {
   std::vector<GroupStatus> groups;
   uint64_t uptime_ms = 0;
   uint64_t disk_free_bytes = 0;
+  int64_t time_us = 0;  // The node's wall clock when it answered, since 1970; 0: not told.
 };
 
 struct MemberInfo {
