@@ -205,10 +205,11 @@ TEST_F(DoctorTest, Certificates) {
 // A copy of cairnd that says it is of another version.
 std::string OtherVersion(const std::string& path) {
   std::string program = ReadWholeFile(CAIRN_BIN_DIR "/cairnd");
-  const std::string version = std::string(1, '\0') + CAIRN_VERSION + std::string(1, '\0');
+  // "0.1.": in code too, where the compiler puts short texts, in pieces of four bytes.
+  const std::string version = std::string(CAIRN_VERSION).substr(0, 4);
   size_t changed = 0;
   for (size_t at = 0; (at = program.find(version, at)) != program.npos; ++changed) {
-    program[at + 1] = '9';
+    program[at] = '9';
   }
   CHECK_GT(changed, 0u);
   std::ofstream(path, std::ios::binary) << program;
