@@ -52,9 +52,9 @@ void VisitStrangers(Session& session, Admin& admin, std::vector<NodeVisit>& visi
   const absl::StatusOr<ClientOptions> options = session.MakeClientOptions();
   if (!options.ok()) return;
   for (const std::string& endpoint : options->endpoints) {
-    const bool listed =
-        std::any_of(visits.begin(), visits.end(),
-                    [&](const NodeVisit& visit) { return visit.address == endpoint; });
+    const bool listed = std::any_of(visits.begin(), visits.end(), [&](const NodeVisit& visit) {
+      return visit.address == endpoint;
+    });
     if (listed) continue;
     MemberInfo stranger;
     stranger.address = endpoint;
