@@ -99,6 +99,7 @@ class MemcacheAgent : public Agent,
   void TellMemoryUnknown();
   // It has not answered what it was told, which must not come behind what it will be told.
   void EndEngine();
+  // `undrained`: on which it may still answer; null: that broke.
   void FenceEngine(std::unique_ptr<EngineConnection> undrained);
 
   void OnEngineReady(const EngineFacts& facts) override;

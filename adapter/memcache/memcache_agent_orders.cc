@@ -50,7 +50,7 @@ void MemcacheAgent::EndEngine() {
 // An engine that somebody else runs cannot be ended. The lease has gone, or goes, and nothing is
 // filled before it has answered everything, or its connection has ended with it.
 void MemcacheAgent::FenceEngine(std::unique_ptr<EngineConnection> undrained) {
-  feeder_->AwaitDrained(std::move(undrained));
+  if (undrained != nullptr) feeder_->AwaitDrained(std::move(undrained));
   EndEngine();
 }
 
@@ -122,7 +122,7 @@ asio::awaitable<void> MemcacheAgent::StopWriter() {
   const StreamPlace place = writer_->place();
   std::optional<Writer::Standing> standing = co_await writer_->Stop();
   if (standing) holds_ = {standing->seq, std::move(standing->dirty)};
-  if (standing && standing->undrained != nullptr) FenceEngine(std::move(standing->undrained));
+  if (standing && !standing->drained) FenceEngine(std::move(standing->undrained));
   Tell(PublisherStoppedEvent{place.history, place.offset, place.offset});
   if (standing) TellMemoryUnknown();
 }

@@ -128,12 +128,12 @@ void Writer::EndOps() {
   }
 }
 
-// Of a connection that broke nobody knows what of it arrived, but nothing more does.
 Writer::Standing Writer::Stand() {
   Standing standing;
-  if (engine_ == nullptr || !engine_->connected()) return standing;
-  if (engine_->due() > 0) {
-    standing.undrained = std::move(engine_);
+  if (engine_ == nullptr) return standing;
+  standing.drained = engine_->connected() && engine_->due() == 0;
+  if (!standing.drained) {
+    if (engine_->connected()) standing.undrained = std::move(engine_);
     return standing;
   }
   standing.seq = committed_seq_;

@@ -109,9 +109,10 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
     std::optional<Seq> seq;
     // Keys whose items were changed by what is not known to be committed.
     absl::flat_hash_set<std::string> dirty;
-    // Not null: what the engine was told here may still be on its way there, and would come behind
-    // what it is told next. It must answer, or end, before anything new counts.
-    std::unique_ptr<EngineConnection> undrained;
+    // False: what the engine was told may still be on its way there, and would come behind what
+    // the next one tells it. It must end before anything new counts, or answer on `undrained`.
+    bool drained = true;
+    std::unique_ptr<EngineConnection> undrained;  // Null: drained, or the connection broke.
   };
 
   Writer(asio::any_io_executor executor, Log log, Options options, const Clock* clock,

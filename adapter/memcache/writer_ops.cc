@@ -363,9 +363,9 @@ void Writer::RefuseLate(MonoMicros late_us) {
     Refuse(op->second->asked);
     pending_bytes_ -= op->second->bytes;
     ops_.erase(op);
-    std::erase(ready_, id);
     Leave(id);
   }
+  std::erase_if(ready_, [this](OpId id) { return !ops_.contains(id); });
 }
 
 }  // namespace cairn::adapter::memcache
