@@ -267,7 +267,8 @@ class DebianTest(Scratch):
         """Paths of its files; all of them root's."""
         lines = [line.split(maxsplit=5) for line in run("dpkg-deb", "-c", package).splitlines()]
         assert all(owner == "root/root" for _, owner, *_ in lines), lines
-        return [path.removeprefix("./") for mode, *_, path in lines if not mode.startswith("d")]
+        return [path.removeprefix("./").partition(" -> ")[0]
+                for mode, *_, path in lines if not mode.startswith("d")]
 
     def test_packages_say_what_they_need(self):
         needs = {name: run("dpkg-deb", "-f", path, "Depends")
