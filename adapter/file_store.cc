@@ -16,6 +16,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "base/check.h"
+#include "base/fd.h"
 #include "base/status_macros.h"
 
 namespace cairn::adapter {
@@ -25,22 +26,6 @@ constexpr size_t kBlockBytes = size_t{1} << 20;
 constexpr std::string_view kPartSuffix = ".part";
 // A Put whose directory is removed by a Delete of its last object at the same time makes it anew.
 constexpr int kDirectoryAttempts = 8;
-
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  [[nodiscard]] int get() const { return fd_; }
-  // What a network file system could not write may be told only here.
-  bool Close() { return close(std::exchange(fd_, -1)) == 0; }
-
- private:
-  int fd_;
-};
 
 absl::Status FromErrno(int error, std::string_view what, std::string_view path) {
   const std::string message =
@@ -201,7 +186,7 @@ absl::StatusOr<uint64_t> FileStore::Put(std::string_view key, Source source) {
   Fd fd(opened);
   absl::Cleanup remove = [&part] { unlink(part.c_str()); };
   ASSIGN_OR_RETURN(const uint64_t bytes, WriteWhole(fd.get(), key, source));
-  if (!fd.Close()) return FromErrno(errno, "close", part);
+  if (close(fd.Release()) != 0) return FromErrno(errno, "close", part);
   if (rename(part.c_str(), path.c_str()) != 0) return FromErrno(errno, "rename to", path);
   std::move(remove).Cancel();
   RETURN_IF_ERROR(SyncDirectory(parent));

@@ -9,8 +9,12 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/page_socket.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "base/tls_context.h"
 
 namespace cairn {
 namespace {
@@ -18,7 +22,7 @@ namespace {
 constexpr size_t kThreads = 2;
 constexpr size_t kMaxQueued = 16;
 constexpr size_t kMaxRequestBytes = 4096;
-constexpr time_t kIoTimeoutSeconds = 5;
+constexpr int64_t kVisitUs = 10 * kMicrosPerSecond;
 
 // httplib's own pool takes any number of connections. With this one the accepting thread
 // waits for room, so that further connections stay in the kernel's bounded backlog.
@@ -54,6 +58,25 @@ void SetSocketOptions(int socket) {
   setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 }
 
+// httplib's own way with a connection bounds each read: who sends a byte now and then kept one of
+// the few threads for as long as they liked. Here the whole visit has a deadline.
+class PageServer : public httplib::Server {
+ public:
+  // Null: in clear. Before it listens.
+  void UseTls(std::shared_ptr<TlsCredentials> tls) { tls_ = std::move(tls); }
+
+ private:
+  bool process_and_close_socket(socket_t socket) override {
+    const MonoMicros now = SystemClock().Mono();
+    PageSocket visitor(Fd(socket), now + kVisitUs);
+    if (tls_ != nullptr && !visitor.ShakeHands(tls_->Current(now))) return false;
+    bool closed = false;
+    return process_request(visitor, /*close_connection=*/true, closed, nullptr);
+  }
+
+  std::shared_ptr<TlsCredentials> tls_;
+};
+
 struct HostPort {
   std::string host;
   int port = 0;
@@ -80,7 +103,7 @@ absl::StatusOr<HostPort> SplitAddress(const std::string& address) {
 
 struct HttpServer::Impl {
   HttpPages pages;
-  httplib::Server server;
+  PageServer server;
   uint16_t port = 0;
   std::thread thread;
 
@@ -114,13 +137,11 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string&
   auto impl = std::make_unique<Impl>();
   impl->pages = std::move(pages);
   impl->AddRoutes();
-  httplib::Server& server = impl->server;
+  PageServer& server = impl->server;
+  server.UseTls(impl->pages.tls);
   server.new_task_queue = [] { return new BoundedPool; };  // Owned by the server.
   server.set_socket_options(SetSocketOptions);
   server.set_payload_max_length(kMaxRequestBytes);
-  server.set_read_timeout(kIoTimeoutSeconds);
-  server.set_write_timeout(kIoTimeoutSeconds);
-  server.set_keep_alive_max_count(1);
   int port = at.port;
   if (port == 0) {
     port = server.bind_to_any_port(at.host.c_str());

@@ -4,7 +4,8 @@
 //   /readyz    200 when the process takes requests; 503 with the reason in the body otherwise
 //
 // Threads: one that accepts and two that answer, all its own; pages are called on the
-//   latter. Bounds: two requests at a time, 16 waiting, no request bodies, 5 s to send one.
+//   latter. Bounds: two requests at a time, 16 waiting, no request bodies, 10 s from a
+//   connection's first byte to the last of its answer.
 // Lifetime: whatever the pages reach must outlive this.
 #pragma once
 
@@ -17,10 +18,14 @@
 
 namespace cairn {
 
+class TlsCredentials;
+
 struct HttpPages {
   std::function<std::string()> metrics;
   // Empty when ready, else why not.
   std::function<std::string()> not_ready;
+  // Pages are served with TLS only, by what this gives for each connection. Null: in clear.
+  std::shared_ptr<TlsCredentials> tls;
 };
 
 class HttpServer {

@@ -31,7 +31,9 @@
 #include "base/check.h"
 #include "base/http_server.h"
 #include "base/process_log.h"
+#include "base/status_macros.h"
 #include "base/strings.h"
+#include "base/tls_context.h"
 #include "server/rpc/rpc_server.h"
 #include "server/runtime/config.h"
 #include "server/runtime/node.h"
@@ -82,8 +84,11 @@ void ExitAtNextSignal(const sigset_t& stop) {
 
 void SayReady(const server::Node& node) {
   const server::NodeConfig& config = node.config();
-  fmt::print("cairnd {} is ready: listening on {}{}\n", config.name, config.listen,
-             config.http_listen.empty() ? "" : ", http on " + config.http_listen);
+  fmt::print(
+      "cairnd {} is ready: listening on {}{}\n", config.name, config.listen,
+      config.http_listen.empty()
+          ? ""
+          : fmt::format(", {} on {}", config.http_tls ? "https" : "http", config.http_listen));
   std::fflush(stdout);
 }
 
@@ -105,10 +110,16 @@ Ending Supervise(const server::Node& node, rpc::RpcServer& rpc, const sigset_t& 
 }
 
 absl::StatusOr<std::unique_ptr<HttpServer>> StartHttp(server::Node& node) {
-  if (node.config().http_listen.empty()) return std::unique_ptr<HttpServer>();
-  return HttpServer::Start(node.config().http_listen,
-                           {.metrics = [&node] { return node.MetricsText(); },
-                            .not_ready = [&node] { return node.NotReady(); }});
+  const server::NodeConfig& config = node.config();
+  if (config.http_listen.empty()) return std::unique_ptr<HttpServer>();
+  HttpPages pages{.metrics = [&node] { return node.MetricsText(); },
+                  .not_ready = [&node] { return node.NotReady(); }};
+  if (config.http_tls) {
+    ASSIGN_OR_RETURN(pages.tls, TlsCredentials::Read({.certificate = config.tls_cert_file,
+                                                      .key = config.tls_key_file,
+                                                      .ca = ""}));
+  }
+  return HttpServer::Start(config.http_listen, std::move(pages));
 }
 
 int Fail(std::string_view what, const absl::Status& status) {

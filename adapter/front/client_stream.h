@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-#include "adapter/front/tls.h"
+#include "adapter/front/tls_channel.h"
 
 namespace cairn::adapter {
 

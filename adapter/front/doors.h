@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "adapter/front/tls.h"
+#include "base/tls_context.h"
 
 namespace cairn::adapter {
 

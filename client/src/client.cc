@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 #include <optional>
 #include <random>
 #include <string>
@@ -16,6 +15,7 @@
 #include "client/src/core.h"
 #include "client/src/grpc_stub.h"
 #include "client/src/thread_executor.h"
+#include "client/src/token_file.h"
 #include "fmt/format.h"
 
 namespace cairn {
@@ -58,8 +58,8 @@ absl::Status CheckOptions(const ClientOptions& options) {
 
 absl::Status LoadToken(ClientOptions& options) {
   if (options.bearer_token_file.empty()) return absl::OkStatus();
-  std::ifstream in(options.bearer_token_file);
-  if (!(in >> options.bearer_token)) {
+  options.bearer_token = client::ReadToken(options.bearer_token_file);
+  if (options.bearer_token.empty()) {
     return absl::InvalidArgumentError(
         fmt::format("cannot read a token from {}", options.bearer_token_file));
   }

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <fstream>
 #include <optional>
-#include <sstream>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -14,6 +13,7 @@
 #include "client/src/grpc_stream.h"
 #include "fmt/format.h"
 #include "grpcpp/create_channel.h"
+#include "grpcpp/security/tls_credentials_options.h"
 #include "grpcpp/support/channel_arguments.h"
 
 namespace cairn::client {
@@ -34,14 +34,30 @@ constexpr int kPingTimeoutMs = 5000;
 // HTTP/2 window of a stream: what a tail may have under way.
 constexpr int kStreamWindowBytes = 4 << 20;
 
-absl::StatusOr<std::string> ReadPem(const std::string& path) {
-  if (path.empty()) return std::string();
+// gRPC's files' watcher looks this often whether they have changed.
+constexpr unsigned kLookAtFilesSeconds = 1;
+
+// Now, since gRPC would only log that it cannot.
+absl::Status CheckReadable(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  if (!in || !(text << in.rdbuf())) {
-    return absl::InvalidArgumentError(fmt::format("cannot read the PEM file {}", path));
+  if (path.empty() || in.peek() != std::ifstream::traits_type::eof()) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format("cannot read the PEM file {}", path));
+}
+
+// Credentials that follow the files: a handshake uses what they held a second before.
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> FollowFiles(const TlsOptions& tls) {
+  for (const std::string* path : {&tls.ca_file, &tls.key_file, &tls.certificate_file}) {
+    RETURN_IF_ERROR(CheckReadable(*path));
   }
-  return text.str();
+  grpc::experimental::TlsChannelCredentialsOptions options;
+  if (!tls.ca_file.empty() || !tls.key_file.empty()) {
+    options.set_certificate_provider(
+        std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+            tls.key_file, tls.certificate_file, tls.ca_file, kLookAtFilesSeconds));
+  }
+  if (!tls.ca_file.empty()) options.watch_root_certs();
+  if (!tls.key_file.empty()) options.watch_identity_key_cert_pairs();
+  return grpc::experimental::TlsCredentials(options);
 }
 
 bool IsLoopback(const std::string& endpoint) {
@@ -60,11 +76,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeCredentials(
     }
     return grpc::InsecureChannelCredentials();
   }
-  grpc::SslCredentialsOptions ssl;
-  ASSIGN_OR_RETURN(ssl.pem_root_certs, ReadPem(tls.ca_file));
-  ASSIGN_OR_RETURN(ssl.pem_private_key, ReadPem(tls.key_file));
-  ASSIGN_OR_RETURN(ssl.pem_cert_chain, ReadPem(tls.certificate_file));
-  return grpc::SslCredentials(ssl);
+  return FollowFiles(tls);
 }
 
 // A unary call on its way.
@@ -123,7 +135,10 @@ absl::StatusOr<std::unique_ptr<GrpcStub>> GrpcStub::Create(const ClientOptions& 
 
 GrpcStub::GrpcStub(const ClientOptions& options,
                    std::shared_ptr<grpc::ChannelCredentials> credentials, Executor& executor)
-    : options_(options), credentials_(std::move(credentials)), executor_(executor) {}
+    : options_(options),
+      token_(options.bearer_token_file, options.bearer_token),
+      credentials_(std::move(credentials)),
+      executor_(executor) {}
 
 GrpcStub::~GrpcStub() { Shutdown(); }
 
@@ -211,9 +226,8 @@ void GrpcStub::AddMetadata(const std::string& endpoint, const std::string& reque
   context.AddMetadata("cairn-leader", "redirect");
   context.AddMetadata(kRequestIdHeader, request_id);
   // A redirect may name an endpoint that nobody configured: it gets no token in clear text either.
-  if (!options_.bearer_token.empty() && (options_.tls.enabled || IsLoopback(endpoint))) {
-    context.AddMetadata("authorization", "Bearer " + options_.bearer_token);
-  }
+  if (options_.bearer_token.empty() || !(options_.tls.enabled || IsLoopback(endpoint))) return;
+  context.AddMetadata("authorization", "Bearer " + token_.Current(SystemClock().Mono()));
 }
 
 }  // namespace cairn::client

@@ -20,6 +20,7 @@
 #include "absl/synchronization/mutex.h"
 #include "cairn/client.h"
 #include "client/src/stub.h"
+#include "client/src/token_file.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/generic/generic_stub.h"
@@ -78,6 +79,7 @@ class GrpcStub : public Stub {
                    grpc::ClientContext& context) const;
 
   const ClientOptions options_;
+  mutable TokenFile token_;
   const std::shared_ptr<grpc::ChannelCredentials> credentials_;
   Executor& executor_;
   ActiveCalls active_;

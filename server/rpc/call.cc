@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 #include <grpc/support/time.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "server/rpc/convert.h"
 #include "server/runtime/warn_line.h"
@@ -32,13 +31,15 @@ server::Rejection Elsewhere(const server::Node& node, const server::CatalogLog& 
 }  // namespace
 
 std::shared_ptr<grpc::Channel> PeerChannels::To(const std::string& address) {
+  const uint64_t generation = tls_ != nullptr ? tls_->Now()->generation : 0;
   absl::MutexLock lock(&mutex_);
+  if (std::exchange(generation_, generation) != generation) channels_.clear();
   std::shared_ptr<grpc::Channel>& channel = channels_[address];
   if (channel == nullptr) {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(-1);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectBackoffMs);
-    channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+    channel = server::OpenMemberChannel(address, tls_, arguments);
   }
   return channel;
 }
@@ -48,7 +49,8 @@ Environment::Environment(server::Node* served)
       bounds(BoundsOf(served->config())),
       appends(served->config().request_bytes),
       slow_appends(static_cast<int64_t>(served->config().slow_append_ms) * kMicrosPerMilli,
-                   server::WarnLine) {}
+                   server::WarnLine),
+      channels(served->tls()) {}
 
 int64_t TimeLeftUs(const grpc::ServerContextBase& context) {
   using std::chrono::system_clock;

@@ -32,14 +32,19 @@ inline constexpr int64_t kMaxDeadlineUs = 60 * kMicrosPerSecond;
 inline constexpr char kLeaderHeader[] = "cairn-leader";
 inline constexpr char kLeaderRedirect[] = "redirect";
 
-// Channels to other members, one per address; made when first needed. Their number is
+// Channels to other members, one per address; made when first needed, and anew when the node's
+// certificates have changed: calls that are out end on the channel they began on. Their number is
 // bounded by the members that the catalog ever named.
 class PeerChannels {
  public:
+  // `tls` null: in clear.
+  explicit PeerChannels(server::NodeTls* tls) : tls_(tls) {}
   [[nodiscard]] std::shared_ptr<grpc::Channel> To(const std::string& address);
 
  private:
+  server::NodeTls* const tls_;
   absl::Mutex mutex_;
+  uint64_t generation_ ABSL_GUARDED_BY(mutex_) = 0;  // Of the certificates.
   std::map<std::string, std::shared_ptr<grpc::Channel>> channels_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "server/rpc/grpc_tls.h"
 #include "server/rpc/request_id.h"
 
 namespace cairn::rpc {
@@ -23,6 +24,10 @@ constexpr uint64_t kMessageSlackBytes = 32 << 20;
 constexpr int kLookaheadBytes = 8 << 20;
 // Clients may look this often whether their connection lives.
 constexpr int kMinPingIntervalMs = 1000;
+// From the first byte to the end of TLS's handshake and of HTTP/2's: who dribbles is cut off.
+constexpr int kHandshakeTimeoutMs = 10'000;
+// All headers of a call together; a token and the names of a log fit many times.
+constexpr int kMaxHeaderBytes = 16 << 10;
 
 // Reflection and health are process-wide switches of gRPC.
 void EnablePlugins() {
@@ -54,9 +59,11 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(server::Node* node) 
   builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kLookaheadBytes);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              kMinPingIntervalMs);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxHeaderBytes);
   using ConnectionType = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
-  rpc->acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
-      ConnectionType::FROM_FD, grpc::InsecureServerCredentials());
+  rpc->acceptor_ = builder.experimental().AddExternalConnectionAcceptor(ConnectionType::FROM_FD,
+                                                                        ServerCredentialsOf(*node));
   builder.SetContextAllocator(std::make_unique<CallContexts>());
   builder.RegisterService(&rpc->log_service_);
   builder.RegisterService(&rpc->lease_service_);
@@ -66,8 +73,8 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(server::Node* node) 
   CHECK(rpc->server_ != nullptr);
   rpc->SetServing(false);
   rpc->door_->Open(
-      [peers = &rpc->peers_](server::Fd connection, int) { peers->Take(std::move(connection)); },
-      [acceptor = rpc->acceptor_.get()](server::Fd connection, int listener) {
+      [peers = &rpc->peers_](Fd connection, int) { peers->Take(std::move(connection)); },
+      [acceptor = rpc->acceptor_.get()](Fd connection, int listener) {
         grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
         parameters.listener_fd = listener;
         parameters.fd = connection.Release();

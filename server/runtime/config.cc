@@ -10,6 +10,7 @@
 #include "base/option_table.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "server/runtime/node_tls.h"
 
 namespace cairn::server {
 namespace {
@@ -48,6 +49,19 @@ std::string CheckLevel(std::string_view level) {
 
 std::string CheckFormat(std::string_view format) {
   return format == "text" || format == "json" ? "" : "expected text or json";
+}
+
+std::string CheckHostName(std::string_view name) {
+  const bool sound =
+      !name.empty() && name.size() <= 253 && name.find_first_of(": /\t") == std::string_view::npos;
+  return sound ? "" : "expected a DNS name, without a port";
+}
+
+std::string CheckClientAuth(std::string_view policy) {
+  for (const char* known : {"none", "request", "require"}) {
+    if (policy == known) return "";
+  }
+  return "expected none, request or require";
 }
 
 std::string SetMembers(std::string_view value, std::vector<InitialMember>* target) {
@@ -104,6 +118,25 @@ void AddMonitoringOptions(OptionTable& table, NodeConfig& c) {
   table.Number("metrics-per-log", &c.metrics_per_log, OptionUnit::kCount, 0, 1000,
                "Logs that have metrics of their own, those with most records first: each costs "
                "series in whatever scrapes this node.");
+}
+
+void AddTlsOptions(OptionTable& table, NodeConfig& c) {
+  table.Text("tls-cert-file", &c.tls_cert_file, CheckPath,
+             "PEM file with this node's certificate and its chain; turns TLS on for clients and "
+             "peers. Files are read again when they change.");
+  table.Text("tls-key-file", &c.tls_key_file, CheckPath, "PEM file with its key.");
+  table.Text("tls-ca-file", &c.tls_ca_file, CheckPath,
+             "PEM file with the authorities of clients' certificates, and of peers'.");
+  table.Text(
+      "tls-client-auth", &c.tls_client_auth, CheckClientAuth,
+      "Whether clients show a certificate: require, request (those that have one), or none.");
+  table.Text("peer-tls-ca-file", &c.peer_tls_ca_file, CheckPath,
+             "PEM file with the authorities of peers' certificates. Default: --tls-ca-file.");
+  table.Text("peer-tls-name", &c.peer_tls_name, CheckHostName,
+             "DNS name that all members' certificates bear. Default: the host of each member's "
+             "address.");
+  table.Switch("http-tls", &c.http_tls,
+               "Serve the pages of --http-listen with TLS too, to whoever asks.");
 }
 
 void AddTimeOptions(OptionTable& table, NodeConfig& c) {
@@ -271,6 +304,41 @@ absl::Status CheckTogether(const NodeConfig& config) {
   return absl::OkStatus();
 }
 
+// What is set without the option that gives it a meaning; "" when nothing is.
+std::string UselessTlsOption(const NodeConfig& config) {
+  if (!config.tls_key_file.empty()) return "tls-key-file";
+  if (!config.tls_ca_file.empty()) return "tls-ca-file";
+  if (!config.peer_tls_ca_file.empty()) return "peer-tls-ca-file";
+  if (!config.peer_tls_name.empty()) return "peer-tls-name";
+  return config.http_tls ? "http-tls" : "";
+}
+
+// Reads the files, too, so that --check-config says what a start would.
+absl::Status CheckTls(const NodeConfig& config) {
+  if (!config.tls()) {
+    const std::string useless = UselessTlsOption(config);
+    if (useless.empty()) return absl::OkStatus();
+    return Invalid(
+        fmt::format("option {} is set without tls-cert-file: expected both, or neither", useless));
+  }
+  if (config.tls_key_file.empty()) {
+    return Invalid("option tls-key-file is required with tls-cert-file: expected the key of " +
+                   config.tls_cert_file);
+  }
+  const bool has_peers = config.initial_cluster.size() > 1;
+  if (config.tls_ca_file.empty() &&
+      (config.tls_client_auth != "none" || (has_peers && config.peer_tls_ca_file.empty()))) {
+    return Invalid(
+        "option tls-ca-file is required with tls-cert-file: expected the authorities that "
+        "clients' and peers' certificates are checked against. Without peers and with "
+        "tls-client-auth none it may be left out");
+  }
+  if (config.http_tls && config.http_listen.empty()) {
+    return Invalid("option http-tls is set without http-listen: expected both, or neither");
+  }
+  return NodeTls::Make(config).status();
+}
+
 }  // namespace
 
 absl::Status FinishConfig(NodeConfig& config) {
@@ -283,6 +351,7 @@ absl::Status FinishConfig(NodeConfig& config) {
   RETURN_IF_ERROR(FillAddresses(config));
   RETURN_IF_ERROR(CheckMembers(config));
   RETURN_IF_ERROR(CheckTogether(config));
+  RETURN_IF_ERROR(CheckTls(config));
   if (config.workers == 0) {
     config.workers = std::clamp(std::thread::hardware_concurrency(), 1u, 4u);
   }
@@ -300,6 +369,7 @@ absl::StatusOr<Invocation> ParseInvocation(int argc, const char* const* argv,
       .footer = kFooter,
   });
   AddIdentityOptions(table, invocation.config);
+  AddTlsOptions(table, invocation.config);
   AddMonitoringOptions(table, invocation.config);
   AddTimeOptions(table, invocation.config);
   AddQueueOptions(table, invocation.config);

@@ -36,6 +36,16 @@ struct NodeConfig {
   std::vector<InitialMember> initial_cluster;
   std::string zone;
 
+  // ---- TLS (decision 020); all empty: everything is in clear -------------------------------
+  std::string tls_cert_file;  // PEM with the chain; turns TLS on for `listen`.
+  std::string tls_key_file;
+  std::string tls_ca_file;                  // Who signs clients, and peers if the next is empty.
+  std::string tls_client_auth = "request";  // none, request or require.
+  std::string peer_tls_ca_file;
+  // What the certificates of all members name. Empty: the host of the member's address.
+  std::string peer_tls_name;
+  bool http_tls = false;  // The pages, too.
+
   // ---- Logs of the process -------------------------------------------------------------
   std::string log_level = "info";
   std::string log_format = "text";
@@ -76,6 +86,7 @@ struct NodeConfig {
   uint32_t max_producers_per_log = 4096;
   uint64_t producer_expiry_ms = 24ull * 3600 * 1000;
 
+  [[nodiscard]] bool tls() const { return !tls_cert_file.empty(); }
   [[nodiscard]] int64_t tick_us() const { return int64_t{tick_ms} * 1000; }
 };
 

@@ -1,7 +1,5 @@
 #include "server/runtime/formation_client.h"
 
-#include <grpcpp/create_channel.h>
-
 #include <chrono>
 #include <memory>
 
@@ -13,20 +11,22 @@ namespace {
 
 constexpr auto kCallTimeout = std::chrono::seconds(1);
 
-std::unique_ptr<cairn::v1::PeerService::Stub> Connect(const std::string& address) {
+std::unique_ptr<cairn::v1::PeerService::Stub> Connect(const std::string& address, NodeTls* tls) {
   grpc::ChannelArguments args;
   args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return cairn::v1::PeerService::NewStub(
-      grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), args));
+  return cairn::v1::PeerService::NewStub(OpenMemberChannel(address, tls, args));
 }
 
 template <class Response>
-absl::StatusOr<Response> Result(const grpc::Status& status, Response response) {
+absl::StatusOr<Response> Result(const grpc::Status& status, bool tls, Response response) {
   if (status.ok()) return response;
-  return absl::UnavailableError(ToAbsl(status.error_code() == grpc::StatusCode::UNAVAILABLE
-                                           ? "it cannot be reached"
-                                           : status.error_message()));
+  if (status.error_code() != grpc::StatusCode::UNAVAILABLE) {
+    return absl::UnavailableError(ToAbsl(status.error_message()));
+  }
+  if (!tls) return absl::UnavailableError("it cannot be reached");
+  // A handshake that fails looks like any failure to connect, but for the words.
+  return absl::UnavailableError(ToAbsl("it cannot be reached: " + status.error_message()));
 }
 
 }  // namespace
@@ -36,8 +36,8 @@ absl::StatusOr<cairn::v1::IntroduceResponse> FormationClient::Introduce(
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
   cairn::v1::IntroduceResponse response;
-  const grpc::Status status = Connect(address)->Introduce(&context, request, &response);
-  return Result(status, std::move(response));
+  const grpc::Status status = Connect(address, tls_)->Introduce(&context, request, &response);
+  return Result(status, tls_ != nullptr, std::move(response));
 }
 
 absl::StatusOr<cairn::v1::FormResponse> FormationClient::Form(
@@ -45,8 +45,8 @@ absl::StatusOr<cairn::v1::FormResponse> FormationClient::Form(
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
   cairn::v1::FormResponse response;
-  const grpc::Status status = Connect(address)->Form(&context, request, &response);
-  return Result(status, std::move(response));
+  const grpc::Status status = Connect(address, tls_)->Form(&context, request, &response);
+  return Result(status, tls_ != nullptr, std::move(response));
 }
 
 }  // namespace cairn::server

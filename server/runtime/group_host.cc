@@ -23,8 +23,9 @@ uint64_t DrawSeed() {
 }
 
 PeerLinkOptions LinkOptions(const NodeConfig& config, const cairn::v1::FormRequest& formed,
-                            NodeId self, uint64_t incarnation) {
+                            NodeId self, uint64_t incarnation, NodeTls* tls) {
   PeerLinkOptions options;
+  options.tls = tls;
   options.hello.set_cluster_id(formed.cluster_id());
   options.hello.set_from_node_id(self.value());
   options.hello.set_from_incarnation(incarnation);
@@ -38,7 +39,7 @@ PeerLinkOptions LinkOptions(const NodeConfig& config, const cairn::v1::FormReque
 }  // namespace
 
 GroupHost::GroupHost(const NodeConfig* config, cairn::v1::FormRequest formed, NodeId self,
-                     storage::LogStore* store, const Clock* clock, Metrics* metrics,
+                     storage::LogStore* store, const Clock* clock, Metrics* metrics, NodeTls* tls,
                      std::function<void()> wake)
     : formed_(std::move(formed)),
       self_(self),
@@ -59,7 +60,7 @@ GroupHost::GroupHost(const NodeConfig* config, cairn::v1::FormRequest formed, No
   }
   keeper_ = std::make_unique<GroupKeeper>(config, self, store, std::move(workers), std::move(wake));
   transport_ = std::make_unique<PeerTransport>(
-      LinkOptions(*config, formed_, self, store->Identity().incarnation),
+      LinkOptions(*config, formed_, self, store->Identity().incarnation, tls),
       static_cast<LinkListener*>(this), metrics);
 }
 

@@ -29,9 +29,9 @@ namespace cairn::server {
 
 class GroupHost : private WorkerPorts, private LinkListener, private ReplySink {
  public:
-  // `config` is read here only; all else outlives the host.
+  // `config` is read here only; all else outlives the host. `tls` null: peers talk in clear.
   GroupHost(const NodeConfig* config, cairn::v1::FormRequest formed, NodeId self,
-            storage::LogStore* store, const Clock* clock, Metrics* metrics,
+            storage::LogStore* store, const Clock* clock, Metrics* metrics, NodeTls* tls,
             std::function<void()> wake);
   ~GroupHost() override;
   GroupHost(const GroupHost&) = delete;

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -122,6 +123,8 @@ class Metrics {
     uint64_t commit_lag_entries = 0;  // Proposed and not committed, at most in any group.
     std::vector<Lag> lags;            // One a peer.
     std::vector<Log> logs;            // At most --metrics-per-log.
+    // File and time left of each certificate; negative: it has ended.
+    std::vector<std::pair<std::string, int64_t>> certificate_seconds;
   };
 
   // All metrics in the text format that Prometheus scrapes.

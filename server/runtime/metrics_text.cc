@@ -63,6 +63,15 @@ void AddGroups(Families& out, const Metrics::Snapshot& now) {
       now.refills);
 }
 
+void AddCertificates(Families& out, const Metrics::Snapshot& now) {
+  if (now.certificate_seconds.empty()) return;
+  out.push_back(Gauges("cairn_tls_certificate_seconds",
+                       "Until the certificate in the file ends; negative: it has."));
+  for (const auto& [file, seconds] : now.certificate_seconds) {
+    AddTo(out.back(), "file", file, static_cast<double>(seconds));
+  }
+}
+
 void AddLags(Families& out, const Metrics::Snapshot& now) {
   prometheus::MetricFamily entries =
       Gauges("cairn_replica_lag_entries",
@@ -132,6 +141,7 @@ void AddStorage(Families& out, const Metrics::Snapshot& now) {
 std::string Metrics::Text(const Snapshot& now) const {
   Families families = registry_->Collect();
   AddGroups(families, now);
+  AddCertificates(families, now);
   AddGauge(families, "cairn_uptime_seconds", "Since the process started.",
            static_cast<double>(now.uptime_ms) / 1000);
   AddCount(families, "cairn_peers_connected", "Peers that this node has a stream to.",

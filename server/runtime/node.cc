@@ -109,6 +109,7 @@ struct Node::Impl {
   Metrics metrics;
   std::unique_ptr<storage::LogStore> store;
   uint64_t watermark_bytes = 0;  // From OpenStore on.
+  std::unique_ptr<NodeTls> tls;  // Null: everything is in clear.
   FormationClient formation_client;
   RepairTurn repair_turn{&formation_client};
   std::unique_ptr<Formation> formation;
@@ -160,6 +161,8 @@ absl::Status Node::Impl::OpenStore() {
 absl::Status Node::Start() {
   Impl& node = *impl_;
   CHECK(node.store == nullptr);
+  ASSIGN_OR_RETURN(node.tls, NodeTls::Make(node.config));
+  node.formation_client.UseTls(node.tls.get());
   RETURN_IF_ERROR(node.OpenStore());
   node.formation = std::make_unique<Formation>(&node.config, node.store.get(),
                                                &node.formation_client, DrawClusterId);
@@ -175,7 +178,7 @@ absl::Status Node::Impl::StartHost() {
   spdlog::info("node {} ({}) of cluster {}, {} members", self, config.name, formed.cluster_id(),
                formed.members_size());
   host_owner = std::make_unique<GroupHost>(&config, formed, self, store.get(), &clock, &metrics,
-                                           [this] { Wake(); });
+                                           tls.get(), [this] { Wake(); });
   RETURN_IF_ERROR(host_owner->Start());
   host_ready.store(host_owner.get(), std::memory_order_release);
   return absl::OkStatus();
@@ -227,6 +230,7 @@ void Node::Impl::Run() {
 }
 
 int64_t Node::Impl::Round() {
+  if (tls != nullptr) tls->WatchExpiries();
   if (host() == nullptr) return FormingRound();
   host_owner->Work();
   RestMemory();
@@ -391,6 +395,23 @@ std::string Node::AddressOf(NodeId node) const {
   return "";
 }
 
+std::vector<std::string> Node::MemberAddresses() const {
+  std::vector<std::string> addresses;
+  for (const InitialMember& member : impl_->config.initial_cluster) {
+    addresses.push_back(member.address);
+  }
+  const GroupHost* host = impl_->host();
+  if (host == nullptr) return addresses;
+  for (const cairn::v1::FormMember& member : host->formed().members()) {
+    addresses.push_back(member.address());
+  }
+  for (const auto& [id, member] : host->keeper().view()->catalog.members()) {
+    addresses.push_back(member.address);
+  }
+  return addresses;
+}
+
+NodeTls* Node::tls() const { return impl_->tls.get(); }
 const NodeConfig& Node::config() const { return impl_->config; }
 Metrics& Node::metrics() { return impl_->metrics; }
 const Clock& Node::clock() const { return impl_->clock; }
@@ -400,6 +421,12 @@ Metrics::Snapshot Node::Impl::LookAtEverything() const {
   now.uptime_ms = static_cast<uint64_t>((clock.Mono() - started_at) / kMicrosPerMilli);
   now.disk_free_bytes = FreeBytes(config.data_dir);
   now.watermark_bytes = watermark_bytes;
+  if (tls != nullptr) {
+    for (const TlsExpiry& expiry : tls->Now()->expiries) {
+      const int64_t left_s = expiry.not_after_s - clock.Wall() / kMicrosPerSecond;
+      now.certificate_seconds.emplace_back(expiry.file, left_s);
+    }
+  }
   if (const GroupHost* running = host()) {
     const cairn::v1::FormRequest& formed = running->formed();
     now.peers = static_cast<uint64_t>(formed.members_size()) - 1;

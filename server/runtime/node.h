@@ -23,6 +23,7 @@
 #include "server/runtime/config.h"
 #include "server/runtime/group_keeper.h"
 #include "server/runtime/metrics.h"
+#include "server/runtime/node_tls.h"
 
 namespace cairn::storage {
 struct RocksHooks;
@@ -84,6 +85,10 @@ class Node {
   [[nodiscard]] std::vector<GroupView> Groups() const;
   // "host:port" that a member advertises; empty when unknown.
   [[nodiscard]] std::string AddressOf(NodeId node) const;
+  // Of all members that are known of, those that the configuration names among them.
+  [[nodiscard]] std::vector<std::string> MemberAddresses() const;
+  // Null without TLS.
+  [[nodiscard]] NodeTls* tls() const;
   [[nodiscard]] const NodeConfig& config() const;
   [[nodiscard]] Metrics& metrics();
   [[nodiscard]] const Clock& clock() const;

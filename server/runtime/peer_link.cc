@@ -2,13 +2,13 @@
 
 #include <poll.h>
 #include <spdlog/spdlog.h>
-#include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <string_view>
 #include <utility>
 
 #include "base/check.h"
+#include "base/socket_stream.h"
 #include "server/runtime/peer_frames.h"
 #include "server/runtime/wire_codec.h"
 
@@ -20,11 +20,14 @@ namespace {
 constexpr int64_t kFirstPauseUs = 20 * kMicrosPerMilli;
 constexpr int64_t kLastPauseUs = 500 * kMicrosPerMilli;
 constexpr int kConnectTimeoutMs = 200;
-// For a peer that accepts connections and then says nothing (a stopped process).
-constexpr int kAnswerTimeoutMs = 2000;
+// For a peer that accepts connections and then says nothing (a stopped process); of the handshake,
+// and of the answer.
+constexpr int64_t kAnswerTimeoutUs = 2 * kMicrosPerSecond;
 constexpr uint32_t kMaxAnswerBytes = 64 << 10;
 // A frame's buffer that has grown beyond this is given back.
 constexpr size_t kKeptFrameBytes = 1 << 20;
+
+MonoMicros AnswerDeadline() { return SystemClock().Mono() + kAnswerTimeoutUs; }
 
 }  // namespace
 
@@ -94,14 +97,11 @@ void PeerLink::Flush() {
 
 void PeerLink::SendFrames() {
   while (sent_ < frame_.size() || NextFrame()) {
-    const ssize_t sent = send(socket_.get(), frame_.data() + sent_, frame_.size() - sent_,
-                              MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent > 0) {
-      sent_ += static_cast<size_t>(sent);
-      continue;
-    }
-    if (sent < 0 && errno == EINTR) continue;
-    const bool full = sent < 0 && errno == EAGAIN;
+    size_t sent = 0;
+    const Progress progress = stream_.Send(std::string_view(frame_).substr(sent_), &sent);
+    sent_ += sent;
+    if (progress == Progress::kDone) continue;
+    const bool full = progress == Progress::kWritable;
     {
       absl::MutexLock lock(&mutex_);
       sending_ = full ? Sending::kBlocked : Sending::kIdle;
@@ -146,10 +146,10 @@ bool PeerLink::NextFrame() {
 void PeerLink::Run() {
   int64_t pause_us = 0;
   while (Pause(pause_us)) {
-    Fd socket = Connect();
+    SocketStream stream = Connect();
     pause_us = NextPause();
-    if (!socket) continue;
-    Carry(std::move(socket));
+    if (!stream) continue;
+    Carry(std::move(stream));
     last_pause_us_ = 0;
     pause_us = 0;  // At once: whether it refuses says if the process has died.
   }
@@ -165,58 +165,81 @@ bool PeerLink::Pause(int64_t pause_us) {
   return !mutex_.AwaitWithTimeout(absl::Condition(&stopping_), absl::Microseconds(pause_us));
 }
 
-Fd PeerLink::Connect() {
+SocketStream PeerLink::Connect() {
   Connecting made = ConnectTcp(peer_.address, kConnectTimeoutMs);
   if (made.refused && reported_ != LinkChange::State::kGone) {
     spdlog::info("no process listens at {} ({})", peer_.name, peer_.address);
     Report(LinkChange::State::kGone);
     reported_ = LinkChange::State::kGone;
   }
-  if (!made.socket) return Fd();
+  if (!made.socket) return SocketStream();
   reported_ = LinkChange::State::kDown;
   TunePeerSocket(made.socket.get());
-  if (!Greet(made.socket.get())) return Fd();
-  return std::move(made.socket);
+  SocketStream stream(std::move(made.socket));
+  if (Open(stream) && Greet(stream)) return stream;
+  if (!stream.error().empty()) SayOnce("cannot be reached with TLS: " + stream.error());
+  return SocketStream();
 }
 
-bool PeerLink::Greet(int socket) {
+bool PeerLink::Open(SocketStream& stream) {
+  const MonoMicros deadline = AnswerDeadline();
+  if (!stream.SendAll(kPeerMagic, deadline)) return false;
+  if (options_.tls == nullptr) return true;
+  stream.ConnectTls(options_.tls->Now()->opening, options_.tls->NameOf(peer_.address));
+  Progress progress = stream.Shake();
+  while (progress == Progress::kReadable || progress == Progress::kWritable) {
+    if (!Await(stream.socket(), progress, deadline)) return false;
+    progress = stream.Shake();
+  }
+  return progress == Progress::kDone;
+}
+
+bool PeerLink::Greet(SocketStream& stream) {
   cairn::v1::ExchangeRequest request;
   *request.mutable_hello() = options_.hello;
   request.mutable_hello()->set_to_node_id(peer_.id.value());
-  std::string bytes(kPeerMagic);
+  std::string bytes;
   AppendFrame(request, bytes);
-  if (!SendAll(socket, bytes, kAnswerTimeoutMs) || !AwaitAnswer(socket)) return false;
+  const MonoMicros deadline = AnswerDeadline();
+  if (!stream.SendAll(bytes, deadline)) return false;
+  if (!Await(stream.socket(), Progress::kReadable, deadline)) return false;
 
   char header[kFrameHeaderBytes];
-  if (!ReceiveAll(socket, header, sizeof header, kAnswerTimeoutMs)) return false;
+  if (!stream.ReceiveAll(header, deadline)) return false;
   const uint32_t length = FrameLength(header);
   if (length > kMaxAnswerBytes) return false;
   bytes.resize(length);
-  if (!ReceiveAll(socket, bytes.data(), length, kAnswerTimeoutMs)) return false;
+  if (!stream.ReceiveAll(bytes, deadline)) return false;
   cairn::v1::ExchangeResponse answer;
   if (!answer.ParseFromString(bytes)) return false;
   if (answer.refusal().empty()) return true;
-  if (std::exchange(last_refusal_, answer.refusal()) != answer.refusal()) {
-    spdlog::error("{} ({}) refuses this node: {}", peer_.name, peer_.address, answer.refusal());
-  }
+  SayOnce("refuses this node: " + answer.refusal());
   return false;
 }
 
-// Until there is something to read, the time is over, or the link is to stop. Who failed to send
-// on the connection before may have left a wake-up, or leave one now: it means nothing here.
-bool PeerLink::AwaitAnswer(int socket) {
+void PeerLink::SayOnce(const std::string& trouble) {
+  if (std::exchange(last_trouble_, trouble) == trouble) return;
+  spdlog::error("{} ({}) {}", peer_.name, peer_.address, trouble);
+}
+
+// Who failed to send on the connection before may have left a wake-up, or leave one now: it means
+// nothing here.
+bool PeerLink::Await(int socket, Progress what, MonoMicros deadline) {
+  const int16_t wanted = what == Progress::kWritable ? POLLOUT : POLLIN;
   for (wake_.Clear(); !stopping(); wake_.Clear()) {
+    const int64_t left_us = deadline - SystemClock().Mono();
+    if (left_us <= 0) return false;
     pollfd polled[] = {{.fd = wake_.get(), .events = POLLIN, .revents = 0},
-                       {.fd = socket, .events = POLLIN, .revents = 0}};
-    const int ready = poll(polled, std::size(polled), kAnswerTimeoutMs);
+                       {.fd = socket, .events = wanted, .revents = 0}};
+    const auto timeout_ms = static_cast<int>(left_us / kMicrosPerMilli + 1);
+    const int ready = poll(polled, std::size(polled), timeout_ms);
     if (ready > 0 && polled[1].revents != 0) return true;
-    if (ready == 0) return false;
   }
   return false;
 }
 
-void PeerLink::Carry(Fd socket) {
-  socket_ = std::move(socket);
+void PeerLink::Carry(SocketStream stream) {
+  stream_ = std::move(stream);
   frame_.clear();
   sent_ = 0;
   {
@@ -224,6 +247,7 @@ void PeerLink::Carry(Fd socket) {
     broken_ = false;
     up_ = true;
   }
+  last_trouble_.clear();
   metrics_->peer_reconnects_total.Increment();
   spdlog::info("connected to {} ({})", peer_.name, peer_.address);
   Report(LinkChange::State::kUp);
@@ -244,7 +268,7 @@ void PeerLink::WatchUntilBroken() {
     }
     const auto events = static_cast<int16_t>(POLLIN | POLLRDHUP | (blocked ? POLLOUT : 0));
     pollfd polled[] = {{.fd = wake_.get(), .events = POLLIN, .revents = 0},
-                       {.fd = socket_.get(), .events = events, .revents = 0}};
+                       {.fd = stream_.socket(), .events = events, .revents = 0}};
     if (poll(polled, std::size(polled), -1) < 0) continue;  // A signal.
     if (polled[0].revents != 0) wake_.Clear();
     // The peer has nothing to say any more: if there is something to read, it is the end.
@@ -259,7 +283,7 @@ void PeerLink::WatchUntilBroken() {
 }
 
 void PeerLink::TakeDown() {
-  shutdown(socket_.get(), SHUT_RDWR);  // Whoever is sending fails, and lets go of it.
+  stream_.Shut();  // Whoever is sending fails, and lets go of it.
   absl::MutexLock lock(&mutex_);
   up_ = false;
   const auto let_go = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -271,7 +295,7 @@ void PeerLink::TakeDown() {
   queue_.clear();
   queued_bytes_ = 0;
   overflowed_ = false;
-  socket_.Reset();
+  stream_ = SocketStream();
 }
 
 void PeerLink::Report(LinkChange::State state) { listener_->OnLink({peer_.id, state}); }

@@ -1,8 +1,8 @@
 // PeerLink: the outgoing stream to one peer, and what waits to be sent on it.
 //
-// Life of a connection: connect -> hello -> accepted: up -> broken -> connect again, later and
-// later. A refused connect is what tells a dead process from an unreachable host; the peer's
-// state is reported each time that it changes.
+// Life of a connection: connect -> magic -> TLS, if the node has certificates -> hello -> accepted:
+// up -> broken -> connect again, later and later. A refused connect is what tells a dead process
+// from an unreachable host; the peer's state is reported each time that it changes.
 //
 // Sending: messages that are offered while a frame is being sent gather, and leave together as
 // the next one. Frames are sent on the thread that offers, so an idle link adds no hop; when the
@@ -24,9 +24,11 @@
 #include "absl/synchronization/mutex.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/socket_stream.h"
 #include "cairn/v1/peer.pb.h"
 #include "server/group_events.h"
 #include "server/runtime/metrics.h"
+#include "server/runtime/node_tls.h"
 #include "server/runtime/sockets.h"
 
 namespace cairn::server {
@@ -51,6 +53,7 @@ struct PeerLinkOptions {
   // One frame carries at most this, unless a single message is larger.
   uint64_t request_bytes = 4ull << 20;
   uint64_t random_seed = 1;
+  NodeTls* tls = nullptr;  // Null: in clear. Outlives the link.
 };
 
 class PeerLink {
@@ -74,7 +77,7 @@ class PeerLink {
  private:
   enum class Sending : uint8_t {
     kIdle,
-    kBusy,     // A thread is in SendFrames: frame_, sent_ and socket_ are its own.
+    kBusy,     // A thread is in SendFrames: frame_, sent_ and stream_ are its own.
     kBlocked,  // The socket takes no more: they are the link thread's.
   };
   struct Queued {
@@ -87,11 +90,16 @@ class PeerLink {
   // False when it is to stop.
   bool Pause(int64_t pause_us);
   // A connection that the peer has accepted, or none.
-  Fd Connect();
-  bool Greet(int socket);
-  bool AwaitAnswer(int socket);
+  SocketStream Connect();
+  // The magic, in clear, and TLS after it.
+  bool Open(SocketStream& stream);
+  bool Greet(SocketStream& stream);
+  // Until the socket is ready for it, the time is over, or the link is to stop.
+  bool Await(int socket, Progress what, MonoMicros deadline);
+  // Not again while it is the same.
+  void SayOnce(const std::string& trouble);
   // Carries messages until the connection breaks or the link is to stop.
-  void Carry(Fd socket);
+  void Carry(SocketStream stream);
   void WatchUntilBroken();
   void TakeDown();
   [[nodiscard]] int64_t NextPause();
@@ -113,10 +121,10 @@ class PeerLink {
   Random random_;
   int64_t last_pause_us_ = 0;
   LinkChange::State reported_ = LinkChange::State::kDown;
-  std::string last_refusal_;
+  std::string last_trouble_;
 
   // ---- Who sends (see Sending); replaced while nobody does ----------------------------------
-  Fd socket_;
+  SocketStream stream_;
   std::string frame_;
   size_t sent_ = 0;  // Of frame_.
 

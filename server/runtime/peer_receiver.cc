@@ -1,47 +1,46 @@
 #include "server/runtime/peer_receiver.h"
 
 #include <google/protobuf/io/coded_stream.h>
-#include <poll.h>
 #include <spdlog/spdlog.h>
-#include <sys/socket.h>
 
-#include <cerrno>
 #include <string>
 #include <utility>
 
+#include "base/check.h"
+#include "base/socket_stream.h"
+#include "base/strings.h"
 #include "cairn/v1/peer.pb.h"
 #include "server/runtime/peer_frames.h"
+#include "server/runtime/sockets.h"
 
 namespace cairn::server {
 namespace {
 
 constexpr size_t kMaxConnections = 256;
 constexpr uint32_t kMaxHelloBytes = 64 << 10;
-constexpr int kHelloTimeoutMs = 5000;
+constexpr int64_t kHelloTimeoutUs = 5 * kMicrosPerSecond;
 
-bool ReadHello(int socket, cairn::v1::ExchangeRequest& request) {
-  char magic[kPeerMagic.size()];
+bool ReadHello(SocketStream& stream, MonoMicros deadline, cairn::v1::ExchangeRequest& request) {
   char header[kFrameHeaderBytes];
-  if (!ReceiveAll(socket, magic, sizeof magic, kHelloTimeoutMs)) return false;
-  if (!ReceiveAll(socket, header, sizeof header, kHelloTimeoutMs)) return false;
+  if (!stream.ReceiveAll(header, deadline)) return false;
   const uint32_t length = FrameLength(header);
   if (length > kMaxHelloBytes) return false;
   std::string bytes(length, '\0');
-  return ReceiveAll(socket, bytes.data(), length, kHelloTimeoutMs) &&
-         request.ParseFromString(bytes);
+  return stream.ReceiveAll(bytes, deadline) && request.ParseFromString(bytes);
 }
 
 // Blocks until there is something. False at the end of the stream.
-bool ReadSome(int socket, FrameReader& reader) {
+bool ReadSome(SocketStream& stream, FrameReader& reader) {
   while (true) {
-    const ssize_t got = recv(socket, reader.space(), reader.space_bytes(), 0);
-    if (got > 0) {
-      reader.Filled(static_cast<size_t>(got));
+    size_t got = 0;
+    const Progress progress = stream.Receive({reader.space(), reader.space_bytes()}, &got);
+    if (progress == Progress::kDone) {
+      reader.Filled(got);
       return true;
     }
-    if (got == 0 || (errno != EINTR && errno != EAGAIN)) return false;
-    pollfd waiting{.fd = socket, .events = POLLIN, .revents = 0};
-    (void)poll(&waiting, 1, -1);  // Whatever it says, recv knows better.
+    if (progress == Progress::kBroken) return false;
+    // Whatever it says, the next read knows better.
+    (void)AwaitSocket(stream.socket(), progress == Progress::kWritable, /*timeout_ms=*/-1);
   }
 }
 
@@ -58,7 +57,7 @@ void PeerReceiver::Take(Fd socket) {
     return;
   }
   auto& connection = *connections_.emplace_back(std::make_unique<Connection>());
-  connection.socket = std::move(socket);
+  connection.stream = SocketStream(std::move(socket));
   connection.thread = std::thread([this, &connection] { Serve(&connection); });
 }
 
@@ -75,34 +74,63 @@ void PeerReceiver::Stop() {
     absl::MutexLock lock(&mutex_);
     stopped_ = true;
     ending.swap(connections_);
-    for (const auto& connection : ending) shutdown(connection->socket.get(), SHUT_RDWR);
+    for (const auto& connection : ending) connection->stream.Shut();
   }
   for (const auto& connection : ending) connection->thread.join();
 }
 
 void PeerReceiver::Serve(Connection* connection) {
-  const int socket = connection->socket.get();
-  TunePeerSocket(socket);
-  if (Greet(socket)) Carry(socket);
-  shutdown(socket, SHUT_RDWR);  // Closed when it is reaped; the peer need not wait for that.
+  SocketStream& stream = connection->stream;
+  TunePeerSocket(stream.socket());
+  if (Greet(stream)) Carry(stream);
+  if (!stream.error().empty()) {
+    spdlog::warn("a connection that speaks the peers' protocol is closed: TLS: {}", stream.error());
+  }
+  stream.Shut();  // Closed when it is reaped; the peer need not wait for that.
   absl::MutexLock lock(&mutex_);
   connection->done = true;
 }
 
-bool PeerReceiver::Greet(int socket) {
+bool PeerReceiver::Greet(SocketStream& stream) {
+  const MonoMicros deadline = SystemClock().Mono() + kHelloTimeoutUs;
+  char magic[kPeerMagic.size()];
+  if (!stream.ReceiveAll(magic, deadline)) return false;
+  if (NodeTls* const tls = node_->tls()) {
+    const TlsContext context = tls->Now()->accepting;
+    if (context == nullptr) return false;  // A node alone has no peers.
+    stream.AcceptTls(context);
+    if (!stream.ShakeHands(deadline)) return false;
+  }
   cairn::v1::ExchangeRequest request;
-  if (!ReadHello(socket, request)) return false;
+  if (!ReadHello(stream, deadline, request)) return false;
   cairn::v1::ExchangeResponse answer;
-  answer.set_refusal(node_->CheckHello(request.hello()));
+  answer.set_refusal(Refusal(stream, request.hello()));
   std::string bytes;
   AppendFrame(answer, bytes);
-  return SendAll(socket, bytes, kHelloTimeoutMs) && answer.refusal().empty();
+  return stream.SendAll(bytes, deadline) && answer.refusal().empty();
 }
 
-void PeerReceiver::Carry(int socket) {
+std::string PeerReceiver::Refusal(const SocketStream& stream,
+                                  const cairn::v1::PeerHello& hello) const {
+  const std::string address = node_->AddressOf(NodeId(hello.from_node_id()));
+  // Who is no member is told nothing else; a hello that names none is refused by the node.
+  if (stream.tls() != nullptr && !address.empty()) {
+    const TlsCertificate shown(SSL_get1_peer_certificate(stream.tls()));
+    CHECK(shown != nullptr);  // The handshake asks for one.
+    const absl::Status checked = node_->tls()->CheckMember(shown.get(), address);
+    if (!checked.ok()) {
+      spdlog::error("a connection as node {} ({}) is refused: {}", hello.from_node_id(), address,
+                    ToStd(checked.message()));
+      return std::string(ToStd(checked.message()));
+    }
+  }
+  return node_->CheckHello(hello);
+}
+
+void PeerReceiver::Carry(SocketStream& stream) {
   FrameReader reader;
   cairn::v1::ExchangeRequest request;
-  while (ReadSome(socket, reader)) {
+  while (ReadSome(stream, reader)) {
     request.Clear();
     while (const std::optional<std::string_view> frame = reader.Next()) {
       // Messages of later frames are put behind those of earlier ones.

@@ -1,10 +1,12 @@
 // PeerReceiver: the receiving side of the streams between nodes (server/runtime/peer_frames.h). It
-// moves messages to the node and judges nothing.
+// moves messages to the node and judges nothing, but whether it is a member that speaks: with TLS a
+// connection shows the certificate of the member that its hello names, or ends (decision 020).
 //
 // Back-pressure: a connection is read only while its thread has nothing to hand on; Node::Receive
 //   never blocks, and what a full mailbox cannot take is dropped there: the sender's core repeats
 //   it. All frames that have arrived together are one Receive.
-// Bounds: kMaxConnections; a hello of at most kMaxHelloBytes within kHelloTimeoutMs.
+// Bounds: kMaxConnections; handshake and a hello of at most kMaxHelloBytes, together within
+//   kHelloTimeoutUs.
 // Threads: one per connection, which works on what it has received (Worker::RunHere). Take and
 //   Stop from any thread.
 // Lifetime: `node` outlives the receiver; Stop() waits for its threads.
@@ -12,12 +14,13 @@
 
 #include <list>
 #include <memory>
+#include <string>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "base/socket_stream.h"
 #include "server/runtime/node.h"
-#include "server/runtime/sockets.h"
 
 namespace cairn::server {
 
@@ -35,15 +38,18 @@ class PeerReceiver {
 
  private:
   struct Connection {
-    Fd socket;
+    SocketStream stream;
     std::thread thread;
     bool done = false;  // Guarded by mutex_: its thread has nothing more to do than to end.
   };
 
   void Serve(Connection* connection);
   // Reads the hello and answers it. False: the connection is of no use.
-  bool Greet(int socket);
-  void Carry(int socket);
+  bool Greet(SocketStream& stream);
+  // Why the hello is not accepted; empty: it is.
+  [[nodiscard]] std::string Refusal(const SocketStream& stream,
+                                    const cairn::v1::PeerHello& hello) const;
+  void Carry(SocketStream& stream);
   void Reap() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Node* const node_;

@@ -4,7 +4,6 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include <memory>
 
 #include "base/check.h"
+#include "base/socket_stream.h"
 #include "base/strings.h"
 
 namespace cairn::server {
@@ -53,17 +53,9 @@ void Set(int socket, int level, int option, int value) {
   (void)setsockopt(socket, level, option, &value, sizeof value);
 }
 
-bool WaitFor(int fd, int16_t events, int timeout_ms) {
-  pollfd waiting{.fd = fd, .events = events, .revents = 0};
-  int ready = 0;
-  do ready = poll(&waiting, 1, timeout_ms);
-  while (ready < 0 && errno == EINTR);
-  return ready > 0;
-}
-
 // The error of a connection that was begun: 0 once it stands, ETIMEDOUT when it takes longer.
 int FinishConnect(int socket, int timeout_ms) {
-  if (!WaitFor(socket, POLLOUT, timeout_ms)) return ETIMEDOUT;
+  if (!AwaitSocket(socket, /*writable=*/true, timeout_ms)) return ETIMEDOUT;
   int error = 0;
   socklen_t size = sizeof error;
   if (getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
@@ -108,11 +100,6 @@ Failure Listen(const addrinfo& target, bool alone, Fd& out) {
 }
 
 }  // namespace
-
-void Fd::Reset(int fd) {
-  if (fd_ >= 0) close(fd_);
-  fd_ = fd;
-}
 
 WakeFd::WakeFd() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) { CHECK(fd_); }
 
@@ -173,35 +160,6 @@ void TunePeerSocket(int socket) {
   Set(socket, IPPROTO_TCP, TCP_KEEPIDLE, kKeepIdleS);
   Set(socket, IPPROTO_TCP, TCP_KEEPINTVL, kKeepIntervalS);
   Set(socket, IPPROTO_TCP, TCP_KEEPCNT, kKeepCount);
-}
-
-bool SendAll(int socket, std::string_view bytes, int timeout_ms) {
-  while (!bytes.empty()) {
-    const ssize_t sent = send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent > 0) {
-      bytes.remove_prefix(static_cast<size_t>(sent));
-    } else if (sent < 0 && errno == EAGAIN) {
-      if (!WaitFor(socket, POLLOUT, timeout_ms)) return false;
-    } else if (sent == 0 || errno != EINTR) {
-      return false;
-    }
-  }
-  return true;
-}
-
-bool ReceiveAll(int socket, char* bytes, size_t size, int timeout_ms) {
-  while (size > 0) {
-    const ssize_t got = recv(socket, bytes, size, MSG_DONTWAIT);
-    if (got > 0) {
-      bytes += got;
-      size -= static_cast<size_t>(got);
-    } else if (got < 0 && errno == EAGAIN) {
-      if (!WaitFor(socket, POLLIN, timeout_ms)) return false;
-    } else if (got == 0 || errno != EINTR) {
-      return false;
-    }
-  }
-  return true;
 }
 
 }  // namespace cairn::server

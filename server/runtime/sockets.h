@@ -6,37 +6,12 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/fd.h"
 
 namespace cairn::server {
-
-// Owns a file descriptor.
-class Fd {
- public:
-  Fd() = default;
-  explicit Fd(int fd) : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(Fd&& other) noexcept {
-    if (this != &other) Reset(std::exchange(other.fd_, -1));
-    return *this;
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  ~Fd() { Reset(); }
-
-  [[nodiscard]] int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-  // The caller owns it from here on.
-  [[nodiscard]] int Release() { return std::exchange(fd_, -1); }
-  void Reset(int fd = -1);
-
- private:
-  int fd_ = -1;
-};
 
 // Wakes a thread that polls; signals add up to one wake-up.
 class WakeFd {
@@ -72,10 +47,5 @@ Connecting ConnectTcp(const std::string& address, int timeout_ms);
 // For a stream between nodes: no delay, and a connection that a partition cut is noticed within
 // seconds. Otherwise TCP's own retransmissions would sleep for a minute after it has healed.
 void TunePeerSocket(int socket);
-
-// Sends or receives all of it on a socket that does not block, waiting up to `timeout_ms` each
-// time that it has to. False: the other end closed, an error, or too late.
-bool SendAll(int socket, std::string_view bytes, int timeout_ms);
-bool ReceiveAll(int socket, char* bytes, size_t size, int timeout_ms);
 
 }  // namespace cairn::server

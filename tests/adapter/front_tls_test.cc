@@ -9,7 +9,7 @@
 #include <string>
 #include <thread>
 
-#include "adapter/front/tls.h"
+#include "base/tls_context.h"
 #include "tests/adapter/certificate.h"
 #include "tests/adapter/front_lab.h"
 #include "tests/support/temp_dir.h"
@@ -63,7 +63,7 @@ std::string RunCli(FrontLab& lab, const std::string& arguments) {
 
 FrontOptions WithTls(const Pair& server) {
   FrontOptions options;
-  options.tls = {.certificate = server.certificate, .key = server.key, .client_ca = ""};
+  options.tls = {.certificate = server.certificate, .key = server.key, .ca = ""};
   return options;
 }
 
@@ -97,7 +97,7 @@ TEST(FrontTlsTest, ClientsShowACertificateIfTheyMust) {
   const Pair client("client");
   const Pair other("other");
   FrontOptions options = WithTls(server);
-  options.tls.client_ca = client.certificate;
+  options.tls.ca = client.certificate;
   FrontLab lab(std::move(options));
   const std::string tls = fmt::format("--tls --cacert {} ", server.certificate);
   const auto as = [&](const Pair& who) {
@@ -132,7 +132,7 @@ TEST(TlsCredentialsTest, ChangedFilesAreReadAgain) {
   Pair server("server");
   MonoMicros now_us = kMicrosPerSecond;
   auto credentials =
-      TlsCredentials::Read({.certificate = server.certificate, .key = server.key, .client_ca = ""});
+      TlsCredentials::Read({.certificate = server.certificate, .key = server.key, .ca = ""});
   ASSERT_TRUE(credentials.ok());
   const TlsContext first = (*credentials)->Current(now_us += kMicrosPerSecond);
   EXPECT_EQ((*credentials)->Current(now_us += kMicrosPerSecond), first);
@@ -151,13 +151,12 @@ TEST(TlsCredentialsTest, FilesThatCannotBeUsedAreNamed) {
   const auto status_of = [](const TlsFiles& files) {
     return std::string(TlsCredentials::Read(files).status().message());
   };
-  EXPECT_NE(status_of({.certificate = "/nowhere", .key = server.key, .client_ca = ""})
+  EXPECT_NE(status_of({.certificate = "/nowhere", .key = server.key, .ca = ""})
                 .find("certificate /nowhere"),
             std::string::npos);
-  EXPECT_NE(
-      status_of({.certificate = server.certificate, .key = server.certificate, .client_ca = ""})
-          .find("key " + server.certificate),
-      std::string::npos);
+  EXPECT_NE(status_of({.certificate = server.certificate, .key = server.certificate, .ca = ""})
+                .find("key " + server.certificate),
+            std::string::npos);
 }
 
 }  // namespace

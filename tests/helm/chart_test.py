@@ -22,6 +22,7 @@ MUCH = {
     "config": {"max-logs": 1000000, "cache-bytes": 3 << 30, "lease-reads": True},
     "persistence": {"storageClass": "fast", "whenDeleted": "Delete"},
     "networkPolicy": {"clients": [{"namespaceSelector": {}}], "scrapers": [{"podSelector": {}}]},
+    "tls": {"secretName": "node", "clientSecretName": "client", "clientAuth": "require"},
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
     "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
     "dashboards": {"enabled": True},
@@ -45,7 +46,9 @@ REFUSED = [
     ({"config": {"tick-ms": 2}}, "config.tick-ms: Must be greater than or equal to 5"),
     ({"config": {"cache-bytes": "1GB"}}, "config.cache-bytes: Does not match pattern"),
     ({"persistence": {"enabled": False}}, "Additional property enabled is not allowed"),
-    ({"tls": {"enabled": True}}, "Additional property tls is not allowed"),
+    ({"tls": {"enabled": True}}, "Additional property enabled is not allowed"),
+    ({"tls": {"secretName": "t"}, "caches": {"a": {"engine": "redis"}}},
+     "tls.clientSecretName is required with caches"),
     ({"caches": {"a": {}}}, "engine is required"),
     ({"caches": {"a": {"engine": "mongo"}}}, 'must be one of the following: "redis", "memcached"'),
     ({"caches": {"A": {"engine": "redis"}}}, "Does not match pattern"),
@@ -57,7 +60,8 @@ REFUSED = [
 
 # Options that the chart sets itself, or that have no place in it.
 NODE_SET = {"config", "check-config", "version", "help", "name", "data-dir", "listen", "advertise",
-            "http-listen", "initial-cluster", "zone"}
+            "http-listen", "initial-cluster", "zone", "tls-cert-file", "tls-key-file", "tls-ca-file",
+            "tls-client-auth", "peer-tls-ca-file", "peer-tls-name", "http-tls"}
 AGENT_SET = {"config", "check-config", "version", "help", "log", "cache", "shard", "ring",
              "endpoints", "engine", "engine-cmd", "keep-engine", "engine-user", "adopt",
              "engine-password-file", "listen", "advertise", "tls-cert", "tls-key", "tls-ca",

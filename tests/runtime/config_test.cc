@@ -69,6 +69,31 @@ TEST_F(ConfigTest, AMinimalNodeIsAClusterOfItself) {
   EXPECT_LE(config.workers, 4u);
 }
 
+TEST_F(ConfigTest, OptionsOfTlsThatDoNotFitSayWhatIsMissing) {
+  const std::string some = WriteFile("no certificate");
+  const struct {
+    std::vector<std::string> flags;
+    const char* says;
+  } cases[] = {
+      {{"--tls-key-file=/k"}, "option tls-key-file is set without tls-cert-file"},
+      {{"--http-tls=true"}, "option http-tls is set without tls-cert-file"},
+      {{"--tls-cert-file=/c"}, "option tls-key-file is required with tls-cert-file"},
+      {{"--tls-cert-file=/c", "--tls-key-file=/k"}, "option tls-ca-file is required"},
+      {{"--tls-cert-file=/nowhere", "--tls-key-file=/k", "--tls-client-auth=none"},
+       "/nowhere cannot be read: No such file or directory"},
+      {{"--tls-cert-file=/dev/null", "--tls-key-file=/k", "--tls-client-auth=none"},
+       "/dev/null cannot be read: it is no regular file"},
+      {{"--tls-cert-file=" + some, "--tls-key-file=" + some, "--tls-client-auth=none"},
+       "holds no certificate: expected PEM"},
+      {{"--tls-client-auth=maybe"}, "expected none, request or require"},
+      {{"--peer-tls-name=host:1"}, "expected a DNS name, without a port"},
+  };
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.says);
+    EXPECT_THAT(std::string(ParseWith(c.flags).status().message()), HasSubstr(c.says));
+  }
+}
+
 TEST_F(ConfigTest, ItsOwnPlaceInTheClusterIsItsAddress) {
   const auto invocation =
       Parse({"--name=n2", "--data-dir=/d", "--initial-cluster=n3=h3:1,n2=h2:1,n1=h1:1"});

@@ -17,6 +17,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "base/socket_stream.h"
 #include "server/runtime/peer_frames.h"
 #include "server/runtime/sockets.h"
 #include "server/runtime/wire_codec.h"
@@ -25,7 +26,8 @@ namespace cairn::server {
 namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(20);
-constexpr int kPatienceMs = 20'000;
+
+MonoMicros Deadline() { return SystemClock().Mono() + absl::ToInt64Microseconds(kPatience); }
 
 // A peer that notes what it is sent. Takes one connection after the other.
 class FakePeer {
@@ -99,33 +101,35 @@ class FakePeer {
                          {.fd = listening_.sockets.front().get(), .events = POLLIN, .revents = 0}};
       poll(polled, std::size(polled), -1);
       if (polled[0].revents != 0) return;
-      const Fd connection(accept(polled[1].fd, nullptr, nullptr));
+      SocketStream connection{Fd(accept4(polled[1].fd, nullptr, nullptr, SOCK_NONBLOCK))};
       {
         absl::MutexLock lock(&mutex_);
         if (stopping_) return;
-        connection_ = connection.get();
+        connection_ = connection.socket();
       }
-      Serve(connection.get());
+      Serve(connection);
       absl::MutexLock lock(&mutex_);
       connection_ = -1;
     }
   }
 
-  void Serve(int socket) {
+  void Serve(SocketStream& stream) {
     char magic[kPeerMagic.size()];
-    if (!ReceiveAll(socket, magic, sizeof magic, kPatienceMs)) return;
+    if (!stream.ReceiveAll(magic, Deadline())) return;
     EXPECT_EQ(std::string_view(magic, sizeof magic), kPeerMagic);
     FrameReader reader;
     bool greeted = false;
     while (true) {
-      const ssize_t got = recv(socket, reader.space(), reader.space_bytes(), 0);
-      if (got <= 0) return;
-      reader.Filled(static_cast<size_t>(got));
+      size_t got = 0;
+      const Progress progress = stream.Receive({reader.space(), reader.space_bytes()}, &got);
+      if (progress == Progress::kBroken) return;
+      if (progress != Progress::kDone) AwaitSocket(stream.socket(), false, /*timeout_ms=*/-1);
+      reader.Filled(got);
       while (const auto frame = reader.Next()) {
         cairn::v1::ExchangeRequest request;
         ASSERT_TRUE(request.ParseFromArray(frame->data(), static_cast<int>(frame->size())));
         EXPECT_EQ(request.has_hello(), !std::exchange(greeted, true));
-        if (request.has_hello() && !Answer(socket, request.hello())) return;
+        if (request.has_hello() && !Answer(stream, request.hello())) return;
         Note(request);
       }
       ASSERT_FALSE(reader.broken());
@@ -133,7 +137,7 @@ class FakePeer {
     }
   }
 
-  bool Answer(int socket, const cairn::v1::PeerHello& hello) {
+  bool Answer(SocketStream& stream, const cairn::v1::PeerHello& hello) {
     {
       absl::MutexLock lock(&mutex_);
       hellos_.push_back(hello);  // First, since the answer brings the link up.
@@ -146,7 +150,7 @@ class FakePeer {
     response.set_refusal(refusal_);
     std::string bytes;
     AppendFrame(response, bytes);
-    return SendAll(socket, bytes, kPatienceMs) && refusal_.empty();
+    return stream.SendAll(bytes, Deadline()) && refusal_.empty();
   }
 
   void Note(cairn::v1::ExchangeRequest& request) {

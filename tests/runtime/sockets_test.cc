@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
+#include "base/socket_stream.h"
 #include "base/strings.h"
 #include "cairn/v1/peer.pb.h"
 #include "server/runtime/peer_frames.h"
@@ -68,14 +70,15 @@ TEST(FdTest, ClosesOnceAndMoves) {
   EXPECT_EQ(recv(right.get(), &byte, 1, 0), 0) << "the other end is closed";
 }
 
-TEST(SendAllTest, GivesUpOnAPipeThatNobodyReads) {
+TEST(SocketStreamTest, GivesUpOnAPipeThatNobodyReads) {
   int ends[2];
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
-  const Fd left(ends[0]);
+  SocketStream left{Fd(ends[0])};
   const Fd right(ends[1]);
-  EXPECT_FALSE(SendAll(left.get(), std::string(16 << 20, 'x'), /*timeout_ms=*/10));
-  char byte = 0;
-  EXPECT_FALSE(ReceiveAll(left.get(), &byte, 1, /*timeout_ms=*/10));
+  const auto soon = [] { return SystemClock().Mono() + 10 * kMicrosPerMilli; };
+  EXPECT_FALSE(left.SendAll(std::string(16 << 20, 'x'), soon()));
+  char byte[1];
+  EXPECT_FALSE(left.ReceiveAll(byte, soon()));
 }
 
 // A frame whose message has about `bytes` bytes.

@@ -28,11 +28,11 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "adapter/front/tls.h"
 #include "adapter/memcache/engine_connection.h"
 #include "adapter/memcache/front/front_counters.h"
 #include "adapter/memcache/front/front_facts.h"
 #include "adapter/memcache/front/session.h"
+#include "base/tls_context.h"
 
 namespace cairn::adapter::memcache {
 

@@ -41,7 +41,8 @@ namespace client {
 class Core;
 }  // namespace client
 
-// Transport security. All paths name PEM files, read once at Connect().
+// Transport security. All paths name PEM files; connections that are made after a file has changed
+// use what it holds then, without a restart.
 struct TlsOptions {
   // Off: plain text, and the other fields must be empty.
   bool enabled = false;
@@ -61,7 +62,7 @@ struct ClientOptions {
   TlsOptions tls;
   // Sent as "authorization: Bearer …" when not empty. Only with TLS, or to loopback addresses.
   std::string bearer_token;
-  // File that holds the token; read once at Connect(), in place of bearer_token.
+  // File that holds the token, in place of bearer_token; read again when it changes.
   std::string bearer_token_file;
   // TCP connections per endpoint, used in turn by unary calls: 1 … 64.
   int connections_per_endpoint = 1;

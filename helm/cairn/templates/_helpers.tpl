@@ -39,6 +39,18 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{ regexReplaceAll "[^,]*=" (include "cairn.members" .) "" }}
 {{- end }}
 
+{{/* How a client of the cluster finds its certificates, in a folder where a secret is mounted. */}}
+{{- define "cairn.clusterTls" -}}
+- {name: CAIRN_CA_FILE, value: {{ . }}/ca.crt}
+- {name: CAIRN_CERTIFICATE_FILE, value: {{ . }}/tls.crt}
+- {name: CAIRN_KEY_FILE, value: {{ . }}/tls.key}
+{{- end }}
+
+{{/* The secret that clients of this release show. */}}
+{{- define "cairn.clientSecret" -}}
+{{- required "tls.clientSecretName is required with caches and tls.secretName: agents need ca.crt, and a certificate where nodes ask for one" .Values.tls.clientSecretName -}}
+{{- end }}
+
 {{/* Ends an upgrade that would give the cluster other members than it was formed with. */}}
 {{- define "cairn.checkMembers" -}}
 {{- $old := lookup "apps/v1" "StatefulSet" .Release.Namespace (include "cairn.fullname" .) -}}

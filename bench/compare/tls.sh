@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Measures what TLS costs a log: two clusters of three nodes on one machine, one in clear and one with
+# certificates (`scripts/cluster start --tls`), loaded one after the other in alternating rounds.
+#
+#   bench/compare/tls.sh [--rounds N] [--seconds N] [--base-port P] [--out D] [--docs]
+#
+# Rows: a Producer with records of 128 bytes and of 4 KiB, and unary appends, 64 under way. --out
+# (default: build/compare-tls) receives runs.tsv (row, system, round, records per second, p50 and p99
+# in µs) and results.md: medians, and the median of the rounds' ratios, which other load of the
+# machine moves less than the figures; --docs also puts it into docs/benchmarks.md.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. scripts/common.sh
+. bench/compare/caches.sh
+
+rounds=5 own_value=5 base_port=25600 out=build/compare-tls docs=0
+parse_options --seconds "$@"
+readonly seconds=$own_value
+begin_comparison openssl
+
+# ---- Two clusters ---------------------------------------------------------------------------
+
+end_both() {
+  CAIRN_BIN=$bin scripts/cluster stop --dir "$work/tls" >/dev/null 2>&1 || true
+  end_comparison
+}
+trap end_both EXIT
+
+start_cluster
+clear=$CAIRN_ENDPOINTS
+mapfile -t secure < <(CAIRN_BIN=$bin scripts/cluster start --tls --dir "$work/tls" \
+  --base-port "$((base_port + 20))" | grep '^CAIRN_')
+
+# ---- Rows: name | options of `cairn bench append` --------------------------------------------
+
+rows() {
+  cat <<'ROWS'
+Producer, 128 B|--producer --in-flight 10000 --size 128
+Producer, 4 KiB|--producer --in-flight 2000 --size 4096
+Unary, 64 under way, 128 B|--in-flight 64 --size 128
+ROWS
+}
+
+measure() { # $1: row, $2: system, $3: round, then options
+  local environment=("CAIRN_ENDPOINTS=$clear") told field line
+  [ "$2" = clear ] || environment=("${secure[@]}")
+  told=$(env "${environment[@]}" "$bin/cairn" bench append --log bench --duration "${seconds}s" \
+    -o json "${@:4}")
+  line=$1$'\t'$2$'\t'$3
+  for field in ops_per_s p50_us p99_us; do
+    line+=$'\t'$(sed -n 's/.*"'"$field"'":\([0-9.]*\).*/\1/p' <<<"$told")
+  done
+  tee -a "$out/runs.tsv" <<<"$line" >&2
+}
+
+: >"$out/runs.tsv"
+for round in $(seq "$rounds"); do
+  # Each is first in every other round.
+  if [ $((round % 2)) = 1 ]; then order='clear tls'; else order='tls clear'; fi
+  while IFS='|' read -r name options; do
+    # shellcheck disable=SC2086
+    for system in $order; do measure "$name" "$system" "$round" $options; done
+  done < <(rows)
+done
+
+# ---- The table -----------------------------------------------------------------------------
+
+rows | awk -F'|' '{ print $1 }' >"$work/order"
+awk -F'\t' "$kMedian"'
+  FNR == NR { order[++count] = $1; next }
+  { key = $1 SUBSEP $2; at[key, $3] = $4
+    if ($3 > rounds) rounds = $3
+    rate[key] = rate[key] " " $4; p50[key] = p50[key] " " $5; p99[key] = p99[key] " " $6 }
+  function cell(key) {
+    return sprintf("%.1f | %.2f / %.2f", median(rate[key]) / 1000, median(p50[key]) / 1000, median(p99[key]) / 1000)
+  }
+  END {
+    print "| | in clear, k/s | p50 / p99 ms | TLS, k/s | p50 / p99 ms | TLS / clear |"
+    print "|---|---:|---:|---:|---:|---:|"
+    for (i = 1; i <= count; ++i) {
+      row = order[i]; ratios = ""
+      for (r = 1; r <= rounds; ++r) ratios = ratios " " at[row SUBSEP "tls", r] / at[row SUBSEP "clear", r]
+      printf "| %s | %s | %s | %.2f |\n", row, cell(row SUBSEP "clear"), cell(row SUBSEP "tls"), median(ratios)
+    }
+  }' "$work/order" "$out/runs.tsv" >"$out/results.md"
+{
+  echo
+  echo "Medians of $rounds rounds of $seconds s each, and of the rounds' ratios; $(nproc) cores for clients and nodes, load" \
+    "average $(cut -d' ' -f1 /proc/loadavg) at the end; $(openssl version | cut -d' ' -f1-2); $(date -u +%F)," \
+    "commit $(git rev-parse --short=12 HEAD)."
+} >>"$out/results.md"
+show_table tls
