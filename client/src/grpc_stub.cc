@@ -49,12 +49,12 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> FollowFiles(const TlsO
   for (const std::string* path : {&tls.ca_file, &tls.key_file, &tls.certificate_file}) {
     RETURN_IF_ERROR(CheckReadable(*path));
   }
+  // The system's authorities, and nothing to show: there is nothing to follow.
+  if (tls.ca_file.empty() && tls.key_file.empty()) return grpc::SslCredentials({});
   grpc::experimental::TlsChannelCredentialsOptions options;
-  if (!tls.ca_file.empty() || !tls.key_file.empty()) {
-    options.set_certificate_provider(
-        std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
-            tls.key_file, tls.certificate_file, tls.ca_file, kLookAtFilesSeconds));
-  }
+  options.set_certificate_provider(
+      std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+          tls.key_file, tls.certificate_file, tls.ca_file, kLookAtFilesSeconds));
   if (!tls.ca_file.empty()) options.watch_root_certs();
   if (!tls.key_file.empty()) options.watch_identity_key_cert_pairs();
   return grpc::experimental::TlsCredentials(options);
