@@ -103,6 +103,7 @@ Ending Supervise(const server::Node& node, rpc::RpcServer& rpc, const sigset_t& 
     const bool ready = node.NotReady().empty();
     if (ready != serving) rpc.SetServing(serving = ready);
     if (ready && !std::exchange(announced, true)) SayReady(node);
+    rpc.ReviewStreams();
     if (!node.Failure().ok()) return Ending::kFailed;
     if (node.WantsRestart()) return Ending::kRepair;
     if (sigtimedwait(&stop, nullptr, &pause) > 0) return Ending::kAsked;

@@ -156,6 +156,8 @@ Verdict Catalog::Judge(const CatalogOp& op) const {
       return JudgeDeleted(command.log_deleted());
     case CatalogCommand::kMemberChanged:
       return JudgeMember(command.member_changed());
+    case CatalogCommand::kPolicyChanged:
+      return JudgePolicy(command.policy_changed());
     case CatalogCommand::kClusterFormed:
     case CatalogCommand::COMMAND_NOT_SET:
       break;
@@ -274,6 +276,15 @@ std::string Catalog::CheckMemberChange(const CatalogMember& member) const {
   return "";
 }
 
+Verdict Catalog::JudgePolicy(const cairn::v1::PolicyChange& change) const {
+  AccessPolicy::Verdict verdict = policy_->Judge(change);
+  if (auto* rejection = std::get_if<Rejection>(&verdict)) return std::move(*rejection);
+  if (std::holds_alternative<AccessPolicy::Unchanged>(verdict)) return CatalogDone{};
+  CatalogCommand command;
+  *command.mutable_policy_changed() = std::get<cairn::v1::PolicyChange>(std::move(verdict));
+  return Append{.payload = command.SerializeAsString(), .done = {}};
+}
+
 // ---- Apply ------------------------------------------------------------------------
 
 absl::StatusOr<CatalogChange> Catalog::Apply(Seq seq, std::string_view payload) {
@@ -301,6 +312,8 @@ absl::StatusOr<CatalogChange> Catalog::ApplyCommand(Seq seq, const CatalogComman
       return ApplyDeleted(seq, command.log_deleted());
     case CatalogCommand::kMemberChanged:
       return ApplyMember(seq, command.member_changed());
+    case CatalogCommand::kPolicyChanged:
+      return ApplyPolicy(seq, command.policy_changed());
     case CatalogCommand::COMMAND_NOT_SET:
       break;
   }
@@ -374,6 +387,17 @@ absl::StatusOr<CatalogChange> Catalog::ApplyMember(Seq seq, const cairn::v1::Mem
   change.name = member.name;
   members_[member.id] = std::move(member);
   return change;
+}
+
+absl::StatusOr<CatalogChange> Catalog::ApplyPolicy(Seq seq, const cairn::v1::PolicyChange& change) {
+  auto policy = std::make_shared<AccessPolicy>(*policy_);
+  if (const std::string wrong = policy->Apply(seq, change); !wrong.empty()) {
+    return Contradiction(seq, wrong);
+  }
+  policy_ = std::move(policy);
+  CatalogChange applied;
+  applied.kind = CatalogChange::Kind::kPolicy;
+  return applied;
 }
 
 CatalogChange Catalog::ChangeOf(CatalogChange::Kind kind, const CatalogLog& log) {

@@ -1,5 +1,5 @@
 // Catalog: the state machine of group 0. Members, logs with their settings and replica
-// sets, and where a new log's replicas go.
+// sets, where a new log's replicas go, and who may do what (access_policy.h).
 //
 // Group 0 is a log like any other; its records are CatalogCommands, and a log's id is the
 // seq of the record that created it, so ids are never reused. The leader judges a command
@@ -11,6 +11,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/access_policy.h"
 #include "server/group_events.h"
 
 namespace cairn::server {
@@ -72,6 +74,8 @@ class Catalog {
   // Logs that were deleted: their ids, for telling a deletion from "not yet created".
   [[nodiscard]] bool WasDeleted(GroupId id) const;
   [[nodiscard]] Seq applied_seq() const { return applied_seq_; }
+  // Never null. Not changed any more: a change of the policy puts another in its place.
+  [[nodiscard]] const std::shared_ptr<const AccessPolicy>& policy() const { return policy_; }
 
   // Three members (or all, if fewer): different zones first, then those with the fewest
   // replicas, then the lowest id.
@@ -85,6 +89,7 @@ class Catalog {
   Verdict JudgeUpdated(const cairn::v1::LogUpdated& updated) const;
   Verdict JudgeDeleted(const cairn::v1::LogDeleted& deleted) const;
   Verdict JudgeMember(const cairn::v1::Member& changed) const;
+  Verdict JudgePolicy(const cairn::v1::PolicyChange& change) const;
   // "" or why `member` may not be put into the table.
   std::string CheckMemberChange(const CatalogMember& member) const;
 
@@ -94,6 +99,7 @@ class Catalog {
   absl::StatusOr<CatalogChange> ApplyUpdated(Seq seq, const cairn::v1::LogUpdated& updated);
   absl::StatusOr<CatalogChange> ApplyDeleted(Seq seq, const cairn::v1::LogDeleted& deleted);
   absl::StatusOr<CatalogChange> ApplyMember(Seq seq, const cairn::v1::Member& changed);
+  absl::StatusOr<CatalogChange> ApplyPolicy(Seq seq, const cairn::v1::PolicyChange& change);
   static CatalogChange ChangeOf(CatalogChange::Kind kind, const CatalogLog& log);
 
   uint32_t max_logs_;
@@ -104,6 +110,7 @@ class Catalog {
   std::map<NodeId, uint64_t> replica_count_;  // Over logs_.
   std::vector<GroupId> deleted_;              // Ascending; 8 bytes for each deletion ever.
   Seq applied_seq_;
+  std::shared_ptr<const AccessPolicy> policy_ = std::make_shared<const AccessPolicy>();
 };
 
 }  // namespace cairn::server

@@ -322,7 +322,7 @@ struct OutMessage {
 
 // A change of the catalog that this node has to act on, in log order.
 struct CatalogChange {
-  enum class Kind : uint8_t { kFormed, kCreated, kUpdated, kDeleted, kMember };
+  enum class Kind : uint8_t { kFormed, kCreated, kUpdated, kDeleted, kMember, kPolicy };
   Kind kind = Kind::kFormed;
   GroupId log_id;
   std::string name;

@@ -18,7 +18,7 @@ void AppendStream::Submit(uint64_t token, v1::AppendStreamRequest& request) {
                           fmt::format("{}: an earlier request of this stream was refused", log_))));
     return;
   }
-  Refusal refusal = std::move(over_quota_);
+  Refusal refusal = std::move(early_refusal_);
   if (!refusal) refusal = NameLog(append);
   if (!refusal) refusal = PostAppend(token, append);
   if (!refusal) return;
@@ -29,6 +29,8 @@ void AppendStream::Submit(uint64_t token, v1::AppendStreamRequest& request) {
 int64_t AppendStream::HoldUs(const v1::AppendStreamRequest& request) {
   if (refused_) return 0;
   const std::string& log = log_.empty() ? request.append().log() : log_;
+  early_refusal_ = access().Check(log);
+  if (early_refusal_) return 0;
   QuotaBill bill = BillFor(environment(), log);
   if (bill.empty()) return 0;
   const MonoMicros now = environment().node->clock().Mono();
@@ -40,7 +42,7 @@ int64_t AppendStream::HoldUs(const v1::AppendStreamRequest& request) {
     return wait_us;
   }
   metrics.append_quota_refused_total.Increment();
-  over_quota_ = bill.Refusal(log, wait_us, now);
+  early_refusal_ = bill.Refusal(log, wait_us, now);
   return 0;
 }
 

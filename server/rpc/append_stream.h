@@ -17,7 +17,8 @@ namespace cairn::rpc {
 
 class AppendStream final : public OrderedStream<v1::AppendStreamRequest, v1::AppendStreamResponse> {
  public:
-  using OrderedStream::OrderedStream;
+  AppendStream(Environment* environment, grpc::CallbackServerContext* context)
+      : OrderedStream(environment, context, Rpc::kAppendStream) {}
 
  private:
   void Submit(uint64_t token, v1::AppendStreamRequest& request) override;
@@ -35,8 +36,8 @@ class AppendStream final : public OrderedStream<v1::AppendStreamRequest, v1::App
   std::string log_;  // Empty before the first request.
   uint64_t log_id_ = 0;
   GroupId group_;
-  bool refused_ = false;  // By this node, before the group saw it.
-  Refusal over_quota_;    // Of the next request.
+  bool refused_ = false;   // By this node, before the group saw it.
+  Refusal early_refusal_;  // Of the next request: no right, or over a quota.
 
   // The group's mark; touched by its worker only. Outlives every posted request.
   bool broken_in_group_ = false;

@@ -47,6 +47,8 @@ std::shared_ptr<grpc::Channel> PeerChannels::To(const std::string& address) {
 Environment::Environment(server::Node* served)
     : node(served),
       bounds(BoundsOf(served->config())),
+      // In clear there are no certificates, hence no members to believe.
+      authority(served, [](const grpc::ServerContextBase&) { return false; }),
       appends(served->config().request_bytes),
       slow_appends(static_cast<int64_t>(served->config().slow_append_ms) * kMicrosPerMilli,
                    server::WarnLine),

@@ -15,6 +15,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "server/rpc/auth.h"
 #include "server/rpc/bounds.h"
 #include "server/rpc/quota.h"
 #include "server/rpc/request_budget.h"
@@ -53,6 +54,7 @@ struct Environment {
 
   server::Node* const node;
   const Bounds bounds;
+  Authority authority;
   RequestBudget appends;
   SlowAppendLog slow_appends;
   Quotas quotas;

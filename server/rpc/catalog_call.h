@@ -1,4 +1,4 @@
-// CatalogCall: a call that changes the catalog (CreateLog, UpdateLog, DeleteLog). It goes to the
+// CatalogCall: a call that changes the catalog: its logs or its policy. It goes to the
 // catalog's group; any node may be asked.
 //
 // The leader of the catalog has applied the change when it answers. A node that forwarded the
@@ -16,12 +16,13 @@
 namespace cairn::rpc {
 
 template <class Request, class Response>
-class CatalogCall final : public GroupCall<server::CatalogDone, Request, Response> {
+class CatalogCall : public GroupCall<server::CatalogDone, Request, Response> {
  public:
   using Base = GroupCall<server::CatalogDone, Request, Response>;
   using Base::Base;
 
   CatalogCall* StartNew() {
+    if (!this->IsAllowed()) return this;
     if (Refusal refusal = CheckRequest(this->request(), this->environment().bounds)) {
       this->Refuse(*refusal);
     } else {
@@ -32,6 +33,7 @@ class CatalogCall final : public GroupCall<server::CatalogDone, Request, Respons
 
   // For a log that must exist: its name has to stand for the id that the request gives.
   CatalogCall* StartExisting() {
+    if (!this->IsAllowed()) return this;
     if (Refusal refusal = CheckRequest(this->request(), this->environment().bounds)) {
       this->Refuse(*refusal);
       return this;
@@ -51,11 +53,15 @@ class CatalogCall final : public GroupCall<server::CatalogDone, Request, Respons
     return this;
   }
 
+ protected:
+  // Asked where the call is posted, and not where it is only passed on.
+  virtual server::CatalogOp MakeOp() { return ToOp(this->request()); }
+
  private:
   void PostToCatalog() {
     const std::string not_ready = this->environment().node->NotReady();
     if (not_ready.empty()) {
-      this->Post(kCatalogGroup, ToOp(this->request()));
+      this->Post(kCatalogGroup, MakeOp());
     } else {
       this->Refuse(Reject(v1::REASON_NOT_READY, "", not_ready));
     }

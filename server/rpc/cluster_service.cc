@@ -14,8 +14,6 @@
 namespace cairn::rpc {
 namespace {
 
-constexpr char kTransferMethod[] = "/cairn.v1.ClusterService/TransferLeadership";
-
 // One log's leadership.
 class TransferOneCall final : public GroupCall<server::Done, v1::TransferLeadershipRequest,
                                                v1::TransferLeadershipResponse> {
@@ -23,6 +21,7 @@ class TransferOneCall final : public GroupCall<server::Done, v1::TransferLeaders
   using GroupCall::GroupCall;
 
   TransferOneCall* StartOne() {
+    if (!IsAllowed()) return this;
     if (Refusal refusal = CheckRequest(request(), environment().bounds)) {
       Refuse(*refusal);
       return this;
@@ -47,6 +46,11 @@ class TransferAllCall final : public grpc::ServerUnaryReactor, private server::R
       : environment_(environment), context_(context), request_(request), response_(response) {}
 
   TransferAllCall* Start() {
+    Authority& authority = environment_->authority;
+    if (Refusal refusal = authority.Check(*context_, Rpc::kTransferLeadership, /*log=*/"")) {
+      End(ToStatus(*refusal));
+      return this;
+    }
     std::vector<GroupId> led;
     for (const server::GroupView& view : environment_->node->Groups()) {
       if (view.role == consensus::Role::kLeader && view.voters.size() > 1)
@@ -82,7 +86,12 @@ class TransferAllCall final : public grpc::ServerUnaryReactor, private server::R
       last = --open_ == 0;
       if (last) response_->set_transferred(transferred_);
     }
-    if (last) Finish(grpc::Status::OK);
+    if (last) End(grpc::Status::OK);
+  }
+
+  void End(const grpc::Status& status) {
+    environment_->authority.Audit(*context_, Rpc::kTransferLeadership, "*", status);
+    Finish(status);
   }
 
   void OnDone() override { delete this; }
@@ -101,6 +110,10 @@ class TransferAllCall final : public grpc::ServerUnaryReactor, private server::R
 grpc::ServerUnaryReactor* ClusterService::Status(grpc::CallbackServerContext* context,
                                                  const v1::StatusRequest* request,
                                                  v1::StatusResponse* response) {
+  Authority& authority = environment_->authority;
+  if (Refusal refusal = authority.Check(*context, Rpc::kStatus, /*log=*/"")) {
+    return Answer(context, ToStatus(*refusal));
+  }
   const server::NodeStatus status = environment_->node->Status();
   response->set_node_id(status.node_id.value());
   response->set_node_name(status.name);
@@ -111,17 +124,28 @@ grpc::ServerUnaryReactor* ClusterService::Status(grpc::CallbackServerContext* co
   response->set_uptime_ms(status.uptime_ms);
   response->set_disk_free_bytes(status.disk_free_bytes);
   response->set_time_us(SystemClock().Wall());
-  if (request->with_groups()) {
-    for (const server::GroupView& view : environment_->node->Groups()) {
-      Fill(view, *response->add_groups());
-    }
-  }
+  if (request->with_groups()) FillGroups(*context, *response);
   return Answer(context, grpc::Status::OK);
+}
+
+void ClusterService::FillGroups(const grpc::CallbackServerContext& context,
+                                v1::StatusResponse& response) {
+  const bool filtered = environment_->authority.IsOn();
+  const Caller caller = filtered ? environment_->authority.CallerOf(context) : Caller();
+  for (const server::GroupView& view : environment_->node->Groups()) {
+    const bool is_catalog = view.group == kCatalogGroup;
+    const Need need = is_catalog ? Need::kPrincipal : Need::kAnyRight;
+    if (filtered && !caller.Has(need, view.name)) continue;
+    Fill(view, *response.add_groups());
+  }
 }
 
 grpc::ServerUnaryReactor* ClusterService::Members(grpc::CallbackServerContext* context,
                                                   const v1::MembersRequest* /*request*/,
                                                   v1::MembersResponse* response) {
+  if (Refusal refusal = environment_->authority.Check(*context, Rpc::kMembers, /*log=*/"")) {
+    return Answer(context, ToStatus(*refusal));
+  }
   const auto view = environment_->node->catalog();
   response->set_cluster_id(view->catalog.cluster_id());
   for (const auto& [id, member] : view->catalog.members()) Fill(member, *response->add_members());
@@ -134,21 +158,24 @@ grpc::ServerUnaryReactor* ClusterService::TransferLeadership(
   if (request->log().empty()) {
     return (new TransferAllCall(environment_, context, request, response))->Start();
   }
-  return (new TransferOneCall(environment_, context, kTransferMethod, request->log(), request,
-                              response))
+  return (new TransferOneCall(environment_, context, Rpc::kTransferLeadership, request->log(),
+                              request, response))
       ->StartOne();
 }
 
 grpc::ServerUnaryReactor* ClusterService::CanIStop(grpc::CallbackServerContext* context,
                                                    const v1::CanIStopRequest* request,
                                                    v1::CanIStopResponse* response) {
+  if (Refusal refusal = environment_->authority.Check(*context, Rpc::kCanIStop, /*log=*/"")) {
+    return Answer(context, ToStatus(*refusal));
+  }
   const auto view = environment_->node->catalog();
   const NodeId stopping(request->node_id());
   if (view->catalog.members().count(stopping) == 0) {
     return Answer(context, ToStatus(Reject(v1::REASON_INVALID, "",
                                            fmt::format("node {} is no member", stopping))));
   }
-  return (new StopSurvey(environment_, stopping, response))->Start();
+  return (new StopSurvey(environment_, context, stopping, response))->Start();
 }
 
 }  // namespace cairn::rpc

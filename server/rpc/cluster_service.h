@@ -26,6 +26,8 @@ class ClusterService final : public v1::ClusterService::CallbackService {
                                      v1::CanIStopResponse* response) override;
 
  private:
+  void FillGroups(const grpc::CallbackServerContext& context, v1::StatusResponse& response);
+
   Environment* const environment_;
 };
 

@@ -131,9 +131,11 @@ grpc::StatusCode CodeFor(v1::Reason reason) {
     case v1::REASON_FENCE_REQUIRED:
     case v1::REASON_DUPLICATE_GAP:
     case v1::REASON_CHAIN_MISMATCH:
+    case v1::REASON_LOCK_OUT:
     case v1::REASON_NOT_CAUGHT_UP:  // The same call cannot succeed before something else changes.
       return grpc::StatusCode::FAILED_PRECONDITION;
     case v1::REASON_LOG_NOT_FOUND:
+    case v1::REASON_NO_SUCH_PRINCIPAL:
       return grpc::StatusCode::NOT_FOUND;
     case v1::REASON_LOG_EXISTS:
       return grpc::StatusCode::ALREADY_EXISTS;

@@ -1,6 +1,6 @@
 // GroupCall: one unary call from its arrival to its answer.
 //
-//   handler: bounds -> Route -> ToOp -> Post -> (worker) OnReply -> Fill -> Finish
+//   handler: right -> bounds -> Route -> ToOp -> Post -> (worker) OnReply -> Fill -> Finish
 //
 // When this node does not lead the group, the call is passed on to the leader, unless its
 // caller asked to be redirected. The forwarded call asks for redirection itself, so calls
@@ -32,21 +32,21 @@ namespace cairn::rpc {
 template <class Result, class Request, class Response>
 class GroupCall : public grpc::ServerUnaryReactor, private server::ReplySink {
  public:
-  // `method` is the full name, e.g. "/cairn.v1.LogService/Append", and outlives the call.
-  // `log` names the log in refusals made here.
-  GroupCall(Environment* environment, grpc::CallbackServerContext* context, const char* method,
+  // `log` names the log on which the right is needed, and in refusals made here.
+  GroupCall(Environment* environment, grpc::CallbackServerContext* context, Rpc rpc,
             std::string log, const Request* request, Response* response)
       : environment_(environment),
         context_(context),
-        method_(method),
+        rpc_(rpc),
         log_(std::move(log)),
         request_(request),
         response_(response) {
     (void)RequestIdOf(*context);  // Decided while the call may still be told (request_id.h).
   }
 
-  // Bounds, route, post. The op is made only for a call that will be posted.
+  // Right, bounds, route, post. The op is made only for a call that will be posted.
   GroupCall* Start() {
+    if (!IsAllowed()) return this;
     if (Refusal refusal = CheckRequest(*request_, environment_->bounds)) return Refuse(*refusal);
     auto route = Route(*environment_->node, log_, request_->log_id());
     if (auto* rejection = std::get_if<server::Rejection>(&route)) {
@@ -79,6 +79,14 @@ class GroupCall : public grpc::ServerUnaryReactor, private server::ReplySink {
   }
 
  protected:
+  // Whether the caller has the right that the call needs. If not, the call is refused here: the
+  // first step of every Start.
+  [[nodiscard]] bool IsAllowed() {
+    Refusal refusal = environment_->authority.Check(*context_, rpc_, log_);
+    if (refusal) Refuse(*refusal);
+    return !refusal;
+  }
+
   // The group has done it. The default fills the response in and ends the call.
   virtual void Complete(const Result& result) {
     Fill(result, *response_);
@@ -109,6 +117,7 @@ class GroupCall : public grpc::ServerUnaryReactor, private server::ReplySink {
   // The last thing that the call does.
   void End(const grpc::Status& status) {
     Ending(status);
+    if (RuleOf(rpc_).audited) environment_->authority.Audit(*context_, rpc_, log_, status);
     this->Finish(status);
   }
 
@@ -148,10 +157,12 @@ class GroupCall : public grpc::ServerUnaryReactor, private server::ReplySink {
     hop_ = std::make_unique<Hop>(environment_->channels.To(address), *context_);
     hop_->context->AddMetadata(kLeaderHeader, kLeaderRedirect);
     hop_->context->AddMetadata(kRequestIdHeader, RequestIdOf(*context_));
+    environment_->authority.PassOn(*context_, *hop_->context);
     hop_->context->set_deadline(std::chrono::system_clock::now() +
                                 std::chrono::microseconds(TimeLeftUs(*context_)));
     response_->Clear();
-    hop_->stub.UnaryCall(hop_->context.get(), method_, grpc::StubOptions(), request_, response_,
+    hop_->stub.UnaryCall(hop_->context.get(), RuleOf(rpc_).method, grpc::StubOptions(), request_,
+                         response_,
                          [this](grpc::Status status) { OnForwarded(std::move(status)); });
   }
 
@@ -176,7 +187,7 @@ class GroupCall : public grpc::ServerUnaryReactor, private server::ReplySink {
 
   Environment* const environment_;
   grpc::CallbackServerContext* const context_;
-  const char* const method_;
+  const Rpc rpc_;
   const std::string log_;
   const Request* const request_;
   Response* const response_;
@@ -190,10 +201,9 @@ class GroupCall : public grpc::ServerUnaryReactor, private server::ReplySink {
 // Starts a call that does no more than post and fill in.
 template <class Result, class Request, class Response>
 grpc::ServerUnaryReactor* StartCall(Environment* environment, grpc::CallbackServerContext* context,
-                                    const char* method, const Request* request,
-                                    Response* response) {
+                                    Rpc rpc, const Request* request, Response* response) {
   using Call = GroupCall<Result, Request, Response>;
-  return (new Call(environment, context, method, request->log(), request, response))->Start();
+  return (new Call(environment, context, rpc, request->log(), request, response))->Start();
 }
 
 // Answers a call that needs no group.

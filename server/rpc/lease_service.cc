@@ -12,7 +12,8 @@ namespace {
 // forwarded: a follower answers NOT_LEADER.
 class KeepAliveStream final : public OrderedStream<v1::KeepAliveRequest, v1::KeepAliveResponse> {
  public:
-  using OrderedStream::OrderedStream;
+  KeepAliveStream(Environment* environment, grpc::CallbackServerContext* context)
+      : OrderedStream(environment, context, Rpc::kKeepAlive) {}
 
  private:
   void Submit(uint64_t token, v1::KeepAliveRequest& request) override {
@@ -21,6 +22,7 @@ class KeepAliveStream final : public OrderedStream<v1::KeepAliveRequest, v1::Kee
   }
 
   Refusal PostRenewal(uint64_t token, const v1::RenewRequest& renew) {
+    if (Refusal refusal = access().Check(renew.log())) return refusal;
     if (Refusal refusal = CheckRequest(renew, environment().bounds)) return refusal;
     server::Node& node = *environment().node;
     auto route = Route(node, renew.log(), renew.log_id());
@@ -58,36 +60,31 @@ class KeepAliveStream final : public OrderedStream<v1::KeepAliveRequest, v1::Kee
 grpc::ServerUnaryReactor* LeaseService::Acquire(grpc::CallbackServerContext* context,
                                                 const v1::AcquireRequest* request,
                                                 v1::AcquireResponse* response) {
-  return StartCall<server::LeaseGranted>(environment_, context, "/cairn.v1.LeaseService/Acquire",
-                                         request, response);
+  return StartCall<server::LeaseGranted>(environment_, context, Rpc::kAcquire, request, response);
 }
 
 grpc::ServerUnaryReactor* LeaseService::Renew(grpc::CallbackServerContext* context,
                                               const v1::RenewRequest* request,
                                               v1::RenewResponse* response) {
-  return StartCall<server::LeaseRenewed>(environment_, context, "/cairn.v1.LeaseService/Renew",
-                                         request, response);
+  return StartCall<server::LeaseRenewed>(environment_, context, Rpc::kRenew, request, response);
 }
 
 grpc::ServerUnaryReactor* LeaseService::Release(grpc::CallbackServerContext* context,
                                                 const v1::ReleaseRequest* request,
                                                 v1::ReleaseResponse* response) {
-  return StartCall<server::LeaseReleased>(environment_, context, "/cairn.v1.LeaseService/Release",
-                                          request, response);
+  return StartCall<server::LeaseReleased>(environment_, context, Rpc::kRelease, request, response);
 }
 
 grpc::ServerUnaryReactor* LeaseService::Transfer(grpc::CallbackServerContext* context,
                                                  const v1::TransferRequest* request,
                                                  v1::TransferResponse* response) {
-  return StartCall<server::LeaseGranted>(environment_, context, "/cairn.v1.LeaseService/Transfer",
-                                         request, response);
+  return StartCall<server::LeaseGranted>(environment_, context, Rpc::kTransfer, request, response);
 }
 
 grpc::ServerUnaryReactor* LeaseService::Get(grpc::CallbackServerContext* context,
                                             const v1::GetRequest* request,
                                             v1::GetResponse* response) {
-  return StartCall<server::LeaseView>(environment_, context, "/cairn.v1.LeaseService/Get", request,
-                                      response);
+  return StartCall<server::LeaseView>(environment_, context, Rpc::kGetLease, request, response);
 }
 
 grpc::ServerBidiReactor<v1::KeepAliveRequest, v1::KeepAliveResponse>* LeaseService::KeepAlive(

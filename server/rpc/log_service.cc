@@ -34,8 +34,7 @@ class AppendCall final
  public:
   AppendCall(Environment* environment, grpc::CallbackServerContext* context,
              const v1::AppendRequest* request, v1::AppendResponse* response)
-      : GroupCall(environment, context, "/cairn.v1.LogService/Append", request->log(), request,
-                  response),
+      : GroupCall(environment, context, Rpc::kAppend, request->log(), request, response),
         arrived_(environment->node->clock().Mono()) {}
 
   AppendCall* StartWithinBudget() {
@@ -53,6 +52,8 @@ class AppendCall final
  private:
   void StartWithinQuota() {
     bill_ = BillFor(environment(), request().log());
+    // Whoever has no right must not use the log's quota up. (Start looks by itself.)
+    if (!bill_.empty() && !IsAllowed()) return;
     const int64_t wait_us = bill_.empty() ? 0 : bill_.Claim(bytes_, arrived_);
     server::Metrics& metrics = environment().node->metrics();
     if (wait_us > kMaxHoldUs) {
@@ -137,12 +138,14 @@ class DescribeCall final
   }
 };
 
-// One page of logs in name order, without sorting those that do not belong to it.
+// One page of the logs on which `filter` (null: anybody) has a right, in name order, without
+// sorting those that do not belong to it.
 void FillPage(const server::Catalog& catalog, const v1::ListLogsRequest& request,
-              v1::ListLogsResponse& response) {
+              const Caller* filter, v1::ListLogsResponse& response) {
   std::vector<const server::CatalogLog*> logs;
   for (const auto& [id, log] : catalog.logs()) {
     if (log.name.compare(0, request.prefix().size(), request.prefix()) != 0) continue;
+    if (filter != nullptr && !filter->Has(Need::kAnyRight, log.name)) continue;
     if (!request.page_token().empty() && log.name <= request.page_token()) continue;
     logs.push_back(&log);
   }
@@ -166,42 +169,43 @@ Refusal Parse(const grpc::ByteBuffer& bytes, Request& request) {
 grpc::ServerUnaryReactor* LogService::CreateLog(grpc::CallbackServerContext* context,
                                                 const v1::CreateLogRequest* request,
                                                 v1::CreateLogResponse* response) {
-  return (new CreateCall(environment_, context, "/cairn.v1.LogService/CreateLog", request->name(),
-                         request, response))
+  return (new CreateCall(environment_, context, Rpc::kCreateLog, request->name(), request,
+                         response))
       ->StartNew();
 }
 
 grpc::ServerUnaryReactor* LogService::UpdateLog(grpc::CallbackServerContext* context,
                                                 const v1::UpdateLogRequest* request,
                                                 v1::UpdateLogResponse* response) {
-  return (new UpdateCall(environment_, context, "/cairn.v1.LogService/UpdateLog", request->log(),
-                         request, response))
+  return (new UpdateCall(environment_, context, Rpc::kUpdateLog, request->log(), request, response))
       ->StartExisting();
 }
 
 grpc::ServerUnaryReactor* LogService::DeleteLog(grpc::CallbackServerContext* context,
                                                 const v1::DeleteLogRequest* request,
                                                 v1::DeleteLogResponse* response) {
-  return (new DeleteCall(environment_, context, "/cairn.v1.LogService/DeleteLog", request->log(),
-                         request, response))
+  return (new DeleteCall(environment_, context, Rpc::kDeleteLog, request->log(), request, response))
       ->StartExisting();
 }
 
 grpc::ServerUnaryReactor* LogService::DescribeLog(grpc::CallbackServerContext* context,
                                                   const v1::DescribeLogRequest* request,
                                                   v1::DescribeLogResponse* response) {
-  return (new DescribeCall(environment_, context, "/cairn.v1.LogService/DescribeLog",
-                           request->log(), request, response))
+  return (new DescribeCall(environment_, context, Rpc::kDescribeLog, request->log(), request,
+                           response))
       ->Start();
 }
 
 grpc::ServerUnaryReactor* LogService::ListLogs(grpc::CallbackServerContext* context,
                                                const v1::ListLogsRequest* request,
                                                v1::ListLogsResponse* response) {
-  if (Refusal refusal = CheckRequest(*request, environment_->bounds)) {
-    return Answer(context, ToStatus(*refusal));
-  }
-  FillPage(environment_->node->catalog()->catalog, *request, *response);
+  Refusal refusal = environment_->authority.Check(*context, Rpc::kListLogs, /*log=*/"");
+  if (!refusal) refusal = CheckRequest(*request, environment_->bounds);
+  if (refusal) return Answer(context, ToStatus(*refusal));
+  const bool filtered = environment_->authority.IsOn();
+  const Caller caller = filtered ? environment_->authority.CallerOf(*context) : Caller();
+  FillPage(environment_->node->catalog()->catalog, *request, filtered ? &caller : nullptr,
+           *response);
   return Answer(context, grpc::Status::OK);
 }
 
@@ -219,8 +223,8 @@ LogService::AppendStream(grpc::CallbackServerContext* context) {
 grpc::ServerUnaryReactor* LogService::RegisterProducer(grpc::CallbackServerContext* context,
                                                        const v1::RegisterProducerRequest* request,
                                                        v1::RegisterProducerResponse* response) {
-  return (new RegisterCall(environment_, context, "/cairn.v1.LogService/RegisterProducer",
-                           request->log(), request, response))
+  return (new RegisterCall(environment_, context, Rpc::kRegisterProducer, request->log(), request,
+                           response))
       ->Start();
 }
 
@@ -228,8 +232,9 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* LogService::Read(grpc::CallbackServe
                                                              const grpc::ByteBuffer* bytes) {
   v1::ReadRequest request;
   Refusal refusal = Parse(*bytes, request);
-  if (!refusal) refusal = CheckRequest(request, environment_->bounds);
   auto* stream = new RecordStream(environment_, context, RecordStream::Form::kRead, request.log());
+  if (!refusal) refusal = stream->CheckAccess();
+  if (!refusal) refusal = CheckRequest(request, environment_->bounds);
   if (refusal) return stream->Refuse(*refusal);
   auto route = Route(*environment_->node, request.log(), request.log_id());
   if (auto* rejection = std::get_if<server::Rejection>(&route)) return stream->Refuse(*rejection);
@@ -245,8 +250,9 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* LogService::Tail(grpc::CallbackServe
                                                              const grpc::ByteBuffer* bytes) {
   v1::TailRequest request;
   Refusal refusal = Parse(*bytes, request);
-  if (!refusal) refusal = CheckRequest(request, environment_->bounds);
   auto* stream = new RecordStream(environment_, context, RecordStream::Form::kTail, request.log());
+  if (!refusal) refusal = stream->CheckAccess();
+  if (!refusal) refusal = CheckRequest(request, environment_->bounds);
   if (refusal) return stream->Refuse(*refusal);
   auto route = Route(*environment_->node, request.log(), request.log_id());
   if (auto* rejection = std::get_if<server::Rejection>(&route)) return stream->Refuse(*rejection);
@@ -261,15 +267,13 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* LogService::Tail(grpc::CallbackServe
 grpc::ServerUnaryReactor* LogService::Trim(grpc::CallbackServerContext* context,
                                            const v1::TrimRequest* request,
                                            v1::TrimResponse* response) {
-  return StartCall<server::TrimDone>(environment_, context, "/cairn.v1.LogService/Trim", request,
-                                     response);
+  return StartCall<server::TrimDone>(environment_, context, Rpc::kTrim, request, response);
 }
 
 grpc::ServerUnaryReactor* LogService::RegisterSnapshot(grpc::CallbackServerContext* context,
                                                        const v1::RegisterSnapshotRequest* request,
                                                        v1::RegisterSnapshotResponse* response) {
-  return StartCall<server::Done>(environment_, context, "/cairn.v1.LogService/RegisterSnapshot",
-                                 request, response);
+  return StartCall<server::Done>(environment_, context, Rpc::kRegisterSnapshot, request, response);
 }
 
 }  // namespace cairn::rpc

@@ -37,8 +37,11 @@ class OrderedStream : public grpc::ServerBidiReactor<Request, Response>,
                       protected server::ReplySink,
                       private Closable {
  public:
-  OrderedStream(Environment* environment, grpc::CallbackServerContext* context)
-      : environment_(environment), context_(context) {
+  // `rpc` is what the stream needs the right of.
+  OrderedStream(Environment* environment, grpc::CallbackServerContext* context, Rpc rpc)
+      : environment_(environment),
+        context_(context),
+        access_(&environment->authority, context, rpc) {
     (void)RequestIdOf(*context);  // Decided while the call may still be told (request_id.h).
     environment_->node->metrics().open_streams.Increment();
   }
@@ -47,6 +50,10 @@ class OrderedStream : public grpc::ServerBidiReactor<Request, Response>,
   OrderedStream* Start() {
     if (!environment_->streams.Add(this)) {
       this->Finish(ToStatus(ShuttingDown("stream")));
+      return this;
+    }
+    if (Refusal refusal = access_.CheckLogin()) {
+      this->Finish(ToStatus(*refusal));
       return this;
     }
     absl::MutexLock lock(&mutex_);
@@ -80,6 +87,7 @@ class OrderedStream : public grpc::ServerBidiReactor<Request, Response>,
   }
 
   [[nodiscard]] Environment& environment() { return *environment_; }
+  [[nodiscard]] StreamAccess& access() { return access_; }
   [[nodiscard]] const grpc::CallbackServerContext& context() const { return *context_; }
 
  private:
@@ -145,10 +153,18 @@ class OrderedStream : public grpc::ServerBidiReactor<Request, Response>,
     delete this;
   }
 
-  void Close() override {
+  void Close() override { CloseWith(ToStatus(ShuttingDown("stream"))); }
+
+  // The rights on logs are looked at with each request.
+  void Review() override {
+    if (Refusal refusal = access_.CheckLogin()) CloseWith(ToStatus(*refusal));
+  }
+
+  void CloseWith(const grpc::Status& status) {
     std::optional<grpc::Status> end;
     {
       absl::MutexLock lock(&mutex_);
+      if (!closing_) close_status_ = status;
       closing_ = true;
       end = TakeEnd();
     }
@@ -197,11 +213,12 @@ class OrderedStream : public grpc::ServerBidiReactor<Request, Response>,
     const bool done = (reads_done_ || closing_) && slots_.empty() && !writing_;
     if (!done || finished_) return std::nullopt;
     finished_ = true;
-    return closing_ ? ToStatus(ShuttingDown("stream")) : grpc::Status::OK;
+    return closing_ ? close_status_ : grpc::Status::OK;
   }
 
   Environment* const environment_;
   grpc::CallbackServerContext* const context_;
+  StreamAccess access_;
   // Filled by the read under way; between reads it belongs to OnReadDone.
   Request request_;
   grpc::Alarm hold_;
@@ -215,6 +232,7 @@ class OrderedStream : public grpc::ServerBidiReactor<Request, Response>,
   bool reads_done_ ABSL_GUARDED_BY(mutex_) = false;
   bool caller_gone_ ABSL_GUARDED_BY(mutex_) = false;  // A write failed: answers are dropped.
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+  grpc::Status close_status_ ABSL_GUARDED_BY(mutex_);  // While closing_.
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

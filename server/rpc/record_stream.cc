@@ -29,6 +29,7 @@ RecordStream::RecordStream(Environment* environment, grpc::CallbackServerContext
       context_(context),
       form_(form),
       log_(std::move(log)),
+      access_(&environment->authority, context, form == Form::kRead ? Rpc::kRead : Rpc::kTail),
       token_(NextToken()) {
   (void)RequestIdOf(*context);  // Decided while the call may still be told (request_id.h).
   if (form_ == Form::kTail) environment_->node->metrics().open_tails.Increment();
@@ -129,6 +130,10 @@ void RecordStream::OnWriteDone(bool ok) {
 void RecordStream::OnCancel() { StopAndFinish(grpc::Status::CANCELLED); }
 
 void RecordStream::Close() { StopAndFinish(ToStatus(ShuttingDown(log_))); }
+
+void RecordStream::Review() {
+  if (Refusal refusal = CheckAccess()) StopAndFinish(ToStatus(*refusal));
+}
 
 void RecordStream::OnDone() {
   environment_->streams.Remove(this);

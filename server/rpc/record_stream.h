@@ -39,6 +39,8 @@ class RecordStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   RecordStream(Environment* environment, grpc::CallbackServerContext* context, Form form,
                std::string log);
 
+  // Whether the caller may read the log. Asked before Start, and by Review.
+  [[nodiscard]] Refusal CheckAccess() { return access_.Check(log_); }
   // Ends the call at once. Instead of Start.
   RecordStream* Refuse(const server::Rejection& rejection);
   // Opens `open` (its sink, token and credit are filled in here) on `group`. `sync_first`: only
@@ -53,6 +55,7 @@ class RecordStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void OnCancel() override;
   void OnDone() override;
   void Close() override;
+  void Review() override;
 
   void PostSync();
   void PostOpen();
@@ -72,6 +75,7 @@ class RecordStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   grpc::CallbackServerContext* const context_;
   const Form form_;
   const std::string log_;
+  StreamAccess access_;
   const uint64_t token_;  // Never reused in this process: a late TailClose hits nobody else.
   // Set by Start, before anything is posted.
   GroupId group_;

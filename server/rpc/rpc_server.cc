@@ -28,6 +28,8 @@ constexpr int kMinPingIntervalMs = 1000;
 constexpr int kHandshakeTimeoutMs = 10'000;
 // All headers of a call together; a token and the names of a log fit many times.
 constexpr int kMaxHeaderBytes = 16 << 10;
+// How long a stream may outlive its token's time.
+constexpr int64_t kReviewEveryUs = kMicrosPerSecond;
 
 // Reflection and health are process-wide switches of gRPC.
 void EnablePlugins() {
@@ -68,6 +70,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(server::Node* node) 
   builder.RegisterService(&rpc->log_service_);
   builder.RegisterService(&rpc->lease_service_);
   builder.RegisterService(&rpc->cluster_service_);
+  builder.RegisterService(&rpc->auth_service_);
   builder.RegisterService(&rpc->peer_service_);
   rpc->server_ = builder.BuildAndStart();
   CHECK(rpc->server_ != nullptr);
@@ -90,6 +93,17 @@ void RpcServer::SetServing(bool serving) {
 void RpcServer::EndStreams() {
   environment_.streams.CloseAll();
   peers_.Stop();
+}
+
+void RpcServer::ReviewStreams() {
+  const server::Node& node = *environment_.node;
+  const uint64_t changes = node.access().changes();
+  const MonoMicros now = node.clock().Mono();
+  const bool may_expire = environment_.authority.IsOn() && now - reviewed_at_ >= kReviewEveryUs;
+  if (changes == reviewed_changes_ && !may_expire) return;
+  reviewed_changes_ = changes;
+  reviewed_at_ = now;
+  environment_.streams.ReviewAll();
 }
 
 void RpcServer::Shutdown(int64_t timeout_ms) {

@@ -16,6 +16,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "server/rpc/auth_service.h"
 #include "server/rpc/call.h"
 #include "server/rpc/cluster_service.h"
 #include "server/rpc/lease_service.h"
@@ -39,6 +40,9 @@ class RpcServer {
   void SetServing(bool serving);
   // Ends the long-lived calls with SHUTTING_DOWN; new ones get the same answer.
   void EndStreams();
+  // Ends the long-lived calls whose callers have lost their right, or their token's time is over.
+  // To be called often; cheap while nothing has changed.
+  void ReviewStreams();
   // Refuses new calls, waits up to `timeout_ms` for those under way and then cancels them.
   void Shutdown(int64_t timeout_ms);
 
@@ -51,8 +55,11 @@ class RpcServer {
   LogService log_service_{&environment_};
   LeaseService lease_service_{&environment_};
   ClusterService cluster_service_{&environment_};
+  AuthService auth_service_{&environment_};
   PeerService peer_service_{&environment_};
   server::PeerReceiver peers_;
+  uint64_t reviewed_changes_ = 0;  // Of the policy, at the last review.
+  MonoMicros reviewed_at_ = 0;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;     // Its calls use all of the above.
   std::unique_ptr<server::FrontDoor> door_;  // Last: it hands connections to the above.

@@ -60,8 +60,10 @@ void JudgeStop(const server::Catalog& catalog, NodeId stopping,
   for (const auto& [id, log] : catalog.logs()) judge(log.name, id, log.replicas);
 }
 
-StopSurvey::StopSurvey(Environment* environment, NodeId stopping, v1::CanIStopResponse* response)
+StopSurvey::StopSurvey(Environment* environment, grpc::CallbackServerContext* context,
+                       NodeId stopping, v1::CanIStopResponse* response)
     : environment_(environment),
+      context_(context),
       stopping_(stopping),
       response_(response),
       view_(environment->node->catalog()) {
@@ -80,8 +82,9 @@ StopSurvey* StopSurvey::Start() {
   }
   for (const std::unique_ptr<Inquiry>& inquiry : inquiries_) {
     inquiry->context.set_deadline(std::chrono::system_clock::now() + kAnswerWithin);
-    inquiry->stub.UnaryCall(&inquiry->context, "/cairn.v1.ClusterService/Status",
-                            grpc::StubOptions(), &request_, &inquiry->response,
+    environment_->authority.PassOn(*context_, inquiry->context);
+    inquiry->stub.UnaryCall(&inquiry->context, RuleOf(Rpc::kStatus).method, grpc::StubOptions(),
+                            &request_, &inquiry->response,
                             [this, answer = &inquiry->response](const grpc::Status& status) {
                               Settle(status.ok() ? answer : nullptr);
                             });

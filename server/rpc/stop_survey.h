@@ -28,7 +28,9 @@ void JudgeStop(const server::Catalog& catalog, NodeId stopping,
 
 class StopSurvey final : public grpc::ServerUnaryReactor {
  public:
-  StopSurvey(Environment* environment, NodeId stopping, v1::CanIStopResponse* response);
+  // Asks on behalf of whoever called: members tell them what they may know.
+  StopSurvey(Environment* environment, grpc::CallbackServerContext* context, NodeId stopping,
+             v1::CanIStopResponse* response);
 
   StopSurvey* Start();
 
@@ -45,6 +47,7 @@ class StopSurvey final : public grpc::ServerUnaryReactor {
   void OnDone() override;
 
   Environment* const environment_;
+  grpc::CallbackServerContext* const context_;
   const NodeId stopping_;
   v1::CanIStopResponse* const response_;
   const std::shared_ptr<const server::CatalogView> view_;

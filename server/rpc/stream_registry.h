@@ -1,7 +1,8 @@
-// StreamRegistry: the long-lived calls that a stopping node must end by itself, so that their
-// callers get a retryable status and not a cut connection.
+// StreamRegistry: the long-lived calls that a node must end by itself: when it stops, so that their
+// callers get a retryable status and not a cut connection, and when they have lost their right.
 //
-// Threads: any. A stream removes itself before it is freed; CloseAll calls the streams with
+// Threads: any. A stream removes itself before it is freed; CloseAll and ReviewAll call the streams
+// with
 //   the registry's lock held, which keeps each of them alive meanwhile. Lock order: registry,
 //   then stream; a stream never calls the registry with its own lock held.
 #pragma once
@@ -19,6 +20,8 @@ class Closable {
   // Ends the stream with SHUTTING_DOWN once what is under way has been answered. Must not
   // block, nor call the registry.
   virtual void Close() = 0;
+  // Ends the stream if its caller may no longer have it. As Close otherwise.
+  virtual void Review() = 0;
 };
 
 class StreamRegistry {
@@ -39,6 +42,11 @@ class StreamRegistry {
     absl::MutexLock lock(&mutex_);
     closed_ = true;
     for (Closable* stream : streams_) stream->Close();
+  }
+
+  void ReviewAll() {
+    absl::MutexLock lock(&mutex_);
+    for (Closable* stream : streams_) stream->Review();
   }
 
  private:

@@ -139,6 +139,17 @@ void AddTlsOptions(OptionTable& table, NodeConfig& c) {
                "Serve the pages of --http-listen with TLS too, to whoever asks.");
 }
 
+void AddAccessOptions(OptionTable& table, NodeConfig& c) {
+  table.Text("root-token-file", &c.root_token_file, CheckPath,
+             "File of mode 0600 with one line of 32 to 255 bytes: the token whose bearer may do "
+             "everything here, for when no other lets anybody in. Read again when it changes. "
+             "Default: none.");
+  table.Text(
+      "audit-file", &c.audit_file, CheckPath,
+      "File that gets a JSON line for each administrative call and each refused login; opened "
+      "anew when it was rotated. Default: the process's log.");
+}
+
 void AddTimeOptions(OptionTable& table, NodeConfig& c) {
   table.Number("tick-ms", &c.tick_ms, OptionUnit::kMillis, 5, 1000,
                "Unit of the two options below; shorter finds dead leaders sooner and costs CPU.");
@@ -371,6 +382,7 @@ absl::StatusOr<Invocation> ParseInvocation(int argc, const char* const* argv,
   AddIdentityOptions(table, invocation.config);
   AddTlsOptions(table, invocation.config);
   AddMonitoringOptions(table, invocation.config);
+  AddAccessOptions(table, invocation.config);
   AddTimeOptions(table, invocation.config);
   AddQueueOptions(table, invocation.config);
   AddStorageOptions(table, invocation.config);

@@ -46,6 +46,12 @@ struct NodeConfig {
   std::string peer_tls_name;
   bool http_tls = false;  // The pages, too.
 
+  // ---- Who may do what --------------------------------------------------------------------
+  // File that holds the token whose bearer may do everything on this node. Empty: there is none.
+  std::string root_token_file;
+  // File of the audit log. Empty: its lines go to the process's log.
+  std::string audit_file;
+
   // ---- Logs of the process -------------------------------------------------------------
   std::string log_level = "info";
   std::string log_format = "text";

@@ -118,6 +118,7 @@ void GroupKeeper::OnCatalogChange(const CatalogChange& change) {
       break;
     case CatalogChange::Kind::kFormed:
     case CatalogChange::Kind::kMember:
+    case CatalogChange::Kind::kPolicy:
       break;
   }
   Publish();
@@ -160,6 +161,7 @@ void GroupKeeper::Publish() {
   // The catalog has all changes of a turn when the first of them is told: one copy is enough.
   if (catalog_.applied_seq() == published_seq_) return;
   published_seq_ = catalog_.applied_seq();
+  access_.Publish(catalog_.policy());
   auto view = std::make_shared<const CatalogView>(CatalogView{catalog_});
   absl::MutexLock lock(&mutex_);
   view_.swap(view);
@@ -210,12 +212,23 @@ std::vector<std::string> GroupKeeper::Work() {
   return alarms;
 }
 
+bool GroupKeeper::IsCatalogConfirmed() const {
+  const std::vector<GroupView> views = WorkerOf(kCatalogGroup).Views();
+  return std::any_of(views.begin(), views.end(), [](const GroupView& view) {
+    return view.group == kCatalogGroup && view.confirmed;
+  });
+}
+
+const AccessState& GroupKeeper::access() const {
+  if (access_.mode() == AccessState::Mode::kUnknown && IsCatalogConfirmed()) access_.Confirm();
+  return access_;
+}
+
 // A replica that started a moment ago applies the catalog only as far as it knew it to be
 // committed. Were all nodes to start at once, all would deny a log whose creation was
 // acknowledged; so none does before a leader has told it where the catalog stands.
 Rejection GroupKeeper::NotFound(std::string_view log) const {
-  for (const GroupView& view : WorkerOf(kCatalogGroup).Views()) {
-    if (view.group != kCatalogGroup || !view.confirmed) continue;
+  if (IsCatalogConfirmed()) {
     return Refusal(cairn::v1::REASON_LOG_NOT_FOUND, log, fmt::format("there is no log {}", log));
   }
   return Refusal(cairn::v1::REASON_NOT_READY, log,

@@ -31,6 +31,7 @@
 #include "absl/synchronization/mutex.h"
 #include "server/catalog.h"
 #include "server/group.h"
+#include "server/runtime/access_state.h"
 #include "server/runtime/config.h"
 #include "server/runtime/worker.h"
 #include "storage/log_store.h"
@@ -66,6 +67,9 @@ class GroupKeeper {
   }
   void OnCatalogChange(const CatalogChange& change);
   [[nodiscard]] std::shared_ptr<const CatalogView> view() const;
+  // The policy of the catalog. Its mode is looked for when it is unknown: group 0 is asked whether
+  // a leader has told it where the catalog stands.
+  [[nodiscard]] const AccessState& access() const;
 
   // Whether everything that the store holds was opened (or removed). Node's own thread.
   [[nodiscard]] bool all_opened() const { return stored_.empty(); }
@@ -93,6 +97,7 @@ class GroupKeeper {
   };
   using Task = std::variant<OpenTask, UpdateTask, RemoveTask>;
 
+  [[nodiscard]] bool IsCatalogConfirmed() const;
   [[nodiscard]] Rejection NotFound(std::string_view log) const;
   void OnCreated(GroupId id);
   void OnUpdated(const CatalogChange& change);
@@ -118,6 +123,8 @@ class GroupKeeper {
 
   // ---- The node's own thread -----------------------------------------------------------------
   std::map<GroupId, storage::StoredGroup> stored_;  // Not opened yet.
+
+  mutable AccessState access_;
 
   mutable absl::Mutex mutex_;
   std::shared_ptr<const CatalogView> view_ ABSL_GUARDED_BY(mutex_);

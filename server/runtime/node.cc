@@ -107,6 +107,7 @@ struct Node::Impl {
   const Clock& clock = SystemClock();
   const MonoMicros started_at = clock.Mono();
   Metrics metrics;
+  AuditLog audit{config.name, config.audit_file, &clock};
   std::unique_ptr<storage::LogStore> store;
   uint64_t watermark_bytes = 0;  // From OpenStore on.
   std::unique_ptr<NodeTls> tls;  // Null: everything is in clear.
@@ -161,6 +162,7 @@ absl::Status Node::Impl::OpenStore() {
 absl::Status Node::Start() {
   Impl& node = *impl_;
   CHECK(node.store == nullptr);
+  RETURN_IF_ERROR(node.audit.Open());
   ASSIGN_OR_RETURN(node.tls, NodeTls::Make(node.config));
   node.formation_client.UseTls(node.tls.get());
   RETURN_IF_ERROR(node.OpenStore());
@@ -339,6 +341,14 @@ std::shared_ptr<const CatalogView> Node::catalog() const {
   const GroupHost* host = impl_->host();
   return host != nullptr ? host->keeper().view() : *kEmpty;
 }
+
+const AccessState& Node::access() const {
+  static const auto* const kNothingKnown = new AccessState();
+  const GroupHost* host = impl_->host();
+  return host != nullptr ? host->keeper().access() : *kNothingKnown;
+}
+
+AuditLog& Node::audit() { return impl_->audit; }
 
 NodeStatus Node::Status() const {
   NodeStatus status;

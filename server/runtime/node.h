@@ -20,6 +20,8 @@
 #include "server/catalog.h"
 #include "server/group.h"
 #include "server/group_events.h"
+#include "server/runtime/access_state.h"
+#include "server/runtime/audit_log.h"
 #include "server/runtime/config.h"
 #include "server/runtime/group_keeper.h"
 #include "server/runtime/metrics.h"
@@ -81,6 +83,9 @@ class Node {
   [[nodiscard]] bool PostAndRun(GroupId group, Event& event);
   void PostUrgent(GroupId group, Event event);
   [[nodiscard]] std::shared_ptr<const CatalogView> catalog() const;
+  // Who may do what, as far as this node knows. Cheap.
+  [[nodiscard]] const AccessState& access() const;
+  [[nodiscard]] AuditLog& audit();
   [[nodiscard]] NodeStatus Status() const;
   [[nodiscard]] std::vector<GroupView> Groups() const;
   // "host:port" that a member advertises; empty when unknown.
