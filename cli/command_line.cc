@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "base/check.h"
 #include "cli/help.h"
@@ -52,13 +53,23 @@ CommandLine::CommandLine() : app_("Append to, read and look after the logs of a 
 
 void CommandLine::AddFamily(const CommandFamily& family) {
   CLI::App* parent = &app_;
-  if (!family.name.empty()) {
-    parent = app_.add_subcommand(std::string(family.name), std::string(family.summary));
-    parent->require_subcommand(1);
-    parent->set_help_flag("-h,--help", "Show this help and exit");
-    parent->formatter(std::make_shared<ManFormatter>());
+  std::istringstream words{std::string(family.name)};
+  for (std::string word; words >> word;) {
+    parent = &AddFamilyApp(*parent, word, std::string(family.summary));
   }
   for (const CommandSpec& spec : family.commands) AddCommand(*parent, spec);
+}
+
+CLI::App& CommandLine::AddFamilyApp(CLI::App& parent, const std::string& name,
+                                    const std::string& summary) {
+  for (CLI::App* known : parent.get_subcommands({})) {
+    if (known->get_name() == name) return *known;
+  }
+  CLI::App& app = *parent.add_subcommand(name, summary);
+  app.require_subcommand(1);
+  app.set_help_flag("-h,--help", "Show this help and exit");
+  app.formatter(std::make_shared<ManFormatter>());
+  return app;
 }
 
 void CommandLine::AddCommand(CLI::App& parent, const CommandSpec& spec) {

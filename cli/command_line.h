@@ -48,6 +48,8 @@ class CommandLine {
   };
 
   void AddFamily(const CommandFamily& family);
+  // The subcommand `name`, which is made if there is none.
+  CLI::App& AddFamilyApp(CLI::App& parent, const std::string& name, const std::string& summary);
   void AddCommand(CLI::App& parent, const CommandSpec& spec);
   void AddGlobalOptions(CLI::App& app);
   // The subcommand that the arguments reached, or the root.

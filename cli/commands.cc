@@ -46,6 +46,10 @@ std::span<const CommandFamily> Families() {
       CommandFamily{"segment", "list and verify a log's segments", SegmentCommands()},
       CommandFamily{"snapshot", "register and list snapshots of consumers", SnapshotCommands()},
       CommandFamily{"cluster", "look at the cluster and move leaderships", ClusterCommands()},
+      CommandFamily{"auth", "say who may do what", AuthCommands()},
+      CommandFamily{"auth principal", "add, list and remove those who call",
+                    AuthPrincipalCommands()},
+      CommandFamily{"auth token", "make, list and revoke tokens", AuthTokenCommands()},
       CommandFamily{"bench", "measure the cluster under load", BenchCommands()},
       CommandFamily{"", "tools", ToolCommands()},
   };

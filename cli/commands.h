@@ -29,7 +29,9 @@ struct CommandSpec {
 };
 
 struct CommandFamily {
-  std::string_view name;  // Empty: its commands stand at the top.
+  // Empty: its commands stand at the top. "auth token": a family within "auth", which stands before
+  // it in the table.
+  std::string_view name;
   std::string_view summary;
   std::span<const CommandSpec> commands;
 };
@@ -42,6 +44,9 @@ std::span<const CommandSpec> LogCommands();
 std::span<const CommandSpec> DataCommands();
 std::span<const CommandSpec> LeaseCommands();
 std::span<const CommandSpec> ClusterCommands();
+std::span<const CommandSpec> AuthCommands();
+std::span<const CommandSpec> AuthPrincipalCommands();
+std::span<const CommandSpec> AuthTokenCommands();
 std::span<const CommandSpec> SegmentCommands();
 std::span<const CommandSpec> SnapshotCommands();
 std::span<const CommandSpec> BenchCommands();

@@ -79,7 +79,8 @@ Verdict Judge(const ErrorInfo& info) {
     case Reason::kUnauthenticated:
       return {ExitCode::kDenied, "pass --token-file or --certificate-file with --key-file"};
     case Reason::kPermissionDenied:
-      return {ExitCode::kDenied, "ask the cluster's administrator for the right"};
+      return {ExitCode::kDenied,
+              "ask the cluster's administrator for the right (`cairn auth grant`)"};
     case Reason::kLogHalted:
       return {ExitCode::kDataLoss,
               "that replica contradicts itself: tell the operator, and use another node meanwhile"};
@@ -99,6 +100,13 @@ Verdict Judge(const ErrorInfo& info) {
     case Reason::kNotReady:
       return {ExitCode::kUnavailable,
               "the cluster is forming: start the missing members, then try again"};
+    case Reason::kNoSuchPrincipal:
+      return {ExitCode::kNotFound,
+              "list them with `cairn auth principal ls` and `cairn auth token ls`"};
+    case Reason::kLockOut:
+      return {ExitCode::kConditionFailed,
+              "give a principal admin on '*' and a token first (`cairn auth grant`, "
+              "`cairn auth token create`)"};
     case Reason::kOutcomeUnknown:
       return {ExitCode::kUnknownOutcome, "it may have been done: read the log before trying again"};
   }

@@ -131,12 +131,20 @@ void Client::OpenLogAsync(std::string_view name, const OpenLogOptions& options,
   }
   admin().CreateLogAsync(
       name, {.call = options.call, .settings = options.settings, .if_not_exists = true},
-      [open, done](const absl::StatusOr<CreatedLog>& made) {
+      [core, open, done, log = std::string(name),
+       call = options.call](const absl::StatusOr<CreatedLog>& made) {
         if (made.ok()) return open(made->log_id);
         // A log of that name is what was asked for, whatever its settings are.
         const std::optional<ErrorInfo> refusal = GetErrorInfo(made.status());
-        if (!refusal || refusal->reason != Reason::kLogExists) return done(made.status());
-        open(refusal->log_id);
+        if (refusal && refusal->reason == Reason::kLogExists) return open(refusal->log_id);
+        if (!refusal || refusal->reason != Reason::kPermissionDenied) return done(made.status());
+        // Whoever may not make logs may use one that is there.
+        Admin(core).DescribeLogAsync(
+            log, call,
+            [open, done, denied = made.status()](const absl::StatusOr<LogDescription>& found) {
+              if (!found.ok()) return done(denied);
+              open(found->log_id);
+            });
       });
 }
 

@@ -22,13 +22,15 @@ constexpr char kNeverSentUrl[] = "cairn.client/never-sent";
 // Its content is the id.
 constexpr char kRequestIdUrl[] = "cairn.client/request-id";
 
-constexpr std::array<std::string_view, 28> kReasonNames = {
-    "UNSPECIFIED",    "NOT_LEADER",     "CONDITION_FAILED", "LEASE_HELD",       "LEASE_LOST",
-    "LOG_NOT_FOUND",  "LOG_RECREATED",  "LOG_EXISTS",       "PRODUCER_EXPIRED", "TRIMMED",
-    "SEQ_IN_FUTURE",  "TOO_LARGE",      "INVALID",          "OVERLOADED",       "TRIM_GUARDED",
-    "FENCE_REQUIRED", "DUPLICATE_GAP",  "STORAGE_FULL",     "UNAUTHENTICATED",  "PERMISSION_DENIED",
-    "LOG_HALTED",     "CHAIN_MISMATCH", "TABLE_FULL",       "SHUTTING_DOWN",    "STREAM_BROKEN",
-    "NOT_CAUGHT_UP",  "NOT_READY",      "OUTCOME_UNKNOWN"};
+constexpr std::array<std::string_view, 30> kReasonNames = {
+    "UNSPECIFIED",       "NOT_LEADER",     "CONDITION_FAILED", "LEASE_HELD",
+    "LEASE_LOST",        "LOG_NOT_FOUND",  "LOG_RECREATED",    "LOG_EXISTS",
+    "PRODUCER_EXPIRED",  "TRIMMED",        "SEQ_IN_FUTURE",    "TOO_LARGE",
+    "INVALID",           "OVERLOADED",     "TRIM_GUARDED",     "FENCE_REQUIRED",
+    "DUPLICATE_GAP",     "STORAGE_FULL",   "UNAUTHENTICATED",  "PERMISSION_DENIED",
+    "LOG_HALTED",        "CHAIN_MISMATCH", "TABLE_FULL",       "SHUTTING_DOWN",
+    "STREAM_BROKEN",     "NOT_CAUGHT_UP",  "NOT_READY",        "OUTCOME_UNKNOWN",
+    "NO_SUCH_PRINCIPAL", "LOCK_OUT"};
 
 bool ParseErrorInfo(const absl::Status& status, v1::ErrorInfo* info) {
   const auto payload = status.GetPayload(kErrorInfoUrl);

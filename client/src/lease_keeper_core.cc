@@ -26,6 +26,13 @@ bool EndsEpoch(const absl::Status& status) {
          reason == Reason::kLogNotFound;
 }
 
+// Not this caller's any more to renew. A node that has yet to hear of a right may say so too, so a
+// lease that is held is not given up for it before its time.
+bool IsDenied(const absl::Status& status) {
+  const Reason reason = GetReason(status);
+  return reason == Reason::kPermissionDenied || reason == Reason::kUnauthenticated;
+}
+
 bool CertainlyNotDone(const absl::Status& status) {
   return !IsUnknownOutcome(status) && (IsRefusal(status) || WasNeverSent(status));
 }
@@ -161,6 +168,8 @@ LeaseKeeperCore::Actions LeaseKeeperCore::OnRenewed(const absl::StatusOr<int64_t
                                                     MonoMicros now_us) {
   Actions actions;
   renewing_ = false;
+  denied_.reset();
+  if (IsDenied(ttl_us.status())) denied_ = ttl_us.status();
   if (ttl_us.ok() && *ttl_us > 0) ttl_us_ = *ttl_us;
   if (phase_ == Phase::kConfirming) {
     OnConfirmed(ttl_us, now_us, actions);
@@ -183,7 +192,8 @@ LeaseKeeperCore::Actions LeaseKeeperCore::OnRenewed(const absl::StatusOr<int64_t
 void LeaseKeeperCore::OnConfirmed(const absl::StatusOr<int64_t>& ttl_us, MonoMicros now_us,
                                   Actions& actions) {
   if (ttl_us.ok() && sent_us_ + SafeUs() > now_us) return Hold(sent_us_, actions);
-  if (!ttl_us.ok() && EndsEpoch(ttl_us.status())) return Refuse(ttl_us.status(), actions);
+  if (!ttl_us.ok() && (EndsEpoch(ttl_us.status()) || denied_))
+    return Refuse(ttl_us.status(), actions);
   if (now_us >= give_up_us_) {
     return Refuse(MarkUnknown(absl::DeadlineExceededError("the lease could not be confirmed")),
                   actions);
@@ -196,8 +206,8 @@ LeaseKeeperCore::Actions LeaseKeeperCore::OnTimer(MonoMicros now_us) {
   if (phase_ == Phase::kHolding || phase_ == Phase::kLeaving) {
     // Another thread's look may have been first to see it.
     if (deadline_.lost() || now_us >= deadline_.until_us()) {
-      Lose(absl::DeadlineExceededError(
-               fmt::format("epoch {}: no renewal within the safe time", epoch_)),
+      Lose(denied_.value_or(absl::DeadlineExceededError(
+               fmt::format("epoch {}: no renewal within the safe time", epoch_))),
            actions);
       return actions;
     }

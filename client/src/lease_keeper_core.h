@@ -118,6 +118,8 @@ class LeaseKeeperCore {
   std::optional<MonoMicros> open_since_us_;  // Send time of the first Acquire of unknown fate.
   // What a later Acquire met; stands unless the log says that the one of unknown fate had won.
   std::optional<absl::Status> later_refusal_;
+  // What the last renewal met when it was denied: why the lease is lost when its time is up.
+  std::optional<absl::Status> denied_;
   bool renewing_ = false;
   Ask leaving_ = Ask::kRelease;
   MonoMicros renew_at_us_ = kNever;

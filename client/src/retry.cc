@@ -69,6 +69,8 @@ Verdict Judge(const absl::Status& status, const CallTraits& traits) {
     case Reason::kChainMismatch:
     case Reason::kTableFull:
     case Reason::kNotCaughtUp:
+    case Reason::kNoSuchPrincipal:
+    case Reason::kLockOut:
       return Verdict::kGiveUp;
   }
   return Verdict::kGiveUp;  // A reason of a newer server: certain, and not known to pass.
@@ -92,6 +94,11 @@ bool IsIdempotent(Method method) {
     case Method::kRegisterSnapshot:
     case Method::kRenew:
     case Method::kRelease:  // Names the epoch, which never comes back.
+    case Method::kPutPrincipal:
+    case Method::kDeletePrincipal:  // A repetition finds nothing; so does that of a revocation.
+    case Method::kRevokeToken:
+    case Method::kEnable:
+    case Method::kDisable:
       return true;
     case Method::kCreateLog:
     case Method::kAppend:
@@ -99,6 +106,7 @@ bool IsIdempotent(Method method) {
     case Method::kAcquire:
     case Method::kTransfer:
     case Method::kTransferLeadership:
+    case Method::kCreateToken:
       return false;
     case Method::kDescribeLog:
     case Method::kListLogs:
@@ -108,6 +116,8 @@ bool IsIdempotent(Method method) {
     case Method::kStatus:
     case Method::kMembers:
     case Method::kCanIStop:
+    case Method::kWhoAmI:
+    case Method::kGetPolicy:
       return IsReadOnly(method);
   }
   CHECK_UNREACHABLE();
@@ -123,6 +133,8 @@ bool IsReadOnly(Method method) {
     case Method::kStatus:
     case Method::kMembers:
     case Method::kCanIStop:
+    case Method::kWhoAmI:
+    case Method::kGetPolicy:
       return true;
     default:
       return false;

@@ -1,6 +1,7 @@
 #include "client/src/stub.h"
 
 #include "base/check.h"
+#include "cairn/v1/auth.pb.h"
 #include "cairn/v1/cluster.pb.h"
 #include "cairn/v1/lease.pb.h"
 #include "cairn/v1/log.pb.h"
@@ -51,6 +52,22 @@ std::string_view MethodPath(Method method) {
       return "/cairn.v1.ClusterService/TransferLeadership";
     case Method::kCanIStop:
       return "/cairn.v1.ClusterService/CanIStop";
+    case Method::kWhoAmI:
+      return "/cairn.v1.AuthService/WhoAmI";
+    case Method::kGetPolicy:
+      return "/cairn.v1.AuthService/GetPolicy";
+    case Method::kPutPrincipal:
+      return "/cairn.v1.AuthService/PutPrincipal";
+    case Method::kDeletePrincipal:
+      return "/cairn.v1.AuthService/DeletePrincipal";
+    case Method::kCreateToken:
+      return "/cairn.v1.AuthService/CreateToken";
+    case Method::kRevokeToken:
+      return "/cairn.v1.AuthService/RevokeToken";
+    case Method::kEnable:
+      return "/cairn.v1.AuthService/Enable";
+    case Method::kDisable:
+      return "/cairn.v1.AuthService/Disable";
   }
   CHECK_UNREACHABLE();
 }
@@ -99,6 +116,22 @@ std::unique_ptr<google::protobuf::Message> NewResponse(Method method) {
       return std::make_unique<v1::TransferLeadershipResponse>();
     case Method::kCanIStop:
       return std::make_unique<v1::CanIStopResponse>();
+    case Method::kWhoAmI:
+      return std::make_unique<v1::WhoAmIResponse>();
+    case Method::kGetPolicy:
+      return std::make_unique<v1::GetPolicyResponse>();
+    case Method::kPutPrincipal:
+      return std::make_unique<v1::PutPrincipalResponse>();
+    case Method::kDeletePrincipal:
+      return std::make_unique<v1::DeletePrincipalResponse>();
+    case Method::kCreateToken:
+      return std::make_unique<v1::CreateTokenResponse>();
+    case Method::kRevokeToken:
+      return std::make_unique<v1::RevokeTokenResponse>();
+    case Method::kEnable:
+      return std::make_unique<v1::EnableResponse>();
+    case Method::kDisable:
+      return std::make_unique<v1::DisableResponse>();
   }
   CHECK_UNREACHABLE();
 }

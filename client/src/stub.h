@@ -43,6 +43,14 @@ enum class Method {
   kMembers,
   kTransferLeadership,
   kCanIStop,
+  kWhoAmI,
+  kGetPolicy,
+  kPutPrincipal,
+  kDeletePrincipal,
+  kCreateToken,
+  kRevokeToken,
+  kEnable,
+  kDisable,
 };
 
 // "/cairn.v1.LogService/Append", …

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <fstream>
 #include <set>
+#include <sstream>
 
 #include "cli/help.h"
 #include "cli/tool_commands.h"
@@ -36,7 +37,8 @@ std::vector<std::vector<std::string>> AllCommands() {
   for (const CommandFamily& family : Families()) {
     for (const CommandSpec& spec : family.commands) {
       commands.emplace_back();
-      if (!family.name.empty()) commands.back().emplace_back(family.name);
+      std::istringstream words{std::string(family.name)};  // {"auth", "token"}
+      for (std::string word; words >> word;) commands.back().push_back(word);
       commands.back().emplace_back(spec.name);
     }
   }

@@ -96,7 +96,7 @@ TEST(RetryTest, TheAskedPauseHasBounds) {
 }
 
 TEST(RetryTest, WhatChangesNothingMayBeRepeated) {
-  for (int i = 0; i <= static_cast<int>(Method::kCanIStop); ++i) {
+  for (int i = 0; i <= static_cast<int>(Method::kDisable); ++i) {
     const auto method = static_cast<Method>(i);
     EXPECT_TRUE(IsIdempotent(method) || !IsReadOnly(method)) << MethodPath(method);
     // Every method has a path and a response.

@@ -27,34 +27,37 @@ namespace cairn {
 
 // Mirrors cairn.v1.Reason, value by value; error.proto tells more about each.
 enum class Reason : int {
-  kUnspecified = 0,       // No ErrorInfo: the transport or the library itself.
-  kNotLeader = 1,         // Handled inside the library; surfaces when the deadline passes.
-  kConditionFailed = 2,   // The log moved: read on from last_seq, then decide anew.
-  kLeaseHeld = 3,         // Somebody else holds the lease: `lease`. Wait or watch the tail.
-  kLeaseLost = 4,         // Final for that epoch: stop acting as the holder.
-  kLogNotFound = 5,       // Create it, or correct the name.
-  kLogRecreated = 6,      // The name is another log now: open it anew and start over.
-  kLogExists = 7,         // CreateLog: the name is taken by log_id.
-  kProducerExpired = 8,   // Unanswered appends are unknown: read the log, open a new Producer.
-  kTrimmed = 9,           // Start at first_seq, or from a snapshot that covers the gap.
-  kSeqInFuture = 10,      // The log ends at last_seq.
-  kTooLarge = 11,         // `limit` was passed by `actual`: send less.
-  kInvalid = 12,          // The request is malformed: a bug in the caller.
-  kOverloaded = 13,       // Nothing was done; the library waits and retries until the deadline.
-  kTrimGuarded = 14,      // No verified snapshot covers it: register one, or trim with force.
-  kFenceRequired = 15,    // The log is fenced: append with if_lease_epoch.
-  kDuplicateGap = 16,     // Two writers share one producer id: a bug.
-  kStorageFull = 17,      // Nothing was done; works again when the disk has space.
-  kUnauthenticated = 18,  // Give credentials.
-  kPermissionDenied = 19,
-  kLogHalted = 20,       // That replica contradicts itself: page someone. Reads go elsewhere.
-  kChainMismatch = 21,   // The snapshot is not of this log's history: throw it away.
-  kTableFull = 22,       // Too many producers, leases or logs: `limit`.
-  kShuttingDown = 23,    // Handled inside the library.
-  kStreamBroken = 24,    // Handled inside the library.
-  kNotCaughtUp = 25,     // The heir is behind: retry when it has caught up.
-  kNotReady = 26,        // The cluster is forming; surfaces when the deadline passes.
-  kOutcomeUnknown = 27,  // IsUnknownOutcome() is true.
+  kUnspecified = 0,      // No ErrorInfo: the transport or the library itself.
+  kNotLeader = 1,        // Handled inside the library; surfaces when the deadline passes.
+  kConditionFailed = 2,  // The log moved: read on from last_seq, then decide anew.
+  kLeaseHeld = 3,        // Somebody else holds the lease: `lease`. Wait or watch the tail.
+  kLeaseLost = 4,        // Final for that epoch: stop acting as the holder.
+  kLogNotFound = 5,      // Create it, or correct the name.
+  kLogRecreated = 6,     // The name is another log now: open it anew and start over.
+  kLogExists = 7,        // CreateLog: the name is taken by log_id.
+  kProducerExpired = 8,  // Unanswered appends are unknown: read the log, open a new Producer.
+  kTrimmed = 9,          // Start at first_seq, or from a snapshot that covers the gap.
+  kSeqInFuture = 10,     // The log ends at last_seq.
+  kTooLarge = 11,        // `limit` was passed by `actual`: send less.
+  kInvalid = 12,         // The request is malformed: a bug in the caller.
+  kOverloaded = 13,      // Nothing was done; the library waits and retries until the deadline.
+  kTrimGuarded = 14,     // No verified snapshot covers it: register one, or trim with force.
+  kFenceRequired = 15,   // The log is fenced: append with if_lease_epoch.
+  kDuplicateGap = 16,    // Two writers share one producer id: a bug.
+  kStorageFull = 17,     // Nothing was done; works again when the disk has space.
+  kUnauthenticated =
+      18,  // Give credentials, or others: those given are unknown, revoked or expired.
+  kPermissionDenied = 19,  // Ask for the right that the message names.
+  kLogHalted = 20,         // That replica contradicts itself: page someone. Reads go elsewhere.
+  kChainMismatch = 21,     // The snapshot is not of this log's history: throw it away.
+  kTableFull = 22,         // Too many producers, leases or logs: `limit`.
+  kShuttingDown = 23,      // Handled inside the library.
+  kStreamBroken = 24,      // Handled inside the library.
+  kNotCaughtUp = 25,       // The heir is behind: retry when it has caught up.
+  kNotReady = 26,          // The cluster is forming; surfaces when the deadline passes.
+  kOutcomeUnknown = 27,    // IsUnknownOutcome() is true.
+  kNoSuchPrincipal = 28,   // The policy has no principal, or no token, of that name.
+  kLockOut = 29,  // Nobody could administer the policy any more: give another one admin first.
 };
 // "NOT_LEADER", …; "UNSPECIFIED" for values of a newer server.
 std::string_view ReasonName(Reason reason);
