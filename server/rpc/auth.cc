@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/rpc/convert.h"
+#include "server/rpc/request_id.h"
 
 namespace cairn::rpc {
 namespace {
@@ -188,7 +189,8 @@ Refusal Authority::Admit(const grpc::ServerContextBase& context, const Caller& c
   Refusal refusal = Judge(caller, rpc, log);
   if (refusal && refusal->info.reason() == v1::REASON_UNAUTHENTICATED) {
     const std::string address = context.peer();
-    node_->audit().WriteRefusedLogin({.principal = "",
+    node_->audit().WriteRefusedLogin({.request_id = RequestIdOf(context),
+                                      .principal = "",
                                       .address = address,
                                       .method = RuleOf(rpc).method,
                                       .log = Said(log),
@@ -218,7 +220,8 @@ void Authority::Audit(const grpc::ServerContextBase& context, Rpc rpc, std::stri
                                           : fmt::format("status {}", status.error_code());
   const Caller caller = CallerOf(context);
   const std::string address = context.peer();
-  node_->audit().Write({.principal = caller.name(),
+  node_->audit().Write({.request_id = RequestIdOf(context),
+                        .principal = caller.name(),
                         .address = address,
                         .method = RuleOf(rpc).method,
                         .log = Said(subject),

@@ -68,6 +68,7 @@ std::string AuditLog::Line(const AuditEntry& entry, uint64_t omitted) const {
   line["time"] = absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", absl::FromUnixMicros(clock_->Wall()),
                                   absl::UTCTimeZone());
   line["node"] = node_;
+  line["request_id"] = entry.request_id;
   line["principal"] = entry.principal;
   line["address"] = entry.address;
   line["method"] = entry.method;

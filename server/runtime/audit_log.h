@@ -1,7 +1,7 @@
 // AuditLog: one JSON line for each call that changes anything but records and leases, allowed or
 // refused, and for each refused login (decision 020). Never a token, a secret or a record.
 //
-//   {"time":"2026-01-02T03:04:05.678901Z","node":"n1","principal":"ops","address":"ipv4:…",
+//   {"time":"2026-01-02T03:04:05.678901Z","node":"n1","request_id":"…","principal":"ops","address":"ipv4:…",
 //    "method":"/cairn.v1.LogService/DeleteLog","log":"orders","outcome":"OK","message":""}
 //
 // Without a file the lines go to the process's log. A file that was renamed or removed is opened
@@ -26,6 +26,7 @@
 namespace cairn::server {
 
 struct AuditEntry {
+  std::string_view request_id;
   std::string_view principal;  // Empty: nobody known, or the policy is off.
   std::string_view address;    // Of the peer, as gRPC names it.
   std::string_view method;     // "/cairn.v1.LogService/DeleteLog"

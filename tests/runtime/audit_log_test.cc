@@ -34,7 +34,8 @@ class AuditLogTest : public ::testing::Test {
     return lines;
   }
   static AuditEntry Entry(std::string_view log = "orders") {
-    return {.principal = "ops",
+    return {.request_id = "r1",
+            .principal = "ops",
             .address = "ipv4:127.0.0.1:1",
             .method = "/cairn.v1.LogService/DeleteLog",
             .log = log,
@@ -55,6 +56,7 @@ TEST_F(AuditLogTest, ALineSaysWhoDidWhatWhen) {
   const nlohmann::json line = Lines().front();
   EXPECT_EQ(line["time"], "2023-11-14T22:13:20.000000Z");
   EXPECT_EQ(line["node"], "n1");
+  EXPECT_EQ(line["request_id"], "r1");
   EXPECT_EQ(line["principal"], "ops");
   EXPECT_EQ(line["log"], "orders");
   EXPECT_FALSE(line.contains("omitted"));
