@@ -105,8 +105,10 @@ Caller Authority::Identify(const Credentials& credentials, bool is_member) {
     IdentifyByToken(credentials.bearer, caller);
   } else if (is_member && !credentials.on_behalf_of.empty()) {
     IdentifyByMember(credentials.on_behalf_of, caller);
-  } else {
+  } else if (ClientCertificatesCount(*node_) || credentials.names.empty()) {
     IdentifyByCertificate(credentials, caller);
+  } else {
+    caller.refusal = "client certificates do not count here (--tls-client-auth none)";
   }
   return caller;
 }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "server/rpc/convert.h"
+#include "server/rpc/grpc_tls.h"
 #include "server/runtime/warn_line.h"
 
 namespace cairn::rpc {
@@ -47,8 +48,8 @@ std::shared_ptr<grpc::Channel> PeerChannels::To(const std::string& address) {
 Environment::Environment(server::Node* served)
     : node(served),
       bounds(BoundsOf(served->config())),
-      // In clear there are no certificates, hence no members to believe.
-      authority(served, [](const grpc::ServerContextBase&) { return false; }),
+      authority(served,
+                [served](const grpc::ServerContextBase& call) { return IsMember(call, *served); }),
       appends(served->config().request_bytes),
       slow_appends(static_cast<int64_t>(served->config().slow_append_ms) * kMicrosPerMilli,
                    server::WarnLine),
