@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <httplib.h>
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <thread>
 #include <utility>
@@ -20,14 +22,19 @@ namespace cairn {
 namespace {
 
 constexpr size_t kThreads = 2;
+constexpr size_t kThreadsWithOthers = 8;
 constexpr size_t kMaxQueued = 16;
 constexpr size_t kMaxRequestBytes = 4096;
 constexpr int64_t kVisitUs = 10 * kMicrosPerSecond;
+// Browsers open connections in advance; each that says nothing holds a thread so long.
+constexpr int kSilenceMs = 2000;
 
 // httplib's own pool takes any number of connections. With this one the accepting thread
 // waits for room, so that further connections stay in the kernel's bounded backlog.
 class BoundedPool : public httplib::TaskQueue {
  public:
+  explicit BoundedPool(size_t threads) : pool_(threads) {}
+
   void enqueue(std::function<void()> task) override {
     {
       absl::MutexLock lock(&mutex_);
@@ -49,13 +56,18 @@ class BoundedPool : public httplib::TaskQueue {
 
   absl::Mutex mutex_;
   size_t queued_ ABSL_GUARDED_BY(mutex_) = 0;
-  httplib::ThreadPool pool_{kThreads};
+  httplib::ThreadPool pool_;
 };
 
 // Unlike httplib's default (SO_REUSEPORT), two processes on one port are an error.
 void SetSocketOptions(int socket) {
   const int on = 1;
   setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+}
+
+bool SpeaksSoon(int socket) {
+  pollfd polled{.fd = socket, .events = POLLIN, .revents = 0};
+  return poll(&polled, 1, kSilenceMs) > 0;
 }
 
 // httplib's own way with a connection bounds each read: who sends a byte now and then kept one of
@@ -67,8 +79,10 @@ class PageServer : public httplib::Server {
 
  private:
   bool process_and_close_socket(socket_t socket) override {
+    Fd connection(socket);
+    if (!SpeaksSoon(connection.get())) return false;
     const MonoMicros now = SystemClock().Mono();
-    PageSocket visitor(Fd(socket), now + kVisitUs);
+    PageSocket visitor(std::move(connection), now + kVisitUs);
     if (tls_ != nullptr && !visitor.ShakeHands(tls_->Current(now))) return false;
     bool closed = false;
     return process_request(visitor, /*close_connection=*/true, closed, nullptr);
@@ -99,7 +113,32 @@ absl::StatusOr<HostPort> SplitAddress(const std::string& address) {
   return result;
 }
 
+HttpRequest ToRequest(const httplib::Request& from) {
+  // The library leaves the body away where only the head was asked for.
+  HttpRequest request{
+      .method = from.method == "HEAD" ? "GET" : from.method, .path = from.path, .body = from.body};
+  for (const auto& [name, value] : from.params) request.query.emplace(name, value);
+  for (const auto& [name, value] : from.headers) {
+    std::string lower = name;
+    std::transform(lower.begin(), lower.end(), lower.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    request.header.emplace(std::move(lower), value);
+  }
+  return request;
+}
+
+void Put(HttpResponse from, httplib::Response& response) {
+  response.status = from.status;
+  for (const auto& [name, value] : from.headers) response.set_header(name.c_str(), value);
+  if (!from.type.empty()) response.set_content(std::move(from.body), from.type.c_str());
+}
+
 }  // namespace
+
+std::string HttpRequest::Header(const std::string& lower_case_name) const {
+  const auto found = header.find(lower_case_name);
+  return found == header.end() ? "" : found->second;
+}
 
 struct HttpServer::Impl {
   HttpPages pages;
@@ -119,6 +158,12 @@ struct HttpServer::Impl {
       response.status = why.empty() ? 200 : 503;
       response.set_content((why.empty() ? "ready" : why) + "\n", "text/plain");
     });
+    if (!pages.other) return;
+    const auto other = [this](const httplib::Request& request, httplib::Response& response) {
+      Put(pages.other(ToRequest(request)), response);
+    };
+    server.Get(".*", other);
+    server.Post(".*", other);
   }
 };
 
@@ -139,7 +184,8 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string&
   impl->AddRoutes();
   PageServer& server = impl->server;
   server.UseTls(impl->pages.tls);
-  server.new_task_queue = [] { return new BoundedPool; };  // Owned by the server.
+  const size_t threads = impl->pages.other ? kThreadsWithOthers : kThreads;
+  server.new_task_queue = [threads] { return new BoundedPool(threads); };  // The server's.
   server.set_socket_options(SetSocketOptions);
   server.set_payload_max_length(kMaxRequestBytes);
   int port = at.port;

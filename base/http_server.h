@@ -1,18 +1,23 @@
-// HttpServer: the pages of a process for monitoring.
+// HttpServer: the pages of a process, for monitoring and, with HttpPages::other, for people.
 //   /metrics   Prometheus text
 //   /healthz   200 while the process serves at all
 //   /readyz    200 when the process takes requests; 503 with the reason in the body otherwise
 //
-// Threads: one that accepts and two that answer, all its own; pages are called on the
-//   latter. Bounds: two requests at a time, 16 waiting, no request bodies, 10 s from a
-//   connection's first byte to the last of its answer.
+// Threads: one that accepts and some that answer (two; eight where there are other pages), all its
+//   own; pages are called on the latter. Pages that take long must leave some of these free for
+//   the three above.
+// Bounds: one request a thread and a connection, 16 waiting, 4 KiB of request body, 2 s
+//   until a connection's first byte, 10 s from there to the last of its answer.
 // Lifetime: whatever the pages reach must outlive this.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -20,12 +25,32 @@ namespace cairn {
 
 class TlsCredentials;
 
+struct HttpRequest {
+  std::string method;                         // "GET", "POST".
+  std::string path;                           // Without the query, decoded.
+  std::map<std::string, std::string> query;   // Decoded; of a name that is repeated, the first.
+  std::map<std::string, std::string> header;  // Names in lower case; the first of each.
+  std::string body;
+
+  // "" where there is none.
+  [[nodiscard]] std::string Header(const std::string& lower_case_name) const;
+};
+
+struct HttpResponse {
+  int status = 200;
+  std::string type;
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
 struct HttpPages {
   std::function<std::string()> metrics;
   // Empty when ready, else why not.
   std::function<std::string()> not_ready;
   // Pages are served with TLS only, by what this gives for each connection. Null: in clear.
   std::shared_ptr<TlsCredentials> tls;
+  // Answers GET and POST of all other paths. Empty: those are not found.
+  std::function<HttpResponse(const HttpRequest&)> other;
 };
 
 class HttpServer {

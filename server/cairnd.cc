@@ -25,6 +25,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -34,6 +35,7 @@
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "base/tls_context.h"
+#include "server/console/console.h"
 #include "server/rpc/rpc_server.h"
 #include "server/runtime/config.h"
 #include "server/runtime/node.h"
@@ -110,11 +112,27 @@ Ending Supervise(const server::Node& node, rpc::RpcServer& rpc, const sigset_t& 
   }
 }
 
-absl::StatusOr<std::unique_ptr<HttpServer>> StartHttp(server::Node& node) {
+// By which people reach this node: the addresses it was told of, and those that were added.
+std::vector<std::string> ConsoleNames(const server::NodeConfig& config) {
+  std::vector<std::string> names = config.console_hosts;
+  names.insert(names.end(), {config.listen, config.advertise, config.http_listen});
+  for (const server::InitialMember& member : config.initial_cluster) {
+    names.push_back(member.address);
+  }
+  return names;
+}
+
+// The server owns the console, and goes before `rpc` does.
+absl::StatusOr<std::unique_ptr<HttpServer>> StartHttp(server::Node& node, rpc::RpcServer& rpc) {
   const server::NodeConfig& config = node.config();
   if (config.http_listen.empty()) return std::unique_ptr<HttpServer>();
-  HttpPages pages{.metrics = [&node] { return node.MetricsText(); },
-                  .not_ready = [&node] { return node.NotReady(); }};
+  auto console = std::make_shared<console::Console>(
+      rpc.LocalChannel(), [&rpc](const std::string& address) { return rpc.ChannelTo(address); },
+      ConsoleNames(config));
+  HttpPages pages{
+      .metrics = [&node] { return node.MetricsText(); },
+      .not_ready = [&node] { return node.NotReady(); },
+      .other = [console](const HttpRequest& request) { return console->Answer(request); }};
   if (config.http_tls) {
     ASSIGN_OR_RETURN(pages.tls, TlsCredentials::Read({.certificate = config.tls_cert_file,
                                                       .key = config.tls_key_file,
@@ -142,7 +160,7 @@ int Run(server::NodeConfig config) {
   if (absl::Status started = node.Start(); !started.ok()) return Fail("cannot start", started);
   auto rpc = rpc::RpcServer::Start(&node);
   if (!rpc.ok()) return Fail("cannot serve", rpc.status());
-  auto http = StartHttp(node);
+  auto http = StartHttp(node, **rpc);
   if (!http.ok()) return Fail("cannot serve pages", http.status());
 
   const Ending ending = Supervise(node, **rpc, stop);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "server/rpc/counters.h"
 #include "server/rpc/group_call.h"
 #include "server/rpc/stop_survey.h"
 
@@ -124,6 +125,7 @@ grpc::ServerUnaryReactor* ClusterService::Status(grpc::CallbackServerContext* co
   response->set_uptime_ms(status.uptime_ms);
   response->set_disk_free_bytes(status.disk_free_bytes);
   response->set_time_us(SystemClock().Wall());
+  if (request->with_counters()) Fill(*environment_->node, *response->mutable_counters());
   if (request->with_groups()) FillGroups(*context, *response);
   return Answer(context, grpc::Status::OK);
 }

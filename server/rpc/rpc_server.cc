@@ -86,6 +86,16 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(server::Node* node) 
   return rpc;
 }
 
+std::shared_ptr<grpc::Channel> RpcServer::LocalChannel() {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  return server_->InProcessChannel(arguments);
+}
+
+std::shared_ptr<grpc::Channel> RpcServer::ChannelTo(const std::string& address) {
+  return environment_.channels.To(address);
+}
+
 void RpcServer::SetServing(bool serving) {
   server_->GetHealthCheckService()->SetServingStatus(serving);
 }

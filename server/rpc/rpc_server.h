@@ -47,6 +47,10 @@ class RpcServer {
   void Shutdown(int64_t timeout_ms);
 
   [[nodiscard]] int port() const { return door_->port(); }
+  // To this server's services, without a socket; what is made of it ends before Shutdown.
+  [[nodiscard]] std::shared_ptr<grpc::Channel> LocalChannel();
+  // To another member.
+  [[nodiscard]] std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address);
 
  private:
   explicit RpcServer(server::Node* node);

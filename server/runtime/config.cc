@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 #include <thread>
 #include <utility>
@@ -83,6 +84,23 @@ std::string SetMembers(std::string_view value, std::vector<InitialMember>* targe
   return "";
 }
 
+// Names of hosts, without ports; a name of DNS has no others than these characters.
+std::string SetHosts(std::string_view value, std::vector<std::string>* target) {
+  std::vector<std::string> hosts;
+  while (!value.empty()) {
+    const std::string_view host = value.substr(0, value.find(','));
+    value.remove_prefix(std::min(value.size(), host.size() + 1));
+    const bool legal = !host.empty() && std::all_of(host.begin(), host.end(), [](unsigned char c) {
+      return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_';
+    });
+    if (!legal)
+      return fmt::format("expected names with commas between, no ports; got \"{}\"", host);
+    hosts.emplace_back(host);
+  }
+  *target = std::move(hosts);
+  return "";
+}
+
 // The one place that knows each option: name, kind, range, and why it is there. Defaults are
 // those of NodeConfig.
 void AddIdentityOptions(OptionTable& table, NodeConfig& c) {
@@ -96,8 +114,12 @@ void AddIdentityOptions(OptionTable& table, NodeConfig& c) {
              "host:port that others are told. Default: this node's own in --initial-cluster, else "
              "--listen.");
   table.Text("http-listen", &c.http_listen, CheckHostPort,
-             "host:port of /metrics, /healthz and /readyz. Default: none, since nodes that share a "
-             "host must not collide.");
+             "host:port of the console, /metrics, /healthz and /readyz. Default: none, since nodes "
+             "that share a host must not collide.");
+  table.Custom(
+      "console-hosts", [&c](std::string_view text) { return SetHosts(text, &c.console_hosts); },
+      "Names under which browsers may open the console, with commas. Addresses, localhost and the "
+      "hosts of the options above need not be named.");
   table.Custom(
       "initial-cluster",
       [&c](std::string_view text) { return SetMembers(text, &c.initial_cluster); },

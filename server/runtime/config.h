@@ -30,8 +30,10 @@ struct NodeConfig {
   // What others are told to connect to. Empty: this node's address in `initial_cluster`,
   // else `listen`.
   std::string advertise;
-  // Metrics and health pages. Empty: none.
+  // Metrics and health pages, and the console. Empty: none.
   std::string http_listen;
+  // Names, besides those of the cluster's addresses, under which browsers may open the console.
+  std::vector<std::string> console_hosts;
   // Sorted by name. Empty: a cluster of this node alone.
   std::vector<InitialMember> initial_cluster;
   std::string zone;

@@ -450,8 +450,10 @@ Metrics::Snapshot Node::Impl::LookAtEverything() const {
   return now;
 }
 
+Metrics::Snapshot Node::Measure() const { return impl_->LookAtEverything(); }
+
 std::string Node::MetricsText() const {
-  Metrics::Snapshot now = impl_->LookAtEverything();
+  Metrics::Snapshot now = Measure();
   now.ready = NotReady().empty();
   return impl_->metrics.Text(now);
 }

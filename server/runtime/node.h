@@ -97,6 +97,8 @@ class Node {
   [[nodiscard]] const NodeConfig& config() const;
   [[nodiscard]] Metrics& metrics();
   [[nodiscard]] const Clock& clock() const;
+  // What is only looked at when somebody asks; `ready` is left to the caller.
+  [[nodiscard]] Metrics::Snapshot Measure() const;
   // For HttpPages: the text of /metrics, and why the node is not ready (empty: it is).
   [[nodiscard]] std::string MetricsText() const;
   [[nodiscard]] std::string NotReady() const;

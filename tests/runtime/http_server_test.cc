@@ -71,6 +71,39 @@ TEST(HttpServerTest, ServesManyAtOnce) {
   EXPECT_EQ(served, 40);
 }
 
+TEST(HttpServerTest, HandsOtherPathsOn) {
+  const auto echo = [](const HttpRequest& request) {
+    HttpResponse response{.status = 418, .type = "text/plain"};
+    response.body = request.method + " " + request.path + " " + request.query.at("q") + " " +
+                    request.Header("x-some") + " " + request.body + request.Header("x-none");
+    response.headers = {{"X-Answer", "yes"}};
+    return response;
+  };
+  auto server = HttpServer::Start(
+      "127.0.0.1:0",
+      {.metrics = [] { return "m"; }, .not_ready = [] { return ""; }, .other = echo});
+  ASSERT_TRUE(server.ok()) << server.status();
+  httplib::Client client("127.0.0.1", (*server)->port());
+
+  auto page = client.Get("/a%20b?q=x%2Fy&q=z", {{"X-Some", "h"}});
+  ASSERT_TRUE(page);
+  EXPECT_EQ(page->status, 418);
+  EXPECT_EQ(page->body, "GET /a b x/y h ");
+  EXPECT_EQ(page->get_header_value("X-Answer"), "yes");
+  page = client.Post("/p?q=1", {{"X-Some", "h"}}, "body", "text/plain");
+  ASSERT_TRUE(page);
+  EXPECT_EQ(page->body, "POST /p 1 h body");
+  page = client.Post("/p?q=1", std::string(5000, 'x'), "text/plain");
+  ASSERT_TRUE(page);
+  EXPECT_EQ(page->status, 413);
+  page = client.Get("/healthz");
+  ASSERT_TRUE(page);
+  EXPECT_EQ(page->body, "ok\n");
+  page = client.Delete("/p");
+  ASSERT_TRUE(page);
+  EXPECT_EQ(page->status, 404);
+}
+
 TEST(HttpServerTest, RefusesAPortInUseAndBadAddresses) {
   const HttpPages pages{.metrics = [] { return ""; }, .not_ready = [] { return ""; }};
   auto first = HttpServer::Start("127.0.0.1:0", pages);
