@@ -10,6 +10,7 @@
 #include <utility>
 #include <variant>
 
+#include "adapter/log_publisher.h"
 #include "adapter/snapshot_fetch.h"
 #include "base/strings.h"
 
@@ -265,6 +266,7 @@ void Agent::NoteState() {
 
 AgentStatus Agent::LookAtStatus() const {
   AgentStatus status = counted_;
+  status.published = LogPublisher::Delays();
   status.role = role_.state();
   status.epoch = role_.epoch();
   status.front = role_.front();

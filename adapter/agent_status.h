@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 
+#include "adapter/delay_counts.h"
 #include "adapter/role.h"
 #include "adapter/role_events.h"
 #include "base/ids.h"
@@ -32,6 +33,7 @@ struct AgentStatus {
   uint64_t records_behind = 0;
 
   // Since the process began.
+  DelayCounts published;  // Of records, from TryAppend of the publisher to their commit.
   uint64_t promotions = 0;
   uint64_t hand_overs = 0;
   uint64_t resyncs = 0;

@@ -1,16 +1,32 @@
 #include "adapter/log_publisher.h"
 
 #include <asio/post.hpp>
+#include <deque>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "base/clock.h"
 #include "base/status_macros.h"
 #include "cairn/error.h"
 
 namespace cairn::adapter {
+namespace {
+
+struct ProcessDelays {
+  absl::Mutex mutex;
+  DelayCounts counts ABSL_GUARDED_BY(mutex);
+};
+
+// One publisher follows the other, and what they counted stays.
+ProcessDelays& OfProcess() {
+  static auto* const delays = new ProcessDelays;
+  return *delays;
+}
+
+}  // namespace
 
 // Where deliveries gather until the engine thread looks.
 struct LogPublisher::Inbox {
@@ -23,10 +39,26 @@ struct LogPublisher::Inbox {
   Inbox(asio::any_io_executor the_executor, LogPublisherOwner* the_owner)
       : executor(std::move(the_executor)), owner(the_owner) {}
 
+  void NoteSent(uint64_t the_ticket) {
+    absl::MutexLock lock(&mutex);
+    // A delivery may come before TryAppend returns.
+    if (the_ticket > delivered) sent.emplace_back(the_ticket, SystemClock().Mono());
+  }
+
+  void CountDelivered(uint64_t last_ticket) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    delivered = last_ticket;
+    const MonoMicros now = SystemClock().Mono();
+    absl::MutexLock lock(&OfProcess().mutex);
+    for (; !sent.empty() && sent.front().first <= last_ticket; sent.pop_front()) {
+      OfProcess().counts.Add(now - sent.front().second);
+    }
+  }
+
   static void Deliver(const std::shared_ptr<Inbox>& self, const Delivery& delivery) {
     {
       absl::MutexLock lock(&self->mutex);
       if (delivery.status.ok()) {
+        self->CountDelivered(delivery.last_ticket);
         const uint64_t more = delivery.last_ticket - delivery.first_ticket;
         self->appended.push_back({delivery.last_ticket, delivery.result.first_seq + more});
       } else if (!self->failure) {
@@ -66,6 +98,9 @@ struct LogPublisher::Inbox {
   bool posted ABSL_GUARDED_BY(mutex) = false;
   std::vector<Appended> appended ABSL_GUARDED_BY(mutex);  // Not told yet.
   std::optional<absl::Status> failure ABSL_GUARDED_BY(mutex);
+  // Records that are not delivered, by ticket, and when they were sent.
+  std::deque<std::pair<uint64_t, MonoMicros>> sent ABSL_GUARDED_BY(mutex);
+  uint64_t delivered ABSL_GUARDED_BY(mutex) = 0;  // Through this ticket.
 };
 
 LogPublisher::LogPublisher(std::shared_ptr<Inbox> inbox) : inbox_(std::move(inbox)) {}
@@ -92,7 +127,13 @@ absl::StatusOr<std::unique_ptr<LogPublisher>> LogPublisher::Start(
 absl::StatusOr<uint64_t> LogPublisher::TryAppend(const NewRecord& record) {
   absl::StatusOr<uint64_t> ticket = producer_->TrySend(record);
   if (absl::IsResourceExhausted(ticket.status())) return 0;
+  if (ticket.ok()) inbox_->NoteSent(*ticket);
   return ticket;
+}
+
+DelayCounts LogPublisher::Delays() {
+  absl::MutexLock lock(&OfProcess().mutex);
+  return OfProcess().counts;
 }
 
 }  // namespace cairn::adapter

@@ -18,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "adapter/delay_counts.h"
 #include "adapter/role_events.h"
 #include "cairn/log.h"
 #include "cairn/producer.h"
@@ -52,6 +53,10 @@ class LogPublisher {
   // The record's ticket: 1, 2, 3, …; 0: the buffer is full, try again after an OnAppended.
   // Any other error is final, and is or will be told by OnAppendFailed.
   absl::StatusOr<uint64_t> TryAppend(const NewRecord& record);
+
+  // Of all publishers of this process: how long records took from TryAppend to their commit. From
+  // any thread.
+  [[nodiscard]] static DelayCounts Delays();
 
  private:
   struct Inbox;

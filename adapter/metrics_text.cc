@@ -20,6 +20,22 @@ void MetricsPage::Head(std::string_view name, std::string_view type, std::string
       fmt::format("# HELP cairn_agent_{} {}\n# TYPE cairn_agent_{} {}\n", name, help, name, type);
 }
 
+void MetricsPage::Histogram(std::string_view name, std::string_view help,
+                            const DelayCounts& delays) {
+  Head(name, "histogram", help);
+  uint64_t count = 0;
+  for (size_t i = 0; i < DelayCounts::kBoundsUs.size(); ++i) {
+    count += delays.counts[i];
+    Append(fmt::format("cairn_agent_{}_bucket{{le=\"{}\"}} {}\n", name,
+                       MetricSeconds(DelayCounts::kBoundsUs[i]), count));
+  }
+  count += delays.counts.back();
+  Append(
+      fmt::format("cairn_agent_{0}_bucket{{le=\"+Inf\"}} {1}\ncairn_agent_{0}_sum {2}\n"
+                  "cairn_agent_{0}_count {1}\n",
+                  name, count, MetricSeconds(static_cast<int64_t>(delays.sum_us))));
+}
+
 void MetricsPage::Role(RoleState role) {
   Head("role", "gauge", "1 for the state that the agent is in.");
   for (const RoleState state : kStates) {
@@ -38,6 +54,8 @@ void MetricsPage::Agent(const AgentStatus& agent) {
   Gauge("lease_margin_seconds", "So long a primary may answer without another renewal.",
         MetricSeconds(agent.lease_margin_us));
   Gauge("publisher_in_flight_bytes", "Effects that are not committed.", agent.in_flight_bytes);
+  Histogram("publish_seconds", "From a record's way to the producer to its commit.",
+            agent.published);
   Gauge("feed_lag_records", "Committed records that the engine has not been given.",
         agent.records_behind);
   Counter("promotions_total", "The engine was made the primary.", agent.promotions);

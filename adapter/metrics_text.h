@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "adapter/agent_status.h"
+#include "adapter/delay_counts.h"
 
 namespace cairn::adapter {
 
@@ -23,6 +24,7 @@ class MetricsPage {
   void Counter(std::string_view name, std::string_view help, uint64_t value) {
     Add(name, "counter", help, value);
   }
+  void Histogram(std::string_view name, std::string_view help, const DelayCounts& delays);
   // What the agents of all engines tell.
   void Agent(const AgentStatus& agent);
   // Help and type of a metric whose samples follow.

@@ -10,21 +10,6 @@
 namespace cairn::adapter::redis {
 namespace {
 
-void AddHeld(const HoldTimes& held, MetricsPage* text) {
-  text->Head("hold_seconds", "histogram", "How long replies waited for their commit.");
-  uint64_t count = 0;
-  for (size_t i = 0; i < HoldTimes::kBoundsUs.size(); ++i) {
-    count += held.counts[i];
-    text->Append(fmt::format("cairn_agent_hold_seconds_bucket{{le=\"{}\"}} {}\n",
-                             MetricSeconds(HoldTimes::kBoundsUs[i]), count));
-  }
-  count += held.counts.back();
-  text->Append(fmt::format(
-      "cairn_agent_hold_seconds_bucket{{le=\"+Inf\"}} {}\ncairn_agent_hold_seconds_sum {}\n"
-      "cairn_agent_hold_seconds_count {}\n",
-      count, MetricSeconds(static_cast<int64_t>(held.sum_us)), count));
-}
-
 void AddEngine(const RedisStatus& agent, MetricsPage* text) {
   text->Gauge("engine_up", "1 while the engine answers.", agent.engine_ready ? 1 : 0);
   text->Gauge("engine_too_old",
@@ -52,7 +37,7 @@ void AddFront(const FrontStats& front, MetricsPage* text) {
   text->Gauge("durability_lag_bytes", "What of the engine's effects is not committed.",
               front.lag_bytes);
   text->Gauge("durability_lag_seconds", "Age of the oldest of it.", MetricSeconds(front.lag_us));
-  AddHeld(front.held, text);
+  text->Histogram("hold_seconds", "How long replies waited for their commit.", front.held);
 }
 
 }  // namespace

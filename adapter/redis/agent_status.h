@@ -7,11 +7,11 @@
 // Threads: plain values.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
 #include "adapter/agent_status.h"
+#include "adapter/delay_counts.h"
 #include "adapter/redis/engine_facts.h"
 
 namespace cairn::adapter::redis {
@@ -21,14 +21,7 @@ struct RedisStatus : AgentStatus {
 };
 
 // How long replies were held, from the moment in which they were in hand.
-struct HoldTimes {
-  static constexpr std::array<int64_t, 14> kBoundsUs = {
-      250,    500,    1'000,   2'000,   4'000,     8'000,     16'000,
-      32'000, 64'000, 128'000, 256'000, 1'000'000, 4'000'000, 10'000'000};
-
-  std::array<uint64_t, kBoundsUs.size() + 1> counts{};  // The last: longer than all of them.
-  uint64_t sum_us = 0;
-};
+using HoldTimes = DelayCounts;
 
 // Of all io threads.
 struct FrontStats {
