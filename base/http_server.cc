@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <httplib.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <cctype>

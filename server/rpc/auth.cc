@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/rpc/convert.h"
+#include "server/rpc/grpc_tls.h"
 #include "server/rpc/request_id.h"
 
 namespace cairn::rpc {
