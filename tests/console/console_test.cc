@@ -16,6 +16,7 @@
 namespace cairn::console {
 namespace {
 
+using rpc::Call;
 using rpc::TestCluster;
 using ::testing::HasSubstr;
 
