@@ -384,8 +384,11 @@ std::string Node::NotReady() const {
                                        : fmt::format("the cluster is forming; waiting for {}",
                                                      impl_->formation->waiting_for());
   }
-  if (!host->keeper().view()->catalog.cluster_id().empty()) return "";
-  return "waiting for a majority of the members, to read the catalog";
+  if (host->keeper().view()->catalog.cluster_id().empty()) {
+    return "waiting for a majority of the members, to read the catalog";
+  }
+  if (access().mode() != AccessState::Mode::kUnknown) return "";
+  return "waiting for a leader, to know who may do what";
 }
 
 std::vector<GroupView> Node::Groups() const {

@@ -151,8 +151,7 @@ TEST(TlsCredentialsTest, FilesThatCannotBeUsedAreNamed) {
   const auto status_of = [](const TlsFiles& files) {
     return std::string(TlsCredentials::Read(files).status().message());
   };
-  EXPECT_NE(status_of({.certificate = "/nowhere", .key = server.key, .ca = ""})
-                .find("certificate /nowhere"),
+  EXPECT_NE(status_of({.certificate = "/nowhere", .key = server.key, .ca = ""}).find("/nowhere"),
             std::string::npos);
   EXPECT_NE(status_of({.certificate = server.certificate, .key = server.certificate, .ca = ""})
                 .find("key " + server.certificate),
