@@ -54,6 +54,8 @@ TEST(RetryTest, ARefusalIsJudgedByItsReason) {
       {v1::REASON_CHAIN_MISMATCH, Verdict::kGiveUp, Verdict::kGiveUp},
       {v1::REASON_TABLE_FULL, Verdict::kGiveUp, Verdict::kGiveUp},
       {v1::REASON_NOT_CAUGHT_UP, Verdict::kGiveUp, Verdict::kGiveUp},
+      {v1::REASON_NO_SUCH_PRINCIPAL, Verdict::kGiveUp, Verdict::kGiveUp},
+      {v1::REASON_LOCK_OUT, Verdict::kGiveUp, Verdict::kGiveUp},
   };
   // One row per reason; a new one must be judged.
   EXPECT_EQ(std::size(cases) + 1, static_cast<size_t>(v1::Reason_descriptor()->value_count()));
