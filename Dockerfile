@@ -15,7 +15,7 @@ COPY scripts/setup scripts/packages scripts/
 RUN scripts/setup build
 COPY . .
 RUN cmake --preset release -DCAIRN_BUILD_TESTS=OFF -DCAIRN_BUILD_BENCH=OFF \
- && cmake --build --preset release --target cairnd cairn cairn-agent cairn_client \
+ && cmake --build --preset release --target cairnd cairn cairn-agent cairn_client cairn_c \
  && cpack -G DEB --config build/release/CPackConfig.cmake -B /packages
 
 FROM debian:bookworm-slim

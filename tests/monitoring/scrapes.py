@@ -1,5 +1,5 @@
-"""The /metrics pages of the programs as they are: one node, an agent of each kind that serves, and
-an invalidator, started for the purpose on the loopback and stopped again.
+"""The /metrics pages of the programs as they are: one node with TLS, an agent of each kind that
+serves, and an invalidator, started for the purpose on the loopback and stopped again.
 """
 import contextlib
 import os
@@ -46,13 +46,17 @@ class Programs:
         self.directory = directory
         self.stack = stack
         self.pages = {}
+        self.certificates = directory / "certs"
+        for words in (["ca", self.certificates], ["node", self.certificates, "n1", "127.0.0.1"]):
+            subprocess.run([SOURCES / "scripts/certs", *words], check=True, capture_output=True)
+        self.environment = os.environ | {"CAIRN_CA_FILE": str(self.certificates / "ca.crt")}
 
     def start(self, name, *command, http):
         """Runs it until the end of the stack, and keeps its page when it is ready."""
         log = self.directory / f"{name}.log"
         output = self.stack.enter_context(log.open("w"))
         process = subprocess.Popen([PROGRAMS / command[0], *map(str, command[1:])],
-                                   stdout=output, stderr=output)
+                                   stdout=output, stderr=output, env=self.environment)
         self.stack.callback(stop, process)
         await_ready(process, http, log)
         self.pages[name] = page(http, "/metrics")
@@ -75,7 +79,10 @@ def take():
         directory = pathlib.Path(scratch)
         programs = Programs(directory, stack)
         node = ["cairnd", "--name", "n1", "--data-dir", directory / "n1", "--listen", endpoints,
-                "--http-listen", f"127.0.0.1:{ports[0]}", "--metrics-per-log", 5]
+                "--http-listen", f"127.0.0.1:{ports[0]}", "--metrics-per-log", 5,
+                "--tls-cert-file", programs.certificates / "n1.crt",
+                "--tls-key-file", programs.certificates / "n1.key",
+                "--tls-ca-file", programs.certificates / "ca.crt"]
         programs.start("cairnd", *node, http=ports[0])
         for kind, first in (("redis", 1), ("memcached", 3)):
             programs.start(f"agent {kind}", "cairn-agent", kind, "--log", kind, "--endpoints",
