@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
-# Measures what TLS costs a log: two clusters of three nodes on one machine, one in clear and one with
-# certificates (`scripts/cluster start --tls`), loaded one after the other in alternating rounds.
+# Measures what TLS, rights and quotas cost a log: a cluster of three nodes in clear and one with
+# certificates on one machine (`scripts/cluster start --tls`), loaded one after the other in
+# alternating rounds. Rights: the policy is on, and the client shows a token. Quotas: the log has two
+# that are never reached.
 #
-#   bench/compare/tls.sh [--rounds N] [--seconds N] [--base-port P] [--out D] [--docs]
+#   bench/compare/costs.sh [--rounds N] [--seconds N] [--base-port P] [--out D] [--docs]
 #
 # Rows: a Producer with records of 128 bytes and of 4 KiB, and unary appends, 64 under way. --out
-# (default: build/compare-tls) receives runs.tsv (row, system, round, records per second, p50 and p99
-# in µs) and results.md: medians, and the median of the rounds' ratios, which other load of the
+# (default: build/compare-costs) receives runs.tsv (row, system, round, records per second, p50 and
+# p99 in µs) and results.md: medians, and the medians of the rounds' ratios, which other load of the
 # machine moves less than the figures; --docs also puts it into docs/benchmarks.md.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/common.sh
 . bench/compare/caches.sh
 
-rounds=5 own_value=5 base_port=25600 out=build/compare-tls docs=0
+rounds=5 own_value=5 base_port=25600 out=build/compare-costs docs=0
 parse_options --seconds "$@"
 readonly seconds=$own_value
 begin_comparison openssl
@@ -30,6 +32,11 @@ start_cluster
 clear=$CAIRN_ENDPOINTS
 mapfile -t secure < <(CAIRN_BIN=$bin scripts/cluster start --tls --dir "$work/tls" \
   --base-port "$((base_port + 20))" | grep '^CAIRN_')
+"$bin/cairn" auth principal add bench >/dev/null
+"$bin/cairn" auth grant bench '*' all >/dev/null
+"$bin/cairn" auth token create bench --out "$work/token" >/dev/null
+export CAIRN_TOKEN_FILE=$work/token
+"$bin/cairn" log create limited --append-bytes-per-second 1TiB --appends-per-second 1000000000 >/dev/null
 
 # ---- Rows: name | options of `cairn bench append` --------------------------------------------
 
@@ -42,10 +49,16 @@ ROWS
 }
 
 measure() { # $1: row, $2: system, $3: round, then options
-  local environment=("CAIRN_ENDPOINTS=$clear") told field line
-  [ "$2" = clear ] || environment=("${secure[@]}")
-  told=$(env "${environment[@]}" "$bin/cairn" bench append --log bench --duration "${seconds}s" \
-    -o json "${@:4}")
+  local environment=("CAIRN_ENDPOINTS=$clear") token=(-u CAIRN_TOKEN_FILE) log=bench told field line
+  case $2 in
+    tls) environment=("${secure[@]}") ;;
+    rights) token=() ;;
+    quotas) log=limited ;;
+  esac
+  [ "$2" != rights ] || "$bin/cairn" auth enable >/dev/null
+  told=$(env "${token[@]}" "${environment[@]}" "$bin/cairn" bench append --log "$log" \
+    --duration "${seconds}s" -o json "${@:4}")
+  [ "$2" != rights ] || "$bin/cairn" auth disable >/dev/null
   line=$1$'\t'$2$'\t'$3
   for field in ops_per_s p50_us p99_us; do
     line+=$'\t'$(sed -n 's/.*"'"$field"'":\([0-9.]*\).*/\1/p' <<<"$told")
@@ -55,8 +68,9 @@ measure() { # $1: row, $2: system, $3: round, then options
 
 : >"$out/runs.tsv"
 for round in $(seq "$rounds"); do
-  # Each is first in every other round.
-  if [ $((round % 2)) = 1 ]; then order='clear tls'; else order='tls clear'; fi
+  # Each is first in some rounds and last in others.
+  order='clear tls rights quotas'
+  [ $((round % 2)) = 1 ] || order='quotas rights tls clear'
   while IFS='|' read -r name options; do
     # shellcheck disable=SC2086
     for system in $order; do measure "$name" "$system" "$round" $options; done
@@ -71,16 +85,18 @@ awk -F'\t' "$kMedian"'
   { key = $1 SUBSEP $2; at[key, $3] = $4
     if ($3 > rounds) rounds = $3
     rate[key] = rate[key] " " $4; p50[key] = p50[key] " " $5; p99[key] = p99[key] " " $6 }
-  function cell(key) {
-    return sprintf("%.1f | %.2f / %.2f", median(rate[key]) / 1000, median(p50[key]) / 1000, median(p99[key]) / 1000)
+  function ratio(row, system,    ratios, r) {
+    for (r = 1; r <= rounds; ++r) ratios = ratios " " at[row SUBSEP system, r] / at[row SUBSEP "clear", r]
+    return median(ratios)
   }
   END {
-    print "| | in clear, k/s | p50 / p99 ms | TLS, k/s | p50 / p99 ms | TLS / clear |"
+    print "| | in clear, k/s | p50 / p99 ms | with TLS | with rights | with quotas |"
     print "|---|---:|---:|---:|---:|---:|"
     for (i = 1; i <= count; ++i) {
-      row = order[i]; ratios = ""
-      for (r = 1; r <= rounds; ++r) ratios = ratios " " at[row SUBSEP "tls", r] / at[row SUBSEP "clear", r]
-      printf "| %s | %s | %s | %.2f |\n", row, cell(row SUBSEP "clear"), cell(row SUBSEP "tls"), median(ratios)
+      row = order[i]; key = row SUBSEP "clear"
+      printf "| %s | %.1f | %.2f / %.2f | %.2f | %.2f | %.2f |\n", row, median(rate[key]) / 1000,
+        median(p50[key]) / 1000, median(p99[key]) / 1000, ratio(row, "tls"), ratio(row, "rights"),
+        ratio(row, "quotas")
     }
   }' "$work/order" "$out/runs.tsv" >"$out/results.md"
 {
@@ -89,4 +105,4 @@ awk -F'\t' "$kMedian"'
     "average $(cut -d' ' -f1 /proc/loadavg) at the end; $(openssl version | cut -d' ' -f1-2); $(date -u +%F)," \
     "commit $(git rev-parse --short=12 HEAD)."
 } >>"$out/results.md"
-show_table tls
+show_table costs
