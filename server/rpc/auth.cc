@@ -1,6 +1,7 @@
 #include "server/rpc/auth.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <utility>
 
@@ -91,7 +92,10 @@ bool Caller::Has(Need need, std::string_view log) const {
 // ---- Who calls --------------------------------------------------------------------------
 
 Authority::Authority(server::Node* node, IsMember is_member)
-    : node_(node), is_member_(std::move(is_member)), root_(node->config().root_token_file) {}
+    : node_(node), is_member_(std::move(is_member)), root_(node->config().root_token_file) {
+  const std::string trouble = root_.Trouble();
+  if (!trouble.empty()) spdlog::warn("the root token lets nobody in: {}", trouble);
+}
 
 Caller Authority::CallerOf(const grpc::ServerContextBase& context) {
   return Identify(CredentialsOf(context), is_member_(context));
