@@ -36,7 +36,12 @@ mapfile -t secure < <(CAIRN_BIN=$bin scripts/cluster start --tls --dir "$work/tl
 "$bin/cairn" auth grant bench '*' all >/dev/null
 "$bin/cairn" auth token create bench --out "$work/token" >/dev/null
 export CAIRN_TOKEN_FILE=$work/token
-"$bin/cairn" log create limited --append-bytes-per-second 1TiB --appends-per-second 1000000000 >/dev/null
+# What is appended must not fill the disk.
+readonly keep=(--retention-bytes 256MiB)
+"$bin/cairn" log create bench "${keep[@]}" >/dev/null
+"$bin/cairn" log create limited "${keep[@]}" --append-bytes-per-second 1TiB \
+  --appends-per-second 1000000000 >/dev/null
+env -u CAIRN_TOKEN_FILE "${secure[@]}" "$bin/cairn" log create bench "${keep[@]}" >/dev/null
 
 # ---- Rows: name | options of `cairn bench append` --------------------------------------------
 
@@ -85,8 +90,8 @@ awk -F'\t' "$kMedian"'
   { key = $1 SUBSEP $2; at[key, $3] = $4
     if ($3 > rounds) rounds = $3
     rate[key] = rate[key] " " $4; p50[key] = p50[key] " " $5; p99[key] = p99[key] " " $6 }
-  function ratio(row, system,    ratios, r) {
-    for (r = 1; r <= rounds; ++r) ratios = ratios " " at[row SUBSEP system, r] / at[row SUBSEP "clear", r]
+  function ratio(row, way,    ratios, r) {
+    for (r = 1; r <= rounds; ++r) ratios = ratios " " at[row SUBSEP way, r] / at[row SUBSEP "clear", r]
     return median(ratios)
   }
   END {
