@@ -98,17 +98,24 @@ Authority::Authority(server::Node* node, IsMember is_member)
 }
 
 Caller Authority::CallerOf(const grpc::ServerContextBase& context) {
-  return Identify(CredentialsOf(context), is_member_(context));
+  const Credentials credentials = CredentialsOf(context);
+  return Identify(credentials, MaySpeakForOthers(context, credentials));
 }
 
-Caller Authority::Identify(const Credentials& credentials, bool is_member) {
+// Looking at a certificate costs more than all the rest: only calls that need it pay for it.
+bool Authority::MaySpeakForOthers(const grpc::ServerContextBase& context,
+                                  const Credentials& credentials) const {
+  return !credentials.on_behalf_of.empty() && is_member_(context);
+}
+
+Caller Authority::Identify(const Credentials& credentials, bool may_speak_for_others) {
   Caller caller;
   caller.policy = node_->access().policy();
   if (!credentials.malformed.empty()) {
     caller.refusal = credentials.malformed;
   } else if (!credentials.bearer.empty()) {
     IdentifyByToken(credentials.bearer, caller);
-  } else if (is_member && !credentials.on_behalf_of.empty()) {
+  } else if (may_speak_for_others) {
     IdentifyByMember(credentials.on_behalf_of, caller);
   } else if (ClientCertificatesCount(*node_) || credentials.names.empty()) {
     IdentifyByCertificate(credentials, caller);
@@ -213,7 +220,7 @@ void Authority::PassOn(const grpc::ServerContextBase& from, grpc::ClientContext&
     to.AddMetadata(kAuthorizationHeader, "Bearer " + std::string(credentials.bearer));
     return;
   }
-  const Caller caller = Identify(credentials, is_member_(from));
+  const Caller caller = Identify(credentials, MaySpeakForOthers(from, credentials));
   if (caller.principal != nullptr) to.AddMetadata(kOnBehalfOfHeader, caller.principal->name);
 }
 
@@ -243,7 +250,7 @@ StreamAccess::StreamAccess(Authority* authority, const grpc::ServerContextBase* 
       context_(context),
       rpc_(rpc),
       credentials_(CredentialsOf(*context)),
-      is_member_(authority->is_member_(*context)) {}
+      may_speak_for_others_(authority->MaySpeakForOthers(*context, credentials_)) {}
 
 Refusal StreamAccess::Check(std::string_view log) {
   if (authority_->mode() == Authority::Mode::kOff) return std::nullopt;
@@ -266,7 +273,7 @@ void StreamAccess::Refresh() {
       caller_.expires_at_us != 0 && caller_.expires_at_us <= authority_->node_->clock().Wall();
   if (changes == changes_ && !expired) return;
   changes_ = changes;
-  caller_ = authority_->Identify(credentials_, is_member_);
+  caller_ = authority_->Identify(credentials_, may_speak_for_others_);
 }
 
 }  // namespace cairn::rpc

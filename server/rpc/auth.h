@@ -71,7 +71,10 @@ class Authority {
   using Mode = server::AccessState::Mode;
 
   [[nodiscard]] Mode mode() const { return node_->access().mode(); }
-  [[nodiscard]] Caller Identify(const Credentials& credentials, bool is_member);
+  // Whether the call names somebody else as its caller, and comes from a member.
+  [[nodiscard]] bool MaySpeakForOthers(const grpc::ServerContextBase& context,
+                                       const Credentials& credentials) const;
+  [[nodiscard]] Caller Identify(const Credentials& credentials, bool may_speak_for_others);
   void IdentifyByToken(std::string_view token, Caller& caller);
   void IdentifyByMember(std::string_view name, Caller& caller);
   void IdentifyByCertificate(const Credentials& credentials, Caller& caller);
@@ -104,7 +107,7 @@ class StreamAccess {
   const grpc::ServerContextBase* const context_;
   const Rpc rpc_;
   const Credentials credentials_;
-  const bool is_member_;
+  const bool may_speak_for_others_;
   absl::Mutex mutex_;
   uint64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;  // Of the policy that `caller_` is of; 0: none.
   Caller caller_ ABSL_GUARDED_BY(mutex_);
