@@ -1,13 +1,13 @@
 #include "server/rpc/auth.h"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <utility>
 
 #include "server/rpc/convert.h"
 #include "server/rpc/grpc_tls.h"
 #include "server/rpc/request_id.h"
+#include "server/runtime/warn_line.h"
 
 namespace cairn::rpc {
 namespace {
@@ -94,7 +94,7 @@ bool Caller::Has(Need need, std::string_view log) const {
 Authority::Authority(server::Node* node, IsMember is_member)
     : node_(node), is_member_(std::move(is_member)), root_(node->config().root_token_file) {
   const std::string trouble = root_.Trouble();
-  if (!trouble.empty()) spdlog::warn("the root token lets nobody in: {}", trouble);
+  if (!trouble.empty()) server::WarnLine("the root token lets nobody in: " + trouble);
 }
 
 Caller Authority::CallerOf(const grpc::ServerContextBase& context) {
