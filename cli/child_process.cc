@@ -31,7 +31,8 @@ std::vector<std::string> MergedEnvironment(std::vector<std::string> merged) {
 }  // namespace
 
 absl::StatusOr<ChildProcess> ChildProcess::Start(const std::vector<std::string>& command,
-                                                 const std::vector<std::string>& environment) {
+                                                 const std::vector<std::string>& environment,
+                                                 int stdout_fd) {
   std::vector<std::string> arguments = command;
   std::vector<std::string> variables = MergedEnvironment(environment);
   const std::vector<char*> argv = Pointers(arguments);
@@ -45,6 +46,7 @@ absl::StatusOr<ChildProcess> ChildProcess::Start(const std::vector<std::string>&
   if (pid == 0) {  // Other threads' locks may be held here: system calls only.
     ::setpgid(0, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (stdout_fd >= 0) ::dup2(stdout_fd, STDOUT_FILENO);
     if (::getppid() != parent) ::_exit(127);  // The parent died before the prctl.
     ::execvpe(argv[0], argv.data(), envp.data());
     const ssize_t told = ::write(STDERR_FILENO, complaint.data(), complaint.size());
@@ -65,6 +67,17 @@ ChildProcess& ChildProcess::operator=(ChildProcess&& other) noexcept {
 std::optional<int> ChildProcess::Poll() {
   int status = 0;
   if (pid_ < 0 || ::waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
+  return Ended(status);
+}
+
+int ChildProcess::Await() {
+  int status = 0;
+  while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+  }
+  return Ended(status);
+}
+
+int ChildProcess::Ended(int status) {
   ::kill(-std::exchange(pid_, -1), SIGKILL);  // What it left in its group goes with it.
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }

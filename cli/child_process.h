@@ -19,10 +19,11 @@ namespace cairn::cli {
 class ChildProcess {
  public:
   // Runs `command` (searched for in PATH) with our environment and `environment` ("KEY=value")
-  // on top. Errors: kInternal if no process can be made. A command that cannot be executed
-  // shows as exit status 127, as in a shell.
+  // on top. `stdout_fd`: becomes its standard output; -1: it has ours. Errors: kInternal if no
+  // process can be made. A command that cannot be executed shows as exit status 127, as in a shell.
   static absl::StatusOr<ChildProcess> Start(const std::vector<std::string>& command,
-                                            const std::vector<std::string>& environment);
+                                            const std::vector<std::string>& environment,
+                                            int stdout_fd = -1);
 
   ChildProcess(ChildProcess&& other) noexcept;
   ChildProcess& operator=(ChildProcess&& other) noexcept;
@@ -30,12 +31,16 @@ class ChildProcess {
 
   // The exit status once it has ended, 128 + N if signal N ended it; nullopt while it runs.
   std::optional<int> Poll();
+  // The same, once it has ended. Requires: it was not waited for.
+  int Await();
   // SIGKILL to the whole group, at once; returns when the child is gone.
   void Kill();
   // SIGTERM to the group, and Kill() for what is left after `grace`.
   void Terminate(absl::Duration grace);
 
  private:
+  // After waitpid.
+  int Ended(int status);
   explicit ChildProcess(pid_t pid) : pid_(pid) {}
 
   pid_t pid_ = -1;  // -1: ended and waited for.

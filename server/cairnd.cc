@@ -8,6 +8,8 @@
 //   to stderr.
 // Repair: a node that found damage on its disk stops in order and starts itself again, with the
 //   same arguments, in the same process.
+// `--check-data DIR` looks at a directory instead (runtime/check_data.h) and exits 0, or 1 if it
+//   could not.
 // Exit codes: 0 stopped as asked; 1 could not start or go on; 2 the configuration is wrong;
 //   130 a second signal.
 #include <fmt/format.h>
@@ -37,6 +39,7 @@
 #include "base/tls_context.h"
 #include "server/console/console.h"
 #include "server/rpc/rpc_server.h"
+#include "server/runtime/check_data.h"
 #include "server/runtime/config.h"
 #include "server/runtime/node.h"
 
@@ -196,6 +199,8 @@ int Main(int argc, char** argv) {
     case server::Invocation::Action::kCheckConfig:
       fmt::print("the configuration of {} is fine\n", invocation->config.name);
       return kExitOk;
+    case server::Invocation::Action::kCheckData:
+      return server::CheckData(invocation->text) ? kExitOk : kExitFailed;
     case server::Invocation::Action::kRun: {
       const int code = Run(std::move(invocation->config));
       return code == kStartAgain ? StartAgain(argv) : code;

@@ -108,19 +108,23 @@ bool Exists(const std::string& path) {
   return std::filesystem::exists(path, error);
 }
 
+// `way_out`: what to do if somebody else has it.
+absl::Status LockFile(int fd, const std::string& dir, const char* way_out) {
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
+  const std::string path = dir + "/LOCK";
+  if (errno != EWOULDBLOCK) return SystemError(path, "flock");
+  std::string holder = ReadSmallFile(path);
+  holder.erase(std::remove(holder.begin(), holder.end(), '\n'), holder.end());
+  return absl::FailedPreconditionError(
+      ToAbsl(fmt::format("data directory {} is in use by process {}: {}", dir, holder, way_out)));
+}
+
 absl::StatusOr<int> TakeLock(const std::string& dir) {
   const std::string path = dir + "/LOCK";
   Descriptor lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR));
   if (!lock.ok()) return SystemError(path, "open");
-  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return SystemError(path, "flock");
-    std::string holder = ReadSmallFile(path);
-    holder.erase(std::remove(holder.begin(), holder.end(), '\n'), holder.end());
-    return absl::FailedPreconditionError(ToAbsl(fmt::format(
-        "data directory {} is in use by process {}: stop that process, or give this node a "
-        "directory of its own",
-        dir, holder)));
-  }
+  RETURN_IF_ERROR(
+      LockFile(lock.get(), dir, "stop that process, or give this node a directory of its own"));
   const std::string pid = fmt::format("{}\n", getpid());
   if (ftruncate(lock.get(), 0) != 0 ||
       pwrite(lock.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
@@ -150,35 +154,59 @@ absl::StatusOr<std::unique_ptr<DataDir>> DataDir::Open(const std::string& path, 
   return dir;
 }
 
-DataDir::~DataDir() { close(lock_fd_); }
+absl::StatusOr<std::unique_ptr<DataDir>> DataDir::OpenToRead(const std::string& path) {
+  const Descriptor dir(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!dir.ok() && errno == ENOENT) {
+    return absl::NotFoundError(ToAbsl(fmt::format("data directory {} does not exist", path)));
+  }
+  if (!dir.ok()) return SystemError(path, "open");
+  const std::string lock_path = path + "/LOCK";
+  Descriptor lock(open(lock_path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!lock.ok() && errno != ENOENT) return SystemError(lock_path, "open");
+  if (lock.ok()) RETURN_IF_ERROR(LockFile(lock.get(), path, "stop that process first"));
+  return std::unique_ptr<DataDir>(new DataDir(path, lock.release()));
+}
 
-absl::Status DataDir::ReadFormat(bool create) {
+DataDir::~DataDir() {
+  if (lock_fd_ >= 0) close(lock_fd_);
+}
+
+absl::StatusOr<int> DataDir::FormatVersion() const {
   const std::string file = File("FORMAT");
   if (!Exists(file)) {
-    if (!create) {
-      return absl::NotFoundError(ToAbsl(fmt::format("data directory {} holds no store", path_)));
-    }
-    is_new_ = true;
-    return CheckNothingForeign();
+    return absl::NotFoundError(ToAbsl(fmt::format("data directory {} holds no store", path_)));
   }
   const std::string text = ReadSmallFile(file);
   int version = 0;
-  if (!text.starts_with(kFormatLine) ||
-      std::sscanf(text.c_str() + std::strlen(kFormatLine), "%d", &version) != 1 || version < 1) {
-    if (LoadIdentity().ok()) return FinishCreation();  // Its title names the format, too.
-    return absl::DataLossError(ToAbsl(fmt::format(
-        "{} is damaged: it should read \"{}{}\". If the rest of the directory is intact, write "
-        "that line back; members cannot be replaced yet, so otherwise the cluster goes on without "
-        "it",
-        file, kFormatLine, kDirectoryFormat)));
+  if (text.starts_with(kFormatLine) &&
+      std::sscanf(text.c_str() + std::strlen(kFormatLine), "%d", &version) == 1 && version >= 1) {
+    return version;
   }
-  if (version > kDirectoryFormat) {
-    return absl::FailedPreconditionError(ToAbsl(fmt::format(
-        "data directory {} has format {}, and this program knows formats up to {}: start the "
-        "newer program that wrote it, or choose another directory",
-        path_, version, kDirectoryFormat)));
+  return absl::DataLossError(ToAbsl(fmt::format(
+      "{} is damaged: it should read \"{}{}\". If the rest of the directory is intact, write "
+      "that line back; members cannot be replaced yet, so otherwise the cluster goes on without "
+      "it",
+      file, kFormatLine, kDirectoryFormat)));
+}
+
+absl::Status DataDir::CheckVersion(int version) const {
+  if (version <= kDirectoryFormat) return absl::OkStatus();
+  return absl::FailedPreconditionError(ToAbsl(fmt::format(
+      "data directory {} has format {} by its file FORMAT, and this program knows formats up to "
+      "{}: use the newer program that wrote it, or choose another directory",
+      path_, version, kDirectoryFormat)));
+}
+
+absl::Status DataDir::ReadFormat(bool create) {
+  const absl::StatusOr<int> version = FormatVersion();
+  if (version.ok()) return CheckVersion(*version);
+  if (absl::IsNotFound(version.status())) {
+    if (!create) return version.status();
+    is_new_ = true;
+    return CheckNothingForeign();
   }
-  return absl::OkStatus();
+  if (LoadIdentity().ok()) return FinishCreation();  // Its title names the format, too.
+  return version.status();
 }
 
 absl::Status DataDir::CheckNothingForeign() const {
@@ -198,9 +226,10 @@ absl::Status DataDir::CheckNothingForeign() const {
   return absl::OkStatus();
 }
 
+std::string DataDir::FormatText() { return fmt::format("{}{}\n", kFormatLine, kDirectoryFormat); }
+
 absl::Status DataDir::FinishCreation() {
-  RETURN_IF_ERROR(
-      WriteSmallFile(path_, File("FORMAT"), fmt::format("{}{}\n", kFormatLine, kDirectoryFormat)));
+  RETURN_IF_ERROR(WriteSmallFile(path_, File("FORMAT"), FormatText()));
   is_new_ = false;
   return absl::OkStatus();
 }

@@ -27,6 +27,10 @@ class DataDir {
   // the directory and the way out): kFailedPrecondition: in use, newer, or something else's
   // directory; kNotFound: no store and not `create`; kDataLoss: FORMAT is not readable.
   static absl::StatusOr<std::unique_ptr<DataDir>> Open(const std::string& path, bool create);
+  // For one who only looks: takes the lock, if there is a file for it, and writes nothing, not even
+  // who holds it. What stands in FORMAT is for the caller to ask. Errors: kNotFound: no directory;
+  // kFailedPrecondition: in use; kPermissionDenied.
+  static absl::StatusOr<std::unique_ptr<DataDir>> OpenToRead(const std::string& path);
   ~DataDir();
   DataDir(const DataDir&) = delete;
   DataDir& operator=(const DataDir&) = delete;
@@ -36,6 +40,12 @@ class DataDir {
   // No FORMAT yet: the opener has to make the store and then call FinishCreation.
   [[nodiscard]] bool is_new() const { return is_new_; }
   absl::Status FinishCreation();
+  // What FORMAT holds, and nothing else.
+  [[nodiscard]] static std::string FormatText();
+  // As FORMAT says it. Errors: kNotFound: there is none; kDataLoss: it is not readable.
+  [[nodiscard]] absl::StatusOr<int> FormatVersion() const;
+  // kFailedPrecondition if this program does not know that version.
+  [[nodiscard]] absl::Status CheckVersion(int version) const;
 
   // kSound without the file; kLost when it does not say anything known.
   [[nodiscard]] RecoveryVerdict StoredVerdict() const;

@@ -1,5 +1,6 @@
 #include "storage/side_mark.h"
 
+#include <fmt/format.h>
 #include <xxhash.h>
 
 #include <array>
@@ -11,6 +12,7 @@
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "storage/rocks_status.h"
+#include "storage/wal_frames.h"
 
 namespace cairn::storage {
 namespace {
@@ -151,6 +153,21 @@ absl::Status SideMark::WriteSlot() {
 absl::Status SideMark::Sync() {
   if (!dirty_.exchange(false, std::memory_order_acq_rel)) return absl::OkStatus();
   return FromRocks(file_->Sync(rocksdb::IOOptions(), nullptr));
+}
+
+std::string DamageOfMark(std::string_view bytes) {
+  if (bytes.size() != kSlots * kSlotStride) {
+    return fmt::format("{} bytes, expected {}", bytes.size(), kSlots * kSlotStride);
+  }
+  for (size_t i = 0; i < kSlots; ++i) {
+    const std::string_view stride = bytes.substr(i * kSlotStride, kSlotStride);
+    Slot slot;
+    std::memcpy(&slot, stride.data(), sizeof slot);
+    const bool whole = slot.magic == kMagic && slot.checksum == ChecksumOf(slot);
+    if (!whole && !IsEmpty(slot)) return fmt::format("slot {} does not match its checksum", i);
+    if (!AllZero(stride.substr(sizeof slot))) return fmt::format("bytes behind slot {}", i);
+  }
+  return "";
 }
 
 std::string CurrentBootId() {

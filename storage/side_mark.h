@@ -19,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -65,6 +66,10 @@ class SideMark {
   ManifestExtent manifest_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> dirty_{false};
 };
+
+// What is wrong with the bytes of a mark; empty: nothing. A slot that was never written is in
+// order.
+std::string DamageOfMark(std::string_view bytes);
 
 // /proc/sys/kernel/random/boot_id; empty, which equals no other, when it cannot be read.
 std::string CurrentBootId();

@@ -111,6 +111,15 @@ size_t SealSector(uint64_t stamp, char* buffer, size_t used) {
   return used + left + kWalStampBytes;
 }
 
+WalSector KindOfSector(const WalGeneration& generation, std::string_view sector) {
+  CHECK_EQ(sector.size(), kWalSectorBytes);
+  uint64_t stamp = 0;
+  std::memcpy(&stamp, sector.data() + kWalPayloadBytes, kWalStampBytes);
+  if (stamp == StampOf(generation)) return WalSector::kCurrent;
+  if (IsOlder(stamp, generation)) return WalSector::kEarlier;
+  return AllZero(sector) ? WalSector::kUnused : WalSector::kUnknown;
+}
+
 size_t UnframeSectors(const WalGeneration& generation, const char* from, size_t bytes, char* to) {
   char* out = to;
   for (size_t at = 0; at < bytes; at += kWalSectorBytes) {

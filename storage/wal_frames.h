@@ -93,6 +93,16 @@ bool AllZero(std::string_view bytes);
 // (the block is zeros, or the file ends within the first copy). nullopt: it is damaged.
 std::optional<WalGeneration> ReadWalHeader(std::string_view file);
 
+// What a whole sector is to a reader of this generation's log.
+enum class WalSector : uint8_t {
+  kCurrent,  // Written in this generation.
+  kEarlier,  // Left over from an earlier one: reads as zeros.
+  kUnused,   // Zeros throughout: never written.
+  kUnknown,  // Its stamp is damaged.
+};
+// Requires: kWalSectorBytes bytes.
+WalSector KindOfSector(const WalGeneration& generation, std::string_view sector);
+
 // The payload of `bytes` bytes of sectors, the last of which may be cut short, goes to `to`, which
 // may be `from` or before it. Returns its size.
 size_t UnframeSectors(const WalGeneration& generation, const char* from, size_t bytes, char* to);

@@ -236,6 +236,18 @@ WalFileScan ScanWalBytes(std::string_view bytes, uint64_t expected_sequence) {
   return Scanner(bytes, expected_sequence).Run();
 }
 
+uint64_t WholeRecordsEnd(std::string_view bytes) {
+  uint64_t end = 0;
+  while (end < bytes.size()) {
+    const uint64_t begin = std::min<uint64_t>(SkipTrailer(end), bytes.size());
+    if (!AllZero(bytes.substr(end, begin - end))) break;
+    const std::optional<Record> record = RecordAt(bytes, begin);
+    if (!record) return begin == bytes.size() ? begin : end;
+    end = record->end;
+  }
+  return end;
+}
+
 uint64_t OffsetInFile(const WalFile& file, uint64_t log_offset) {
   return file.generation ? PhysicalWalOffset(log_offset) : 0;
 }

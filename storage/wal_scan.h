@@ -42,6 +42,10 @@ struct WalFileScan {
 // `expected_sequence`: behind the file before; 0: not known.
 WalFileScan ScanWalBytes(std::string_view bytes, uint64_t expected_sequence);
 
+// How far whole records follow each other from the beginning, with zeros where a block has no room
+// for a header. Manifests have this format, too.
+uint64_t WholeRecordsEnd(std::string_view bytes);
+
 struct WalFile {
   std::string path;
   uint64_t number = 0;

@@ -249,6 +249,8 @@ void AddLimitOptions(OptionTable& table, NodeConfig& c) {
 constexpr char kFooter[] =
     "Each option --some-name can also be given as CAIRND_SOME_NAME in the environment or as\n"
     "some-name in the TOML file; flags win over the environment, which wins over the file.\n"
+    "`cairnd --check-data DIR`, without other options, is what `cairn check` starts: it reads a\n"
+    "directory on which no node runs and says what is damaged, as lines of JSON.\n"
     "Exit codes: 0 stopped as asked; 1 could not start or go on; 2 wrong configuration; 130 a "
     "second "
     "signal while stopping.";
@@ -394,6 +396,11 @@ absl::Status FinishConfig(NodeConfig& config) {
 absl::StatusOr<Invocation> ParseInvocation(int argc, const char* const* argv,
                                            EnvironmentLookup environment) {
   Invocation invocation;
+  if (argc == 3 && std::string_view(argv[1]) == "--check-data") {
+    invocation.action = Invocation::Action::kCheckData;
+    invocation.text = argv[2];
+    return invocation;
+  }
   OptionTable table({
       .name = "cairnd",
       .about = "cairnd: one node of a Cairn cluster, a replicated transaction log.",

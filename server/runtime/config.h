@@ -104,9 +104,10 @@ struct Invocation {
     kRun,
     kCheckConfig,  // Say that the configuration is fine and exit 0.
     kPrint,        // Print `text` (help or version) and exit 0.
+    kCheckData,    // Look at the data directory `text` (check_data.h) and exit.
   };
   Action action = Action::kRun;
-  NodeConfig config;  // Complete and validated, unless kPrint.
+  NodeConfig config;  // Complete and validated, for the first two.
   std::string text;
 };
 

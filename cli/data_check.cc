@@ -1,0 +1,70 @@
+#include "cli/data_check.h"
+
+#include "base/strings.h"
+
+namespace cairn::cli {
+namespace {
+
+CheckedLogRow LogRow(const Json& log) {
+  CheckedLogRow row;
+  row.log_id = log.at("id").get<uint64_t>();
+  row.name = log.at("name").get<std::string>();
+  if (row.log_id == 0) row.name = "(catalog)";
+  row.entries = log.at("entries").get<uint64_t>();
+  row.records = log.at("records").get<uint64_t>();
+  row.bytes = {log.at("bytes").get<uint64_t>()};
+  row.first_seq = Seq(log.at("first_seq").get<uint64_t>());
+  row.last_seq = Seq(log.at("last_seq").get<uint64_t>());
+  row.chain = {ParseHash(log.at("chain").get<std::string>()).value_or(0)};
+  row.verdict = log.at("damage").get<std::string>();
+  if (row.verdict.empty()) {
+    row.verdict = log.at("removed").get<bool>() ? "whole, in the trash" : "whole";
+  }
+  return row;
+}
+
+CheckFindingRow FindingRow(const Json& finding) {
+  return {.kind = finding.at("kind").get<std::string>(),
+          .file = finding.at("file").get<std::string>(),
+          .what = finding.at("what").get<std::string>(),
+          .advice = finding.at("advice").get<std::string>()};
+}
+
+}  // namespace
+
+absl::Status DataCheck::Take(std::string_view line) {
+  try {
+    return TakeParsed(Json::parse(line));
+  } catch (const Json::exception&) {
+    return absl::InternalError(ToAbsl(fmt::format(
+        "cairnd answered \"{}\", which this tool does not understand: install both in one version",
+        line.substr(0, 200))));
+  }
+}
+
+absl::Status DataCheck::TakeParsed(const Json& line) {
+  if (line.contains("error")) {
+    const Json& error = line["error"];
+    return {static_cast<absl::StatusCode>(error.at("code").get<int>()),
+            ToAbsl(error.at("message").get_ref<const std::string&>())};
+  }
+  if (line.contains("log")) view_.logs.push_back(LogRow(line["log"]));
+  if (line.contains("finding")) view_.findings.push_back(FindingRow(line["finding"]));
+  if (line.contains("progress")) {
+    const Json& progress = line["progress"];
+    progress_ = {.stage = progress.at("stage").get<std::string>(),
+                 .done = progress.at("done").get<uint64_t>(),
+                 .total = progress.at("total").get<uint64_t>()};
+  }
+  if (line.contains("result")) {
+    const Json& result = line["result"];
+    view_.whole = result.at("whole").get<bool>();
+    view_.files = result.at("files").get<uint64_t>();
+    view_.bytes = {result.at("bytes").get<uint64_t>()};
+    view_.recovery = result.at("recovery").get<std::string>();
+    complete_ = true;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace cairn::cli
