@@ -145,7 +145,7 @@ TEST(DataDirTest, RefusesWhatItDoesNotKnow) {
   };
   const Case cases[] = {
       {"a newer version", "cairn data directory, format 2\n", absl::StatusCode::kFailedPrecondition,
-       "start the newer program"},
+       "use the newer program"},
       {"far newer", "cairn data directory, format 99\n", absl::StatusCode::kFailedPrecondition,
        "format 99"},
       {"no number", "cairn data directory, format \n", absl::StatusCode::kDataLoss, "damaged"},
