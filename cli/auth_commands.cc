@@ -16,7 +16,8 @@ Runner DeclareStatus(CLI::App&) {
     session.out().Show(PolicyView{.enabled = policy.enabled,
                                   .version = policy.version,
                                   .principals = policy.principals.size(),
-                                  .tokens = policy.tokens.size()});
+                                  .tokens = policy.tokens.size(),
+                                  .tenant_quotas = policy.tenant_quotas.size()});
     return ExitCode::kOk;
   };
 }
@@ -136,7 +137,8 @@ Runner DeclareRevoke(CLI::App& app) {
 
 constexpr CommandSpec kCommands[] = {
     {"status", "show whether the policy is on",
-     "Shows whether the policy is on, its version, and how many principals and tokens it has.",
+     "Shows whether the policy is on, its version, and how many principals, "
+     "tokens and quotas of tenants it has.",
      "cairn auth status -o json", DeclareStatus},
     {"whoami", "show who this client is to the cluster",
      "Shows the principal that the token or the certificate stands for, and its rights. Exit code "

@@ -1,11 +1,18 @@
 #include "cli/auth_views.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <map>
 #include <sstream>
 #include <utility>
 
 namespace cairn::cli {
 namespace {
+
+const std::string& TenantOf(const Principal& principal) {
+  return principal.tenant.empty() ? principal.name : principal.tenant;
+}
 
 constexpr Right kAllRights[] = {Right::kAppend, Right::kRead, Right::kLease, Right::kAdmin};
 
@@ -56,7 +63,7 @@ TokenView TokenView::From(const TokenInfo& token) {
 PrincipalView PrincipalView::From(const Principal& principal,
                                   const std::vector<TokenInfo>& tokens) {
   PrincipalView view{.principal = principal.name,
-                     .tenant = principal.tenant.empty() ? principal.name : principal.tenant,
+                     .tenant = TenantOf(principal),
                      .certificate_names = principal.certificate_names,
                      .grants = GrantViewsOf(principal.grants),
                      .tokens = {}};
@@ -71,7 +78,7 @@ PrincipalListView PrincipalListView::From(const Policy& policy) {
   for (const Principal& principal : policy.principals) {
     PrincipalRowView& row = view.principals.emplace_back();
     row.principal = principal.name;
-    row.tenant = principal.tenant.empty() ? principal.name : principal.tenant;
+    row.tenant = TenantOf(principal);
     for (const Grant& grant : principal.grants) {
       row.grants += fmt::format("{}{}={}", row.grants.empty() ? "" : " ", grant.pattern,
                                 FormatRights(grant.rights));
@@ -83,13 +90,43 @@ PrincipalListView PrincipalListView::From(const Policy& policy) {
   return view;
 }
 
+std::string FormatQuota(const TenantQuota& quota) {
+  std::vector<std::string> limits;
+  if (quota.append_bytes_per_second != 0) {
+    limits.push_back(FormatByteCount(quota.append_bytes_per_second));
+  }
+  if (quota.appends_per_second != 0) {
+    limits.push_back(fmt::format("{} requests", quota.appends_per_second));
+  }
+  return fmt::format("{} a second", fmt::join(limits, " and "));
+}
+
+QuotaListView QuotaListView::From(const Policy& policy) {
+  std::map<std::string, QuotaRowView> rows;
+  for (const Principal& principal : policy.principals) ++rows[TenantOf(principal)].principals;
+  for (const TenantQuota& quota : policy.tenant_quotas) {
+    QuotaRowView& row = rows[quota.tenant];
+    row.append_bytes_per_second = {quota.append_bytes_per_second};
+    row.appends_per_second = quota.appends_per_second;
+  }
+  QuotaListView view;
+  for (auto& [tenant, row] : rows) {
+    row.tenant = tenant;
+    view.tenants.push_back(std::move(row));
+  }
+  return view;
+}
+
 IdentityView IdentityView::From(const Identity& identity) {
+  const TenantQuota quota = identity.quota.value_or(TenantQuota());
   return {.enabled = identity.enabled,
           .principal = identity.principal,
           .tenant = identity.tenant,
           .by = identity.by,
           .expires_us = {identity.expires_at_us},
           .refusal = identity.refusal,
+          .append_bytes_per_second = {quota.append_bytes_per_second},
+          .appends_per_second = quota.appends_per_second,
           .grants = GrantViewsOf(identity.grants)};
 }
 

@@ -103,17 +103,46 @@ struct PrincipalListView {
   }
 };
 
+// "10 MiB and 2000 requests a second"
+std::string FormatQuota(const TenantQuota& quota);
+
+struct QuotaRowView {
+  std::string tenant;
+  ByteCount append_bytes_per_second;  // 0: no limit.
+  uint64_t appends_per_second = 0;    // 0: no limit.
+  uint64_t principals = 0;            // That count against it.
+  template <class F>
+  void Fields(F&& field) const {
+    field("tenant", tenant);
+    field("append_bytes_per_second", append_bytes_per_second);
+    field("appends_per_second", appends_per_second);
+    field("principals", principals);
+  }
+};
+
+// All tenants: those that have a quota, and those that principals belong to.
+struct QuotaListView {
+  std::vector<QuotaRowView> tenants;
+  static QuotaListView From(const Policy& policy);
+  template <class F>
+  void Fields(F&& field) const {
+    field("tenants", tenants);
+  }
+};
+
 struct PolicyView {
   bool enabled = false;
   uint64_t version = 0;
   uint64_t principals = 0;
   uint64_t tokens = 0;
+  uint64_t tenant_quotas = 0;
   template <class F>
   void Fields(F&& field) const {
     field("enabled", enabled);
     field("version", version);
     field("principals", principals);
     field("tokens", tokens);
+    field("tenant_quotas", tenant_quotas);
   }
 };
 
@@ -124,6 +153,8 @@ struct IdentityView {
   std::string by;
   LogTime expires_us;
   std::string refusal;
+  ByteCount append_bytes_per_second;  // The tenant's quota; 0: no limit.
+  uint64_t appends_per_second = 0;
   std::vector<GrantView> grants;
   static IdentityView From(const Identity& identity);
   template <class F>
@@ -134,6 +165,8 @@ struct IdentityView {
     field("by", by);
     field("expires_us", expires_us);
     field("refusal", refusal);
+    field("append_bytes_per_second", append_bytes_per_second);
+    field("appends_per_second", appends_per_second);
     field("grants", grants);
   }
 };

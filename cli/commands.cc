@@ -50,6 +50,7 @@ std::span<const CommandFamily> Families() {
       CommandFamily{"auth principal", "add, list and remove those who call",
                     AuthPrincipalCommands()},
       CommandFamily{"auth token", "make, list and revoke tokens", AuthTokenCommands()},
+      CommandFamily{"auth quota", "limit what tenants append", AuthQuotaCommands()},
       CommandFamily{"bench", "measure the cluster under load", BenchCommands()},
       CommandFamily{"", "tools", ToolCommands()},
   };

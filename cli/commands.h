@@ -47,6 +47,7 @@ std::span<const CommandSpec> ClusterCommands();
 std::span<const CommandSpec> AuthCommands();
 std::span<const CommandSpec> AuthPrincipalCommands();
 std::span<const CommandSpec> AuthTokenCommands();
+std::span<const CommandSpec> AuthQuotaCommands();
 std::span<const CommandSpec> SegmentCommands();
 std::span<const CommandSpec> SnapshotCommands();
 std::span<const CommandSpec> BenchCommands();

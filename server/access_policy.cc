@@ -3,20 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "base/check.h"
-#include "server/catalog.h"
+#include "server/access_checks.h"
 
 namespace cairn::server {
 namespace {
 
 using cairn::v1::PolicyChange;
 
-constexpr size_t kMaxNameBytes = 255;
-constexpr int kMaxCertificateNames = 16;
-constexpr int kMaxGrants = 64;
 constexpr size_t kTokenIdBytes = 16;
 constexpr size_t kDigestBytes = 32;
 
@@ -39,81 +35,6 @@ Rejection NoSuch(std::string_view what, std::string_view name) {
   return Reject(cairn::v1::REASON_NO_SUCH_PRINCIPAL, fmt::format("there is no {} {}", what, name));
 }
 
-bool IsNameByte(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-         std::string_view("._/@-").find(c) != std::string_view::npos;
-}
-
-// "" or what is wrong with the name of a principal or a tenant.
-std::string CheckName(std::string_view what, std::string_view name) {
-  if (name.empty() || name.size() > kMaxNameBytes) {
-    return fmt::format("a {} has {} bytes, expected 1 to {}", what, name.size(), kMaxNameBytes);
-  }
-  const bool legal = std::all_of(name.begin(), name.end(), IsNameByte);
-  return legal ? "" : fmt::format("a {} has a byte that is none of A-Z a-z 0-9 . _ / @ -", what);
-}
-
-std::string CheckPattern(std::string_view pattern) {
-  if (pattern == kEveryLog) return "";
-  const bool is_prefix = pattern.ends_with('*');
-  const std::string wrong =
-      CheckLogName(is_prefix ? pattern.substr(0, pattern.size() - 1) : pattern);
-  if (wrong.empty()) return "";
-  return fmt::format(
-      "a grant's pattern is neither a log's name nor the beginning of one and \"*\": {}", wrong);
-}
-
-std::string CheckGrant(const cairn::v1::Grant& grant) {
-  if (std::string wrong = CheckPattern(grant.pattern()); !wrong.empty()) return wrong;
-  if (grant.rights().empty()) {
-    return fmt::format("the grant on {} has no right, expected any of append, read, lease, admin",
-                       grant.pattern());
-  }
-  RightSet seen = 0;
-  for (const int right : grant.rights()) {
-    if (right < cairn::v1::RIGHT_APPEND || right > cairn::v1::RIGHT_ADMIN) {
-      return fmt::format("the grant on {} has the unknown right {}", grant.pattern(), right);
-    }
-    const RightSet bit = SetOf(static_cast<cairn::v1::Right>(right));
-    if ((seen & bit) != 0) return fmt::format("the grant on {} has a right twice", grant.pattern());
-    seen |= bit;
-  }
-  return "";
-}
-
-std::string CheckGrants(const cairn::v1::Principal& principal) {
-  if (principal.grants_size() > kMaxGrants) {
-    return fmt::format("principal {} has {} grants, at most {} are allowed", principal.name(),
-                       principal.grants_size(), kMaxGrants);
-  }
-  std::set<std::string_view> patterns;
-  for (const cairn::v1::Grant& grant : principal.grants()) {
-    if (std::string wrong = CheckGrant(grant); !wrong.empty()) return wrong;
-    if (!patterns.insert(grant.pattern()).second) {
-      return fmt::format("principal {} has two grants on {}", principal.name(), grant.pattern());
-    }
-  }
-  return "";
-}
-
-std::string CheckCertificateNames(const cairn::v1::Principal& principal) {
-  if (principal.certificate_names_size() > kMaxCertificateNames) {
-    return fmt::format("principal {} has {} certificate names, at most {} are allowed",
-                       principal.name(), principal.certificate_names_size(), kMaxCertificateNames);
-  }
-  std::set<std::string_view> names;
-  for (const std::string& name : principal.certificate_names()) {
-    if (name.empty() || name.size() > kMaxNameBytes) {
-      return fmt::format("a certificate name has {} bytes, expected 1 to {}", name.size(),
-                         kMaxNameBytes);
-    }
-    if (!names.insert(name).second) {
-      return fmt::format("principal {} has the certificate name {} twice", principal.name(), name);
-    }
-  }
-  return "";
-}
-
 AccessPrincipal FromProto(const cairn::v1::Principal& in) {
   AccessPrincipal out;
   out.name = in.name();
@@ -127,6 +48,12 @@ AccessPrincipal FromProto(const cairn::v1::Principal& in) {
     }
   }
   return out;
+}
+
+TenantQuota FromProto(const cairn::v1::TenantQuota& in) {
+  return {.tenant = in.tenant(),
+          .append_bytes_per_second = in.append_bytes_per_second(),
+          .appends_per_second = in.appends_per_second()};
 }
 
 }  // namespace
@@ -150,18 +77,6 @@ bool AccessPrincipal::IsAdmin() const {
   return std::any_of(grants.begin(), grants.end(), [](const AccessGrant& grant) {
     return grant.pattern == kEveryLog && (grant.rights & SetOf(cairn::v1::RIGHT_ADMIN)) != 0;
   });
-}
-
-std::string CheckPrincipal(const cairn::v1::Principal& principal) {
-  std::string wrong = CheckName("principal's name", principal.name());
-  if (!wrong.empty()) return wrong;
-  if (principal.name() == kRootName) {
-    return fmt::format("the name {} is the root token's, choose another", kRootName);
-  }
-  if (!principal.tenant().empty()) wrong = CheckName("tenant's name", principal.tenant());
-  if (wrong.empty()) wrong = CheckCertificateNames(principal);
-  if (wrong.empty()) wrong = CheckGrants(principal);
-  return wrong;
 }
 
 cairn::v1::Principal ToProto(const AccessPrincipal& principal) {
@@ -189,6 +104,14 @@ cairn::v1::TokenInfo ToProto(const AccessToken& token) {
   return out;
 }
 
+cairn::v1::TenantQuota ToProto(const TenantQuota& quota) {
+  cairn::v1::TenantQuota out;
+  out.set_tenant(quota.tenant);
+  out.set_append_bytes_per_second(quota.append_bytes_per_second);
+  out.set_appends_per_second(quota.appends_per_second);
+  return out;
+}
+
 // ---- Judge ------------------------------------------------------------------------------
 
 AccessPolicy::Verdict AccessPolicy::Judge(const PolicyChange& change) const {
@@ -201,9 +124,7 @@ AccessPolicy::Verdict AccessPolicy::Judge(const PolicyChange& change) const {
   }
   if (Refusal refusal = Check(change)) return *std::move(refusal);
   if (IsAlready(change)) return Unchanged{};
-  AccessPolicy after = *this;
-  after.Change(change);
-  if (after.enabled_ && !after.HasReachableAdmin()) {
+  if (LocksOut(change)) {
     return Reject(
         cairn::v1::REASON_LOCK_OUT,
         "nobody would have the right admin on \"*\" together with a token or a certificate "
@@ -226,6 +147,11 @@ AccessPolicy::Refusal AccessPolicy::Check(const PolicyChange& change) const {
     case PolicyChange::kTokenRevoked:
       if (FindToken(change.token_revoked()) != nullptr) return std::nullopt;
       return NoSuch("token", change.token_revoked());
+    case PolicyChange::kTenantQuotaPut:
+      return CheckQuota(change.tenant_quota_put());
+    case PolicyChange::kTenantQuotaDeleted:
+      if (FindQuota(change.tenant_quota_deleted()) != nullptr) return std::nullopt;
+      return NoSuch("quota of a tenant", change.tenant_quota_deleted());
     case PolicyChange::kEnabled:
       return std::nullopt;
     case PolicyChange::CHANGE_NOT_SET:
@@ -262,24 +188,45 @@ AccessPolicy::Refusal AccessPolicy::CheckToken(const cairn::v1::StoredToken& tok
   return std::nullopt;
 }
 
+AccessPolicy::Refusal AccessPolicy::CheckQuota(const cairn::v1::TenantQuota& quota) const {
+  if (std::string wrong = CheckTenantQuota(quota); !wrong.empty()) {
+    return Reject(cairn::v1::REASON_INVALID, std::move(wrong));
+  }
+  if (FindQuota(quota.tenant()) == nullptr && tenant_quotas_.size() >= kMaxTenantQuotas) {
+    return Full("quotas of tenants", kMaxTenantQuotas);
+  }
+  return std::nullopt;
+}
+
 bool AccessPolicy::IsAlready(const PolicyChange& change) const {
   if (change.has_principal_put()) {
     const AccessPrincipal* now = Find(change.principal_put().name());
     return now != nullptr && *now == FromProto(change.principal_put());
   }
+  if (change.has_tenant_quota_put()) {
+    const TenantQuota* now = FindQuota(change.tenant_quota_put().tenant());
+    return now != nullptr && *now == FromProto(change.tenant_quota_put());
+  }
   return change.change_case() == PolicyChange::kEnabled && change.enabled() == enabled_;
 }
 
+bool AccessPolicy::LocksOut(const PolicyChange& change) const {
+  const bool is_on = change.has_enabled() ? change.enabled() : enabled_;
+  const bool takes_nothing = change.has_token_created() || change.has_tenant_quota_put() ||
+                             change.has_tenant_quota_deleted();
+  if (!is_on || takes_nothing) return false;  // A policy may be large: no copy for these.
+  AccessPolicy after = *this;
+  after.Change(change);
+  return !after.HasReachableAdmin();
+}
+
 bool AccessPolicy::HasReachableAdmin() const {
-  const auto has_token = [this](const std::string& name) {
-    return std::any_of(tokens_.begin(), tokens_.end(),
-                       [&](const auto& row) { return row.second.principal == name; });
-  };
-  return std::any_of(principals_.begin(), principals_.end(), [&](const auto& row) {
-    const AccessPrincipal& principal = row.second;
-    return principal.IsAdmin() &&
-           (!principal.certificate_names.empty() || has_token(principal.name));
-  });
+  const bool by_certificate =
+      std::any_of(by_certificate_.begin(), by_certificate_.end(),
+                  [this](const auto& row) { return Find(row.second)->IsAdmin(); });
+  return by_certificate || std::any_of(tokens_.begin(), tokens_.end(), [this](const auto& row) {
+           return Find(row.second.principal)->IsAdmin();
+         });
 }
 
 // ---- Apply ------------------------------------------------------------------------------
@@ -308,6 +255,12 @@ void AccessPolicy::Change(const PolicyChange& change) {
     }
     case PolicyChange::kTokenRevoked:
       tokens_.erase(change.token_revoked());
+      return;
+    case PolicyChange::kTenantQuotaPut:
+      tenant_quotas_[change.tenant_quota_put().tenant()] = FromProto(change.tenant_quota_put());
+      return;
+    case PolicyChange::kTenantQuotaDeleted:
+      tenant_quotas_.erase(change.tenant_quota_deleted());
       return;
     case PolicyChange::kEnabled:
       enabled_ = change.enabled();
@@ -349,6 +302,11 @@ const AccessPrincipal* AccessPolicy::FindByCertificate(std::string_view name) co
 const AccessToken* AccessPolicy::FindToken(std::string_view id) const {
   const auto found = tokens_.find(id);
   return found == tokens_.end() ? nullptr : &found->second;
+}
+
+const TenantQuota* AccessPolicy::FindQuota(std::string_view tenant) const {
+  const auto found = tenant_quotas_.find(tenant);
+  return found == tenant_quotas_.end() ? nullptr : &found->second;
 }
 
 }  // namespace cairn::server

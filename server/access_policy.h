@@ -1,11 +1,12 @@
-// AccessPolicy: who may do what (proto/cairn/v1/auth.proto): principals with their grants, and the
-// tokens they show. A part of the catalog, judged and applied like the rest of it.
+// AccessPolicy: who may do what (proto/cairn/v1/auth.proto): principals with their grants, the
+// tokens they show, and the quotas of tenants. A part of the catalog, judged and applied like the
+// rest of it.
 //
 // In the flow: Catalog::Judge -> Judge here -> a record of group 0 -> Apply on every node -> an
 //   immutable copy that the services ask (server/rpc/auth.h).
 // Deterministic: it knows no clock, so an expired token stays until it is revoked; who asks
 //   compares the time.
-// Bounds: kMaxPrincipals, kMaxTokens and those of CheckPrincipal.
+// Bounds: kMaxPrincipals, kMaxTokens, kMaxTenantQuotas and those of access_checks.h.
 // Threads: group 0's worker changes it; a copy that is shared is not changed any more.
 #pragma once
 
@@ -59,16 +60,24 @@ struct AccessToken {
   int64_t created_at_us = 0;
 };
 
-// "" or what is wrong with a principal taken for itself: names, patterns, bounds.
-std::string CheckPrincipal(const cairn::v1::Principal& principal);
+// How much a tenant may append in a second; 0: no limit.
+struct TenantQuota {
+  std::string tenant;
+  uint64_t append_bytes_per_second = 0;
+  uint64_t appends_per_second = 0;
+
+  bool operator==(const TenantQuota&) const = default;
+};
 
 cairn::v1::Principal ToProto(const AccessPrincipal& principal);
 cairn::v1::TokenInfo ToProto(const AccessToken& token);
+cairn::v1::TenantQuota ToProto(const TenantQuota& quota);
 
 class AccessPolicy {
  public:
   static constexpr size_t kMaxPrincipals = 1000;
   static constexpr size_t kMaxTokens = 10'000;
+  static constexpr size_t kMaxTenantQuotas = 1000;
 
   // What Judge says when nothing has to be changed.
   struct Unchanged {};
@@ -86,13 +95,16 @@ class AccessPolicy {
   [[nodiscard]] Seq version() const { return version_; }
   using Principals = std::map<std::string, AccessPrincipal, std::less<>>;
   using Tokens = std::map<std::string, AccessToken, std::less<>>;
+  using TenantQuotas = std::map<std::string, TenantQuota, std::less<>>;
   [[nodiscard]] const Principals& principals() const { return principals_; }
   [[nodiscard]] const Tokens& tokens() const { return tokens_; }
+  [[nodiscard]] const TenantQuotas& tenant_quotas() const { return tenant_quotas_; }
 
   // Null when there is none.
   [[nodiscard]] const AccessPrincipal* Find(std::string_view name) const;
   [[nodiscard]] const AccessPrincipal* FindByCertificate(std::string_view name) const;
   [[nodiscard]] const AccessToken* FindToken(std::string_view id) const;
+  [[nodiscard]] const TenantQuota* FindQuota(std::string_view tenant) const;
 
  private:
   using Refusal = std::optional<Rejection>;
@@ -100,7 +112,10 @@ class AccessPolicy {
   [[nodiscard]] Refusal Check(const cairn::v1::PolicyChange& change) const;
   [[nodiscard]] Refusal CheckPut(const cairn::v1::Principal& principal) const;
   [[nodiscard]] Refusal CheckToken(const cairn::v1::StoredToken& token) const;
+  [[nodiscard]] Refusal CheckQuota(const cairn::v1::TenantQuota& quota) const;
   [[nodiscard]] bool IsAlready(const cairn::v1::PolicyChange& change) const;
+  // Whether the change would leave a policy that is on to nobody.
+  [[nodiscard]] bool LocksOut(const cairn::v1::PolicyChange& change) const;
   // Whether somebody could still change the policy, were it on.
   [[nodiscard]] bool HasReachableAdmin() const;
 
@@ -112,6 +127,7 @@ class AccessPolicy {
   Seq version_;
   Principals principals_;
   Tokens tokens_;
+  TenantQuotas tenant_quotas_;
   std::map<std::string, std::string, std::less<>> by_certificate_;  // To the principal's name.
 };
 

@@ -20,7 +20,6 @@ using google::protobuf::util::MessageDifferencer;
 
 constexpr size_t kMaxNameBytes = 255;
 constexpr uint64_t kMinSegmentBytes = 64 << 10;
-constexpr uint64_t kMinQuotaBytes = 1024;  // A second.
 constexpr uint64_t kMaxSegmentBytes = 1 << 30;
 constexpr size_t kReplicas = 3;
 
@@ -390,11 +389,9 @@ absl::StatusOr<CatalogChange> Catalog::ApplyMember(Seq seq, const cairn::v1::Mem
 }
 
 absl::StatusOr<CatalogChange> Catalog::ApplyPolicy(Seq seq, const cairn::v1::PolicyChange& change) {
-  auto policy = std::make_shared<AccessPolicy>(*policy_);
-  if (const std::string wrong = policy->Apply(seq, change); !wrong.empty()) {
+  if (const std::string wrong = policy_.Mutable().Apply(seq, change); !wrong.empty()) {
     return Contradiction(seq, wrong);
   }
-  policy_ = std::move(policy);
   CatalogChange applied;
   applied.kind = CatalogChange::Kind::kPolicy;
   return applied;

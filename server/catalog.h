@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/copy_on_write.h"
 #include "server/access_policy.h"
 #include "server/group_events.h"
 
@@ -43,6 +44,8 @@ struct CatalogLog {
 
 // "" when `name` is a legal log name ([A-Za-z0-9._/-]{1,255}), else what is wrong with it.
 std::string CheckLogName(std::string_view name);
+// The least that a quota of bytes a second may be, of a log or of a tenant.
+inline constexpr uint64_t kMinQuotaBytes = 1024;
 // "" or what is wrong (segment_bytes out of range, a guard name too long, …).
 std::string CheckSettings(const cairn::v1::LogSettings& settings);
 // `base` with every field that is set in `change` replaced.
@@ -75,7 +78,7 @@ class Catalog {
   [[nodiscard]] bool WasDeleted(GroupId id) const;
   [[nodiscard]] Seq applied_seq() const { return applied_seq_; }
   // Never null. Not changed any more: a change of the policy puts another in its place.
-  [[nodiscard]] const std::shared_ptr<const AccessPolicy>& policy() const { return policy_; }
+  [[nodiscard]] std::shared_ptr<const AccessPolicy> policy() const { return policy_.Share(); }
 
   // Three members (or all, if fewer): different zones first, then those with the fewest
   // replicas, then the lowest id.
@@ -110,7 +113,7 @@ class Catalog {
   std::map<NodeId, uint64_t> replica_count_;  // Over logs_.
   std::vector<GroupId> deleted_;              // Ascending; 8 bytes for each deletion ever.
   Seq applied_seq_;
-  std::shared_ptr<const AccessPolicy> policy_ = std::make_shared<const AccessPolicy>();
+  CopyOnWrite<AccessPolicy> policy_;
 };
 
 }  // namespace cairn::server

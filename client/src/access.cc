@@ -49,6 +49,20 @@ TokenInfo FromProto(const v1::TokenInfo& in) {
           .created_at_us = in.created_at_us()};
 }
 
+TenantQuota FromProto(const v1::TenantQuota& in) {
+  return {.tenant = in.tenant(),
+          .append_bytes_per_second = in.append_bytes_per_second(),
+          .appends_per_second = in.appends_per_second()};
+}
+
+v1::TenantQuota ToProto(const TenantQuota& in) {
+  v1::TenantQuota out;
+  out.set_tenant(in.tenant);
+  out.set_append_bytes_per_second(in.append_bytes_per_second);
+  out.set_appends_per_second(in.appends_per_second);
+  return out;
+}
+
 v1::Principal ToProto(const Principal& in) {
   v1::Principal out;
   out.set_name(in.name);
@@ -74,23 +88,31 @@ std::string_view RightName(Right right) {
 absl::StatusOr<Identity> Access::WhoAmI(const CallOptions& options) {
   ASSIGN_OR_RETURN(const auto got, core_->CallAndWait<v1::WhoAmIResponse>(
                                        Spec(Method::kWhoAmI, options), v1::WhoAmIRequest()));
-  return Identity{.enabled = got.enabled(),
-                  .principal = got.principal(),
-                  .tenant = got.tenant(),
-                  .grants = GrantsOf(got.grants()),
-                  .by = got.by(),
-                  .expires_at_us = got.expires_at_us(),
-                  .refusal = got.refusal()};
+  Identity identity{.enabled = got.enabled(),
+                    .principal = got.principal(),
+                    .tenant = got.tenant(),
+                    .grants = GrantsOf(got.grants()),
+                    .by = got.by(),
+                    .expires_at_us = got.expires_at_us(),
+                    .refusal = got.refusal(),
+                    .quota = {}};
+  if (got.has_quota()) identity.quota = FromProto(got.quota());
+  return identity;
 }
 
 absl::StatusOr<Policy> Access::GetPolicy(const CallOptions& options) {
   ASSIGN_OR_RETURN(const auto got, core_->CallAndWait<v1::GetPolicyResponse>(
                                        Spec(Method::kGetPolicy, options), v1::GetPolicyRequest()));
-  Policy policy{.enabled = got.enabled(), .version = got.version(), .principals = {}, .tokens = {}};
+  Policy policy;
+  policy.enabled = got.enabled();
+  policy.version = got.version();
   for (const v1::Principal& principal : got.principals()) {
     policy.principals.push_back(FromProto(principal));
   }
   for (const v1::TokenInfo& token : got.tokens()) policy.tokens.push_back(FromProto(token));
+  for (const v1::TenantQuota& quota : got.tenant_quotas()) {
+    policy.tenant_quotas.push_back(FromProto(quota));
+  }
   return policy;
 }
 
@@ -133,6 +155,24 @@ absl::StatusOr<uint64_t> Access::RevokeToken(std::string_view id, const CallOpti
   request.set_id(std::string(id));
   ASSIGN_OR_RETURN(const auto got, core_->CallAndWait<v1::RevokeTokenResponse>(
                                        Spec(Method::kRevokeToken, options), request));
+  return got.version();
+}
+
+absl::StatusOr<uint64_t> Access::PutTenantQuota(const TenantQuota& quota,
+                                                const CallOptions& options) {
+  v1::PutTenantQuotaRequest request;
+  *request.mutable_quota() = ToProto(quota);
+  ASSIGN_OR_RETURN(const auto got, core_->CallAndWait<v1::PutTenantQuotaResponse>(
+                                       Spec(Method::kPutTenantQuota, options), request));
+  return got.version();
+}
+
+absl::StatusOr<uint64_t> Access::DeleteTenantQuota(std::string_view tenant,
+                                                   const CallOptions& options) {
+  v1::DeleteTenantQuotaRequest request;
+  request.set_tenant(std::string(tenant));
+  ASSIGN_OR_RETURN(const auto got, core_->CallAndWait<v1::DeleteTenantQuotaResponse>(
+                                       Spec(Method::kDeleteTenantQuota, options), request));
   return got.version();
 }
 

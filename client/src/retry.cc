@@ -97,6 +97,8 @@ bool IsIdempotent(Method method) {
     case Method::kPutPrincipal:
     case Method::kDeletePrincipal:  // A repetition finds nothing; so does that of a revocation.
     case Method::kRevokeToken:
+    case Method::kPutTenantQuota:
+    case Method::kDeleteTenantQuota:
     case Method::kEnable:
     case Method::kDisable:
       return true;

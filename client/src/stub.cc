@@ -64,6 +64,10 @@ std::string_view MethodPath(Method method) {
       return "/cairn.v1.AuthService/CreateToken";
     case Method::kRevokeToken:
       return "/cairn.v1.AuthService/RevokeToken";
+    case Method::kPutTenantQuota:
+      return "/cairn.v1.AuthService/PutTenantQuota";
+    case Method::kDeleteTenantQuota:
+      return "/cairn.v1.AuthService/DeleteTenantQuota";
     case Method::kEnable:
       return "/cairn.v1.AuthService/Enable";
     case Method::kDisable:
@@ -128,6 +132,10 @@ std::unique_ptr<google::protobuf::Message> NewResponse(Method method) {
       return std::make_unique<v1::CreateTokenResponse>();
     case Method::kRevokeToken:
       return std::make_unique<v1::RevokeTokenResponse>();
+    case Method::kPutTenantQuota:
+      return std::make_unique<v1::PutTenantQuotaResponse>();
+    case Method::kDeleteTenantQuota:
+      return std::make_unique<v1::DeleteTenantQuotaResponse>();
     case Method::kEnable:
       return std::make_unique<v1::EnableResponse>();
     case Method::kDisable:

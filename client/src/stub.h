@@ -49,6 +49,8 @@ enum class Method {
   kDeletePrincipal,
   kCreateToken,
   kRevokeToken,
+  kPutTenantQuota,
+  kDeleteTenantQuota,
   kEnable,
   kDisable,
 };

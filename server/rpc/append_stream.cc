@@ -31,7 +31,7 @@ int64_t AppendStream::HoldUs(const v1::AppendStreamRequest& request) {
   const std::string& log = log_.empty() ? request.append().log() : log_;
   early_refusal_ = access().Check(log);
   if (early_refusal_) return 0;
-  QuotaBill bill = BillFor(environment(), log);
+  QuotaBill bill = BillFor(environment(), log, access().Quota());
   if (bill.empty()) return 0;
   const MonoMicros now = environment().node->clock().Mono();
   const int64_t wait_us = bill.Claim(request.append().ByteSizeLong(), now);

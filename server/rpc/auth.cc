@@ -79,6 +79,10 @@ std::string_view Caller::tenant() const {
   return principal == nullptr || principal->tenant.empty() ? name() : principal->tenant;
 }
 
+const server::TenantQuota* Caller::quota() const {
+  return is_known() ? policy->FindQuota(tenant()) : nullptr;
+}
+
 bool Caller::Has(Need need, std::string_view log) const {
   if (need == Need::kNothing || need == Need::kMember || is_root) return true;
   if (principal == nullptr) return false;
@@ -170,6 +174,14 @@ void Authority::IdentifyByCertificate(const Credentials& credentials, Caller& ca
                        : "no principal has a name of the client certificate, and there is no token";
 }
 
+std::optional<server::TenantQuota> Authority::QuotaOf(const grpc::ServerContextBase& context) {
+  // Where no tenant has a quota, nobody pays for finding out who calls.
+  if (!IsOn() || node_->access().policy()->tenant_quotas().empty()) return std::nullopt;
+  const Caller caller = CallerOf(context);
+  const server::TenantQuota* quota = caller.quota();
+  return quota != nullptr ? std::optional(*quota) : std::nullopt;
+}
+
 // ---- What it may do ---------------------------------------------------------------------
 
 Refusal Authority::Check(const grpc::ServerContextBase& context, Rpc rpc, std::string_view log) {
@@ -257,6 +269,14 @@ Refusal StreamAccess::Check(std::string_view log) {
   absl::MutexLock lock(&mutex_);
   Refresh();
   return authority_->Admit(*context_, caller_, rpc_, log);
+}
+
+std::optional<server::TenantQuota> StreamAccess::Quota() {
+  if (!authority_->IsOn()) return std::nullopt;
+  absl::MutexLock lock(&mutex_);
+  Refresh();
+  const server::TenantQuota* quota = caller_.quota();
+  return quota != nullptr ? std::optional(*quota) : std::nullopt;
 }
 
 Refusal StreamAccess::CheckLogin() {

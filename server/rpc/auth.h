@@ -14,6 +14,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -41,6 +42,8 @@ struct Caller {
   [[nodiscard]] std::string_view name() const;
   // Whose quotas the call counts against.
   [[nodiscard]] std::string_view tenant() const;
+  // The tenant's; null: it has none. Lives as long as `policy`.
+  [[nodiscard]] const server::TenantQuota* quota() const;
   [[nodiscard]] bool Has(Need need, std::string_view log) const;
 };
 
@@ -57,6 +60,8 @@ class Authority {
                               std::string_view log);
   // Who calls, also while the policy is off.
   [[nodiscard]] Caller CallerOf(const grpc::ServerContextBase& context);
+  // The quota of the caller's tenant: nothing when it has none, or the policy is off.
+  [[nodiscard]] std::optional<server::TenantQuota> QuotaOf(const grpc::ServerContextBase& context);
   // While it is off a list need not be filtered.
   [[nodiscard]] bool IsOn() const { return mode() == Mode::kOn; }
 
@@ -99,6 +104,8 @@ class StreamAccess {
   [[nodiscard]] Refusal Check(std::string_view log);
   // The same of the stream itself, whatever its log: is its caller still known?
   [[nodiscard]] Refusal CheckLogin();
+  // As Authority::QuotaOf.
+  [[nodiscard]] std::optional<server::TenantQuota> Quota();
 
  private:
   void Refresh() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "server/access_checks.h"
 #include "server/rpc/convert.h"
 
 namespace cairn::rpc {
@@ -16,12 +17,15 @@ Refusal Named(std::string_view what, std::string_view name) {
                             kMaxNameBytes));
 }
 
+Refusal UnlessEmpty(std::string wrong) {
+  if (wrong.empty()) return std::nullopt;
+  return Reject(v1::REASON_INVALID, "", std::move(wrong));
+}
+
 }  // namespace
 
 Refusal CheckRequest(const v1::PutPrincipalRequest& request, const Bounds& /*bounds*/) {
-  std::string wrong = server::CheckPrincipal(request.principal());
-  if (wrong.empty()) return std::nullopt;
-  return Reject(v1::REASON_INVALID, "", std::move(wrong));
+  return UnlessEmpty(server::CheckPrincipal(request.principal()));
 }
 
 Refusal CheckRequest(const v1::DeletePrincipalRequest& request, const Bounds& /*bounds*/) {
@@ -37,6 +41,14 @@ Refusal CheckRequest(const v1::CreateTokenRequest& request, const Bounds& /*boun
 
 Refusal CheckRequest(const v1::RevokeTokenRequest& request, const Bounds& /*bounds*/) {
   return Named("token", request.id());
+}
+
+Refusal CheckRequest(const v1::PutTenantQuotaRequest& request, const Bounds& /*bounds*/) {
+  return UnlessEmpty(server::CheckTenantQuota(request.quota()));
+}
+
+Refusal CheckRequest(const v1::DeleteTenantQuotaRequest& request, const Bounds& /*bounds*/) {
+  return Named("tenant", request.tenant());
 }
 
 Refusal CheckRequest(const v1::EnableRequest& /*request*/, const Bounds& /*bounds*/) {
@@ -76,6 +88,18 @@ server::CatalogOp ToOp(const v1::RevokeTokenRequest& request) {
   return op;
 }
 
+server::CatalogOp ToOp(const v1::PutTenantQuotaRequest& request) {
+  server::CatalogOp op;
+  *op.command.mutable_policy_changed()->mutable_tenant_quota_put() = request.quota();
+  return op;
+}
+
+server::CatalogOp ToOp(const v1::DeleteTenantQuotaRequest& request) {
+  server::CatalogOp op;
+  op.command.mutable_policy_changed()->set_tenant_quota_deleted(request.tenant());
+  return op;
+}
+
 server::CatalogOp ToOp(const v1::EnableRequest& /*request*/) {
   server::CatalogOp op;
   op.command.mutable_policy_changed()->set_enabled(true);
@@ -98,6 +122,8 @@ void Fill(const Caller& caller, v1::WhoAmIResponse& response) {
   response.set_by(std::string(caller.by));
   response.set_expires_at_us(caller.expires_at_us);
   if (!caller.is_known()) response.set_refusal(caller.refusal);
+  const server::TenantQuota* quota = caller.quota();
+  if (quota != nullptr) *response.mutable_quota() = server::ToProto(*quota);
 }
 
 void Fill(const server::AccessPolicy& policy, v1::GetPolicyResponse& response) {
@@ -107,6 +133,9 @@ void Fill(const server::AccessPolicy& policy, v1::GetPolicyResponse& response) {
     *response.add_principals() = server::ToProto(principal);
   }
   for (const auto& [id, token] : policy.tokens()) *response.add_tokens() = server::ToProto(token);
+  for (const auto& [tenant, quota] : policy.tenant_quotas()) {
+    *response.add_tenant_quotas() = server::ToProto(quota);
+  }
 }
 
 }  // namespace cairn::rpc

@@ -17,6 +17,8 @@ inline constexpr uint64_t kMaxTokenTtlMs = 100ull * 365 * 24 * 3600 * 1000;
 [[nodiscard]] Refusal CheckRequest(const v1::DeletePrincipalRequest& request, const Bounds&);
 [[nodiscard]] Refusal CheckRequest(const v1::CreateTokenRequest& request, const Bounds&);
 [[nodiscard]] Refusal CheckRequest(const v1::RevokeTokenRequest& request, const Bounds&);
+[[nodiscard]] Refusal CheckRequest(const v1::PutTenantQuotaRequest& request, const Bounds&);
+[[nodiscard]] Refusal CheckRequest(const v1::DeleteTenantQuotaRequest& request, const Bounds&);
 [[nodiscard]] Refusal CheckRequest(const v1::EnableRequest& request, const Bounds&);
 [[nodiscard]] Refusal CheckRequest(const v1::DisableRequest& request, const Bounds&);
 
@@ -25,6 +27,8 @@ inline constexpr uint64_t kMaxTokenTtlMs = 100ull * 365 * 24 * 3600 * 1000;
 // Without the token itself, which the call draws.
 [[nodiscard]] server::CatalogOp ToOp(const v1::CreateTokenRequest& request);
 [[nodiscard]] server::CatalogOp ToOp(const v1::RevokeTokenRequest& request);
+[[nodiscard]] server::CatalogOp ToOp(const v1::PutTenantQuotaRequest& request);
+[[nodiscard]] server::CatalogOp ToOp(const v1::DeleteTenantQuotaRequest& request);
 [[nodiscard]] server::CatalogOp ToOp(const v1::EnableRequest& request);
 [[nodiscard]] server::CatalogOp ToOp(const v1::DisableRequest& request);
 
@@ -33,6 +37,8 @@ inline void Fill(const server::CatalogDone&, v1::PutPrincipalResponse&) {}
 inline void Fill(const server::CatalogDone&, v1::DeletePrincipalResponse&) {}
 inline void Fill(const server::CatalogDone&, v1::CreateTokenResponse&) {}
 inline void Fill(const server::CatalogDone&, v1::RevokeTokenResponse&) {}
+inline void Fill(const server::CatalogDone&, v1::PutTenantQuotaResponse&) {}
+inline void Fill(const server::CatalogDone&, v1::DeleteTenantQuotaResponse&) {}
 inline void Fill(const server::CatalogDone&, v1::EnableResponse&) {}
 inline void Fill(const server::CatalogDone&, v1::DisableResponse&) {}
 void Fill(const Caller& caller, v1::WhoAmIResponse& response);

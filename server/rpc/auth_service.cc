@@ -111,6 +111,20 @@ grpc::ServerUnaryReactor* AuthService::RevokeToken(grpc::CallbackServerContext* 
                          response);
 }
 
+grpc::ServerUnaryReactor* AuthService::PutTenantQuota(grpc::CallbackServerContext* context,
+                                                      const v1::PutTenantQuotaRequest* request,
+                                                      v1::PutTenantQuotaResponse* response) {
+  return StartPolicyCall(environment_, context, Rpc::kPutTenantQuota, request->quota().tenant(),
+                         request, response);
+}
+
+grpc::ServerUnaryReactor* AuthService::DeleteTenantQuota(
+    grpc::CallbackServerContext* context, const v1::DeleteTenantQuotaRequest* request,
+    v1::DeleteTenantQuotaResponse* response) {
+  return StartPolicyCall(environment_, context, Rpc::kDeleteTenantQuota, request->tenant(), request,
+                         response);
+}
+
 grpc::ServerUnaryReactor* AuthService::Enable(grpc::CallbackServerContext* context,
                                               const v1::EnableRequest* request,
                                               v1::EnableResponse* response) {

@@ -30,6 +30,12 @@ class AuthService final : public v1::AuthService::CallbackService {
   grpc::ServerUnaryReactor* RevokeToken(grpc::CallbackServerContext* context,
                                         const v1::RevokeTokenRequest* request,
                                         v1::RevokeTokenResponse* response) override;
+  grpc::ServerUnaryReactor* PutTenantQuota(grpc::CallbackServerContext* context,
+                                           const v1::PutTenantQuotaRequest* request,
+                                           v1::PutTenantQuotaResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteTenantQuota(grpc::CallbackServerContext* context,
+                                              const v1::DeleteTenantQuotaRequest* request,
+                                              v1::DeleteTenantQuotaResponse* response) override;
   grpc::ServerUnaryReactor* Enable(grpc::CallbackServerContext* context,
                                    const v1::EnableRequest* request,
                                    v1::EnableResponse* response) override;

@@ -93,13 +93,19 @@ std::variant<GroupId, server::Rejection> Route(const server::Node& node, std::st
   return Elsewhere(node, *row);
 }
 
-QuotaBill BillFor(Environment& environment, std::string_view log) {
+QuotaBill BillFor(Environment& environment, std::string_view log,
+                  const std::optional<server::TenantQuota>& tenant) {
   const std::shared_ptr<const server::CatalogView> view = environment.node->catalog();
   const server::CatalogLog* row = view->catalog.FindByName(log);
   if (row == nullptr) return QuotaBill();
   const QuotaRates rates{.bytes_per_second = row->settings.append_bytes_per_second(),
                          .appends_per_second = row->settings.appends_per_second()};
-  return QuotaBill(environment.quotas.OfLog(row->id, row->name, rates), nullptr);
+  const MonoMicros now = environment.node->clock().Mono();
+  std::shared_ptr<Quota> of_log = environment.quotas.OfLog(row->id, row->name, rates, now);
+  if (!tenant) return QuotaBill(std::move(of_log), nullptr);
+  const QuotaRates share{.bytes_per_second = tenant->append_bytes_per_second,
+                         .appends_per_second = tenant->appends_per_second};
+  return QuotaBill(std::move(of_log), environment.quotas.OfTenant(tenant->tenant, share, now));
 }
 
 void CountAppend(Environment& environment, AnsweredAppend append) {

@@ -9,6 +9,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -78,8 +79,9 @@ struct Environment {
 [[nodiscard]] std::variant<GroupId, server::Rejection> Route(const server::Node& node,
                                                              std::string_view log, uint64_t log_id);
 
-// The quotas that an append to `log` counts against.
-[[nodiscard]] QuotaBill BillFor(Environment& environment, std::string_view log);
+// The quotas that an append to `log` counts against: the log's, and that of the caller's tenant.
+[[nodiscard]] QuotaBill BillFor(Environment& environment, std::string_view log,
+                                const std::optional<server::TenantQuota>& tenant);
 
 // Counts an append that is being answered (its `ended` is now), and logs it if it was slow.
 void CountAppend(Environment& environment, AnsweredAppend append);

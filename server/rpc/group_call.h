@@ -96,8 +96,6 @@ class GroupCall : public grpc::ServerUnaryReactor, private server::ReplySink {
   virtual void CompleteForwarded() { End(grpc::Status::OK); }
   // This node refuses what was asked; the call may yet be passed on.
   virtual void OnRefusal(const server::Rejection& /*rejection*/) {}
-  // The call is about to be passed on to the leader.
-  virtual void Leaving() {}
   // The call is about to end with `status`.
   virtual void Ending(const grpc::Status& /*status*/) {}
 
@@ -151,7 +149,6 @@ class GroupCall : public grpc::ServerUnaryReactor, private server::ReplySink {
   }
 
   void Forward(const std::string& address) {
-    if (hops_ == 0) Leaving();
     ++hops_;
     address_ = address;
     hop_ = std::make_unique<Hop>(environment_->channels.To(address), *context_);

@@ -51,7 +51,7 @@ class AppendCall final
 
  private:
   void StartWithinQuota() {
-    bill_ = BillFor(environment(), request().log());
+    bill_ = BillFor(environment(), request().log(), environment().authority.QuotaOf(context()));
     // Whoever has no right must not use the log's quota up. (Start looks by itself.)
     if (!bill_.empty() && !IsAllowed()) return;
     const int64_t wait_us = bill_.empty() ? 0 : bill_.Claim(bytes_, arrived_);
@@ -67,14 +67,15 @@ class AppendCall final
     }
   }
 
-  // The leader counts it.
-  void Leaving() override { bill_.Return(); }
-
   void Complete(const server::AppendDone& done) override {
     times_ = done.times;
     GroupCall::Complete(done);
   }
-  void OnRefusal(const server::Rejection& rejection) override { times_ = rejection.times; }
+  void OnRefusal(const server::Rejection& rejection) override {
+    times_ = rejection.times;
+    // The leader counts it, whoever takes it there.
+    if (rejection.info.reason() == v1::REASON_NOT_LEADER) bill_.Return();
+  }
   void CompleteForwarded() override {
     forwarded_ = true;
     GroupCall::CompleteForwarded();

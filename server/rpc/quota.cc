@@ -76,35 +76,46 @@ server::Rejection QuotaBill::Refusal(std::string_view log, int64_t wait_us, Mono
 
 // ---- Quotas -------------------------------------------------------------------------------------
 
-namespace {
-
-// `quotas`' entry for `key`, made when first needed.
-template <class Map, class Key>
-std::shared_ptr<Quota> Entry(Map& quotas, const Key& key, std::string_view owner,
-                             std::string_view name) {
-  const auto found = quotas.find(key);
-  if (found != quotas.end()) return found->second;
-  auto made = std::make_shared<Quota>(fmt::format("{} {}", owner, name));
-  quotas.emplace(typename Map::key_type(key), made);
-  return made;
+template <class Key>
+std::shared_ptr<Quota> Quotas::Table<Key>::Entry(const Key& key, std::string_view kind,
+                                                 std::string_view name, MonoMicros now) {
+  const auto found = rows_.find(key);
+  if (found != rows_.end()) return found->second;
+  if (rows_.size() >= sweep_at_) Sweep(now);
+  return rows_.emplace(key, std::make_shared<Quota>(fmt::format("{} {}", kind, name)))
+      .first->second;
 }
 
-}  // namespace
+// One that a bill holds may be about to be claimed from, and must not have a second beside it.
+template <class Key>
+void Quotas::Table<Key>::Sweep(MonoMicros now) {
+  std::erase_if(rows_, [now](const auto& row) {
+    return row.second.use_count() == 1 && row.second->IsIdle(now);
+  });
+  sweep_at_ = std::max(kMinSweep, 2 * rows_.size());
+}
 
-std::shared_ptr<Quota> Quotas::OfLog(GroupId id, std::string_view name, const QuotaRates& rates) {
+std::shared_ptr<Quota> Quotas::OfLog(GroupId id, std::string_view name, const QuotaRates& rates,
+                                     MonoMicros now) {
   if (rates.unlimited()) return nullptr;
   absl::MutexLock lock(&mutex_);
-  std::shared_ptr<Quota> quota = Entry(logs_, id, "log", name);
+  std::shared_ptr<Quota> quota = logs_.Entry(id, "log", name, now);
   quota->SetRates(rates);
   return quota;
 }
 
-std::shared_ptr<Quota> Quotas::OfTenant(std::string_view name, const QuotaRates& rates) {
+std::shared_ptr<Quota> Quotas::OfTenant(std::string_view name, const QuotaRates& rates,
+                                        MonoMicros now) {
   if (rates.unlimited()) return nullptr;
   absl::MutexLock lock(&mutex_);
-  std::shared_ptr<Quota> quota = Entry(tenants_, name, "tenant", name);
+  std::shared_ptr<Quota> quota = tenants_.Entry(std::string(name), "tenant", name, now);
   quota->SetRates(rates);
   return quota;
+}
+
+size_t Quotas::size() const {
+  absl::MutexLock lock(&mutex_);
+  return logs_.size() + tenants_.size();
 }
 
 }  // namespace cairn::rpc

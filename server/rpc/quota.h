@@ -11,8 +11,9 @@
 // back what it counted. A log's quota hence holds in the cluster; a tenant's on each node, for the
 // logs that it leads.
 //
-// Bounds: one meter for each log, and each tenant, that has a quota and was appended to.
-// Threads: any. Lifetime: outlives every call.
+// Bounds: two meters for each log, and each tenant, that has a quota and was appended to. Those
+// that are idle, as of deleted logs, are forgotten when there are twice as many as after the last
+// time. Threads: any. Lifetime: outlives every call.
 #pragma once
 
 #include <array>
@@ -56,6 +57,10 @@ class Quota {
   // Counts one append of `bytes`, and says from when on it may go: `now`, or later.
   [[nodiscard]] MonoMicros Claim(uint64_t bytes, MonoMicros now);
   void Return(uint64_t bytes);
+  // Whether it is as good as a new one.
+  [[nodiscard]] bool IsIdle(MonoMicros now) const {
+    return bytes_.IsIdle(now) && appends_.IsIdle(now);
+  }
   // Whose it is and which of the two allowances is used up: "log orders may take 5 appends a
   // second".
   [[nodiscard]] std::string Words(MonoMicros now) const;
@@ -94,13 +99,32 @@ class Quotas {
   // The quota of a log or of a tenant; null when it has none. Rates that have changed hold from
   // here on.
   [[nodiscard]] std::shared_ptr<Quota> OfLog(GroupId id, std::string_view name,
-                                             const QuotaRates& rates);
-  [[nodiscard]] std::shared_ptr<Quota> OfTenant(std::string_view name, const QuotaRates& rates);
+                                             const QuotaRates& rates, MonoMicros now);
+  [[nodiscard]] std::shared_ptr<Quota> OfTenant(std::string_view name, const QuotaRates& rates,
+                                                MonoMicros now);
+  // How many are remembered.
+  [[nodiscard]] size_t size() const;
 
  private:
-  absl::Mutex mutex_;
-  std::map<GroupId, std::shared_ptr<Quota>> logs_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, std::shared_ptr<Quota>, std::less<>> tenants_ ABSL_GUARDED_BY(mutex_);
+  template <class Key>
+  class Table {
+   public:
+    // The quota of `key`, made when first needed. `kind`: "log", "tenant".
+    std::shared_ptr<Quota> Entry(const Key& key, std::string_view kind, std::string_view name,
+                                 MonoMicros now);
+    [[nodiscard]] size_t size() const { return rows_.size(); }
+
+   private:
+    void Sweep(MonoMicros now);
+
+    std::map<Key, std::shared_ptr<Quota>> rows_;
+    size_t sweep_at_ = kMinSweep;
+  };
+  static constexpr size_t kMinSweep = 64;
+
+  mutable absl::Mutex mutex_;
+  Table<GroupId> logs_ ABSL_GUARDED_BY(mutex_);
+  Table<std::string> tenants_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace cairn::rpc

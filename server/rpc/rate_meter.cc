@@ -43,6 +43,10 @@ MonoMicros RateMeter::Claim(uint64_t amount, MonoMicros now) {
   return OpeningOf(paid_ns, now);
 }
 
+bool RateMeter::IsIdle(MonoMicros now) const {
+  return rate() == 0 || paid_ns_.load(std::memory_order_relaxed) <= ToNanos(now);
+}
+
 void RateMeter::Return(uint64_t amount) {
   paid_ns_.fetch_sub(CostNs(amount), std::memory_order_relaxed);
 }

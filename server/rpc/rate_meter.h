@@ -28,6 +28,8 @@ class RateMeter {
   [[nodiscard]] MonoMicros Opening(MonoMicros now) const;
   // Grants `amount` and says from when on it may go: `now`, or later. Who asks first goes first.
   [[nodiscard]] MonoMicros Claim(uint64_t amount, MonoMicros now);
+  // Whether all that was granted is paid for: such a meter is as good as a new one.
+  [[nodiscard]] bool IsIdle(MonoMicros now) const;
   // What was granted was not used.
   void Return(uint64_t amount);
 

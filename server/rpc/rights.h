@@ -41,6 +41,8 @@ enum class Rpc : uint8_t {
   kDeletePrincipal,
   kCreateToken,
   kRevokeToken,
+  kPutTenantQuota,
+  kDeleteTenantQuota,
   kEnable,
   kDisable,
   kIntroduce,

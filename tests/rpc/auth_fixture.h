@@ -72,9 +72,10 @@ class AuthTest : public ::testing::Test {
 
   // Makes a principal, and returns a token of its.
   std::string Add(const std::string& name, const std::vector<GrantSpec>& grants,
-                  uint64_t ttl_ms = 0) {
+                  uint64_t ttl_ms = 0, const std::string& tenant = "") {
     v1::PutPrincipalRequest put;
     put.mutable_principal()->set_name(name);
+    put.mutable_principal()->set_tenant(tenant);
     for (const GrantSpec& spec : grants) {
       v1::Grant& grant = *put.mutable_principal()->add_grants();
       grant.set_pattern(spec.pattern);

@@ -91,7 +91,8 @@ TEST(RateMeterTest, TheRateHoldsForClaimsFromManyThreads) {
 class QuotaBillTest : public ::testing::Test {
  protected:
   QuotaBill Bill(const QuotaRates& log, const QuotaRates& tenant) {
-    return QuotaBill(quotas_.OfLog(GroupId(7), "orders", log), quotas_.OfTenant("shop", tenant));
+    return QuotaBill(quotas_.OfLog(GroupId(7), "orders", log, kStart),
+                     quotas_.OfTenant("shop", tenant, kStart));
   }
 
   Quotas quotas_;
@@ -130,6 +131,27 @@ TEST_F(QuotaBillTest, AReturnedBillWasNeverCounted) {
     bill.Return();
     EXPECT_TRUE(bill.empty());
   }
+}
+
+TEST_F(QuotaBillTest, QuotasThatAreIdleAreForgottenAndNoOthers) {
+  constexpr uint64_t kLogs = 10'000;
+  const QuotaRates one{.appends_per_second = 1};
+  QuotaBill held(quotas_.OfLog(GroupId(1), "held", one, kStart), nullptr);
+  QuotaBill busy(quotas_.OfLog(GroupId(2), "busy", one, kStart), nullptr);
+  const MonoMicros much_later = kStart + 3600 * kMicrosPerSecond;
+  for (int i = 0; i < 2; ++i) (void)busy.Claim(1, much_later);
+  busy = QuotaBill();
+  for (uint64_t id = 3; id < kLogs; ++id) {
+    (void)quotas_.OfLog(GroupId(id), "deleted", one, much_later);
+  }
+  EXPECT_LT(quotas_.size(), 1000u);
+  QuotaBill again(quotas_.OfLog(GroupId(2), "busy", one, much_later), nullptr);
+  EXPECT_GT(again.Claim(1, much_later), 0) << "what it has used up is remembered";
+  // Both bills draw on one allowance.
+  QuotaBill other(quotas_.OfLog(GroupId(1), "held", one, much_later), nullptr);
+  EXPECT_EQ(held.Claim(1, much_later), 0);
+  EXPECT_EQ(other.Claim(1, much_later), 0);
+  EXPECT_GT(held.Claim(1, much_later), 0);
 }
 
 // ---- Nodes --------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 // Judge accepts applies on every node alike.
 #include "server/access_policy.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -52,9 +53,38 @@ PolicyChange Token(const std::string& principal, char id) {
   return change;
 }
 
+std::string NumberedId(size_t i) { return fmt::format("{:016x}", i); }
+
+PolicyChange NumberedToken(const std::string& principal, size_t i) {
+  PolicyChange change = Token(principal, '0');
+  change.mutable_token_created()->mutable_info()->set_id(NumberedId(i));
+  return change;
+}
+
+PolicyChange RevokeNumbered(size_t i) {
+  PolicyChange change;
+  change.set_token_revoked(NumberedId(i));
+  return change;
+}
+
 PolicyChange Revoke(char id) {
   PolicyChange change;
   change.set_token_revoked(std::string(16, id));
+  return change;
+}
+
+PolicyChange PutQuota(const std::string& tenant, uint64_t bytes, uint64_t appends) {
+  PolicyChange change;
+  cairn::v1::TenantQuota& quota = *change.mutable_tenant_quota_put();
+  quota.set_tenant(tenant);
+  quota.set_append_bytes_per_second(bytes);
+  quota.set_appends_per_second(appends);
+  return change;
+}
+
+PolicyChange DeleteQuota(const std::string& tenant) {
+  PolicyChange change;
+  change.set_tenant_quota_deleted(tenant);
   return change;
 }
 
@@ -62,6 +92,16 @@ PolicyChange Enable(bool on = true) {
   PolicyChange change;
   change.set_enabled(on);
   return change;
+}
+
+cairn::v1::CatalogCommand Formed() {
+  cairn::v1::CatalogCommand command;
+  command.mutable_cluster_formed()->set_cluster_id("c");
+  cairn::v1::Member& member = *command.mutable_cluster_formed()->add_members();
+  member.set_node_id(1);
+  member.set_name("n1");
+  member.set_address("127.0.0.1:1");
+  return command;
 }
 
 const GrantSpec kAdminOfAll = {"*", {cairn::v1::RIGHT_ADMIN}};
@@ -226,9 +266,99 @@ TEST_F(AccessPolicyTest, WhileItIsOnItsLastAdminStays) {
   Commit(Delete("other"));
 }
 
+TEST_F(AccessPolicyTest, AQuotaIsOfATenantWhetherOrNotItHasPrincipals) {
+  EXPECT_EQ(policy_.FindQuota("shop"), nullptr);
+  EXPECT_EQ(Refused(DeleteQuota("shop")).info.reason(), cairn::v1::REASON_NO_SUCH_PRINCIPAL);
+  Commit(PutQuota("shop", 4096, 0));
+  EXPECT_TRUE(
+      std::holds_alternative<AccessPolicy::Unchanged>(policy_.Judge(PutQuota("shop", 4096, 0))));
+  Commit(PutQuota("shop", 0, 7));
+  ASSERT_NE(policy_.FindQuota("shop"), nullptr);
+  EXPECT_EQ(*policy_.FindQuota("shop"), (TenantQuota{.tenant = "shop", .appends_per_second = 7}))
+      << "it is replaced as a whole";
+  Commit(DeleteQuota("shop"));
+  EXPECT_EQ(policy_.FindQuota("shop"), nullptr);
+}
+
+TEST_F(AccessPolicyTest, MalformedQuotasAreRefusedWithASentence) {
+  struct Case {
+    PolicyChange change;
+    const char* says;
+  };
+  const Case cases[] = {
+      {PutQuota("", 4096, 0), "has 0 bytes"},
+      {PutQuota("a b", 4096, 0), "none of A-Z"},
+      {PutQuota(std::string(256, 'x'), 4096, 0), "has 256 bytes"},
+      {PutQuota("shop", 1023, 5), "allowed are 0 and 1024 or more"},
+      {PutQuota("shop", 0, 0), "limits nothing"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.says);
+    const Rejection rejection = Refused(c.change);
+    EXPECT_EQ(rejection.info.reason(), cairn::v1::REASON_INVALID);
+    EXPECT_THAT(rejection.message, HasSubstr(c.says));
+    EXPECT_NE(policy_.Apply(Seq(1), c.change), "");
+  }
+  Commit(PutQuota("shop", 1024, 0));
+}
+
+// A policy as large as it may be still takes changes of what it has, and nothing more.
+TEST_F(AccessPolicyTest, AtItsBoundsTheNextIsRefusedAndTheRestGoesOn) {
+  const auto name = [](size_t i) { return "p" + std::to_string(i); };
+  for (size_t i = 0; i < AccessPolicy::kMaxPrincipals; ++i) Commit(Put(name(i), {kAdminOfAll}));
+  for (size_t i = 0; i < AccessPolicy::kMaxTenantQuotas; ++i) Commit(PutQuota(name(i), 4096, 1));
+  Commit(NumberedToken("p0", 0));
+  Commit(Enable());
+  for (size_t i = 1; i < AccessPolicy::kMaxTokens; ++i) Commit(NumberedToken("p0", i));
+  struct Case {
+    PolicyChange change;
+    const char* says;
+    uint64_t limit;
+  };
+  const Case cases[] = {
+      {Put("one-more"), "there are 1000 principals, no more are allowed", 1000},
+      {NumberedToken("p1", 10'000), "there are 10000 tokens, no more are allowed", 10'000},
+      {PutQuota("one-more", 4096, 1), "there are 1000 quotas of tenants, no more", 1000},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.says);
+    const Rejection rejection = Refused(c.change);
+    EXPECT_EQ(rejection.info.reason(), cairn::v1::REASON_TABLE_FULL);
+    EXPECT_EQ(rejection.info.limit(), c.limit);
+    EXPECT_THAT(rejection.message, HasSubstr(c.says));
+    EXPECT_NE(policy_.Apply(Seq(seq_ + 1), c.change), "");
+  }
+  Commit(Put("p1", {{"orders/*", {cairn::v1::RIGHT_READ}}}));
+  Commit(PutQuota("p1", 0, 9));
+  Commit(RevokeNumbered(9'999));
+  Commit(NumberedToken("p2", 10'000));
+  Commit(Delete("p0"));
+  EXPECT_EQ(policy_.tokens().size(), 1u) << "p2's";
+}
+
 TEST_F(AccessPolicyTest, AnEmptyChangeIsRefusedAndContradicts) {
   EXPECT_EQ(Refused(PolicyChange()).info.reason(), cairn::v1::REASON_INVALID);
   EXPECT_NE(policy_.Apply(Seq(1), PolicyChange()), "");
+}
+
+// As many changes as a long life brings are applied at every start of a node.
+TEST(CatalogPolicyTest, ALargePolicyIsRebuilt) {
+  Catalog catalog;
+  uint64_t seq = 0;
+  const auto apply = [&](const cairn::v1::CatalogCommand& command) {
+    const auto applied = catalog.Apply(Seq(++seq), command.SerializeAsString());
+    ASSERT_TRUE(applied.ok()) << applied.status();
+  };
+  apply(Formed());
+  cairn::v1::CatalogCommand command;
+  *command.mutable_policy_changed() = Put("ops", {kAdminOfAll});
+  apply(command);
+  for (size_t i = 0; i < AccessPolicy::kMaxTokens; ++i) {
+    *command.mutable_policy_changed() = NumberedToken("ops", i);
+    apply(command);
+  }
+  EXPECT_EQ(catalog.policy()->tokens().size(), AccessPolicy::kMaxTokens);
+  EXPECT_EQ(catalog.policy()->version(), Seq(seq));
 }
 
 // A catalog without a policy (every catalog of an earlier version) has one that is off; a rebuilt
@@ -244,11 +374,7 @@ TEST(CatalogPolicyTest, IsRebuiltFromTheRecords) {
     ASSERT_TRUE(first.Apply(Seq(records.size()), append->payload).ok());
   };
   CatalogOp op;
-  op.command.mutable_cluster_formed()->set_cluster_id("c");
-  cairn::v1::Member& member = *op.command.mutable_cluster_formed()->add_members();
-  member.set_node_id(1);
-  member.set_name("n1");
-  member.set_address("127.0.0.1:1");
+  op.command = Formed();
   commit(op);
   EXPECT_FALSE(first.policy()->enabled());
   EXPECT_EQ(first.policy()->version(), Seq(0));

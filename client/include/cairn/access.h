@@ -54,11 +54,19 @@ struct NewToken {
   TokenInfo info;
 };
 
+// How much a tenant may append in a second, while the policy is on; 0: no limit, but not both.
+struct TenantQuota {
+  std::string tenant;
+  uint64_t append_bytes_per_second = 0;  // Of requests; at least 1024.
+  uint64_t appends_per_second = 0;
+};
+
 struct Policy {
   bool enabled = false;
   uint64_t version = 0;  // 0: never changed.
   std::vector<Principal> principals;
   std::vector<TokenInfo> tokens;
+  std::vector<TenantQuota> tenant_quotas;
 };
 
 struct Identity {
@@ -69,6 +77,7 @@ struct Identity {
   std::string by;             // "token", "certificate", "root-token" or empty.
   int64_t expires_at_us = 0;
   std::string refusal;
+  std::optional<TenantQuota> quota;  // Of the tenant; unset: it has none.
 };
 
 class Access {
@@ -92,6 +101,13 @@ class Access {
                                        absl::Duration ttl = absl::ZeroDuration(),
                                        const CallOptions& options = {});
   absl::StatusOr<uint64_t> RevokeToken(std::string_view id, const CallOptions& options = {});
+
+  // Gives a tenant a quota or replaces the one it has; takes it away again (NO_SUCH_PRINCIPAL: it
+  // has none). Both return the policy's version.
+  absl::StatusOr<uint64_t> PutTenantQuota(const TenantQuota& quota,
+                                          const CallOptions& options = {});
+  absl::StatusOr<uint64_t> DeleteTenantQuota(std::string_view tenant,
+                                             const CallOptions& options = {});
 
   // Turns the policy on or off. Errors: LOCK_OUT.
   absl::StatusOr<uint64_t> Enable(const CallOptions& options = {});
