@@ -109,6 +109,7 @@ asio::awaitable<void> AgentPresence::Run() {
       return Look(client, options, keeper);
     };
     absl::StatusOr<Round> round = co_await background_->Run(std::move(look));
+    denial_.Note("the presence of agents is not known", round.status());
     if (!round.ok()) {
       spdlog::debug("the presence of agents is not known: {}", ToStd(round.status().message()));
     } else {

@@ -23,6 +23,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "adapter/background.h"
+#include "adapter/denial_note.h"
 #include "cairn/client.h"
 #include "cairn/lease_keeper.h"
 #include "cairn/log.h"
@@ -82,6 +83,7 @@ class AgentPresence {
   const Tell tell_;
   std::shared_ptr<LeaseKeeper> keeper_;
   std::vector<PresentAgent> agents_;
+  DenialNote denial_;
   asio::steady_timer pause_;
   bool running_ = false;
   bool stopping_ = false;

@@ -8,7 +8,9 @@
 #include <cstdio>
 #include <thread>
 #include <utility>
+#include <vector>
 
+#include "adapter/certificate_watch.h"
 #include "base/check.h"
 #include "base/http_server.h"
 #include "base/process_log.h"
@@ -55,12 +57,21 @@ void ExitAtNextSignal(const sigset_t& stop) {
   }).detach();
 }
 
+// For its clients, and to reach the log.
+std::vector<TlsFiles> CertificatesOf(const AgentBaseConfig& config) {
+  const TlsOptions cluster = ClusterOptions(config.endpoints).tls;
+  return {{config.tls_cert, config.tls_key, config.tls_ca},
+          {cluster.certificate_file, cluster.key_file, cluster.ca_file}};
+}
+
 // Null: none are asked for.
 absl::StatusOr<std::unique_ptr<HttpServer>> StartPages(const std::string& listen,
-                                                       const HostedAgent& agent) {
+                                                       const HostedAgent& agent,
+                                                       const CertificateWatch& certificates) {
   if (listen.empty()) return std::unique_ptr<HttpServer>();
-  return HttpServer::Start(listen, {.metrics = [&agent] { return agent.Metrics(); },
-                                    .not_ready = [&agent] { return agent.NotReady(); }});
+  return HttpServer::Start(listen,
+                           {.metrics = [&] { return agent.Metrics() + certificates.Metrics(); },
+                            .not_ready = [&agent] { return agent.NotReady(); }});
 }
 
 }  // namespace
@@ -81,7 +92,8 @@ int RunAgent(const AgentBaseConfig& config, const MakeAgent& make) {
   if (const absl::Status started = (*agent)->Start(); !started.ok()) {
     return Fail("cannot serve", started);
   }
-  auto pages = StartPages(config.metrics_listen, **agent);
+  const CertificateWatch certificates(CertificatesOf(config));
+  auto pages = StartPages(config.metrics_listen, **agent, certificates);
   if (!pages.ok()) return Fail("cannot serve", pages.status());
   absl::Status ended;
   std::thread engine_thread([&] {

@@ -103,6 +103,7 @@ void LeaseDesk::Attempt(uint64_t attempt, std::shared_ptr<LeaseGuard> guard,
 asio::awaitable<void> LeaseDesk::RunAttempt(uint64_t attempt, std::shared_ptr<LeaseGuard> guard,
                                             std::function<Granted()> acquire) {
   Granted keeper = co_await background_->Run(std::move(acquire));
+  denial_.Note("the lease is not given", keeper.status());
   if (!keeper.ok()) {
     tell_(AttemptFailed(attempt, keeper.status()));
     co_return;

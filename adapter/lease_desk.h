@@ -24,6 +24,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "adapter/background.h"
+#include "adapter/denial_note.h"
 #include "adapter/holder_names.h"
 #include "adapter/lease_guard.h"
 #include "adapter/role_events.h"
@@ -89,6 +90,7 @@ class LeaseDesk {
   std::shared_ptr<LeaseDesk*> self_;
   std::shared_ptr<LeaseKeeper> keeper_;
   std::shared_ptr<LeaseGuard> guard_;
+  DenialNote denial_;
   bool transferring_ = false;
   size_t under_way_ = 0;
 };

@@ -12,7 +12,7 @@
 namespace cairn::adapter::testing {
 namespace {
 
-constexpr long kValidSeconds = 3600;
+constexpr long kValidSinceSeconds = 3600;
 
 std::string Pem(const std::function<int(BIO*)>& write) {
   const std::unique_ptr<BIO, decltype(&BIO_free)> memory(BIO_new(BIO_s_mem()), &BIO_free);
@@ -31,7 +31,7 @@ void AddExtension(X509* certificate, int nid, const char* value) {
 
 }  // namespace
 
-Certificate NewCertificate() {
+Certificate NewCertificate(long valid_seconds) {
   const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(EVP_EC_gen("P-256"),
                                                                 &EVP_PKEY_free);
   const std::unique_ptr<X509, decltype(&X509_free)> certificate(X509_new(), &X509_free);
@@ -39,8 +39,8 @@ Certificate NewCertificate() {
   X509* const x509 = certificate.get();
   CHECK_EQ(X509_set_version(x509, 2), 1);
   CHECK_EQ(ASN1_INTEGER_set(X509_get_serialNumber(x509), 1), 1);
-  CHECK(X509_gmtime_adj(X509_getm_notBefore(x509), -kValidSeconds) != nullptr);
-  CHECK(X509_gmtime_adj(X509_getm_notAfter(x509), kValidSeconds) != nullptr);
+  CHECK(X509_gmtime_adj(X509_getm_notBefore(x509), -kValidSinceSeconds) != nullptr);
+  CHECK(X509_gmtime_adj(X509_getm_notAfter(x509), valid_seconds) != nullptr);
   CHECK_EQ(X509_set_pubkey(x509, key.get()), 1);
   X509_NAME* const name = X509_get_subject_name(x509);
   CHECK_EQ(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,

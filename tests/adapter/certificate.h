@@ -1,4 +1,4 @@
-// NewCertificate: a key and a certificate for 127.0.0.1, signed by itself, for an hour.
+// NewCertificate: a key and a certificate for 127.0.0.1, signed by itself.
 //
 // Threads: any.
 #pragma once
@@ -12,6 +12,7 @@ struct Certificate {
   std::string certificate_pem;
 };
 
-Certificate NewCertificate();
+// Valid since an hour ago, for so long from now on.
+Certificate NewCertificate(long valid_seconds = 3600);
 
 }  // namespace cairn::adapter::testing
