@@ -37,6 +37,10 @@ namespace cairn {
   X(kElectedByAll, "an election was decided with a doubtful voter, since all had answered")      \
   X(kAbsolved, "a node that doubted its disk is sound again")                                    \
   X(kSuspect, "a majority refused a leader's entries")                                           \
+  X(kFellAsleep, "a leader let its group hibernate")                                             \
+  X(kWoken, "a replica that hibernated was woken by a message")                                  \
+  X(kWokenBySilence, "... by the silence of a node, which is its leader's or a follower's")      \
+  X(kWokenByItself, "... by slow ticks that nobody answered")                                    \
   /* The log. */                                                                                 \
   X(kRefusalWaitsForEntry, "a refusal waited for the entry that it rests on")                    \
   X(kRefusalWaitsForRound, "a refusal waited until the leader was confirmed")                    \

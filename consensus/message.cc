@@ -37,11 +37,12 @@ std::string Describe(const AppendResponse& m) {
 }
 
 std::string Describe(const Heartbeat& m) {
-  return fmt::format("heartbeat commit={} round={}", m.commit, m.context);
+  return fmt::format("heartbeat commit={} round={}", m.commit, m.context) + Flag(m.sleep, "sleep");
 }
 
 std::string Describe(const HeartbeatResponse& m) {
-  return fmt::format("heartbeat-ok round={}", m.context) + Flag(m.doubt != 0, "unsound");
+  return fmt::format("heartbeat-ok round={}", m.context) + Flag(m.doubt != 0, "unsound") +
+         Flag(m.asleep, "asleep");
 }
 
 std::string Describe(const CommitNotice& m) { return fmt::format("committed {}", m.commit); }

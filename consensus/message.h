@@ -81,6 +81,9 @@ struct AppendResponse {
 struct Heartbeat {
   Index commit{};  // Never above what the leader knows the follower to hold.
   uint64_t context = 0;
+  // Nothing is under way and all hold the same: no more heartbeats but at the driver's slow pace
+  // (raft_sleep.cc).
+  bool sleep = false;
   bool operator==(const Heartbeat&) const = default;
 };
 
@@ -90,6 +93,8 @@ struct HeartbeatResponse {
   // What the sender's wall clock shows, in microseconds; 0: not said. The core has no clock:
   // the group fills it in as the message leaves, and looks at it when it arrives (design 5.7).
   int64_t wall_us = 0;
+  // The sender sleeps, as it was told to: it does not miss heartbeats.
+  bool asleep = false;
   bool operator==(const HeartbeatResponse&) const = default;
 };
 

@@ -108,6 +108,7 @@ void RaftCore::MaybeResign() {
 
 bool RaftCore::TransferLeadership(NodeId to) {
   if (role_ != Role::kLeader) return false;
+  Stir();
   if (!to) to = BestHeir();
   const Progress* progress = FindProgress(to);
   if (progress == nullptr || !membership().IsVoter(to) || progress->unsound()) return false;

@@ -44,7 +44,9 @@ void RaftCore::Tick() {
   if (now_tick_ >= config_.election_ticks) {
     RefuseForwardedReads(forwarded_.TakeThrough(now_tick_ - config_.election_ticks));
   }
-  if (role_ == Role::kLeader) {
+  if (asleep_) {
+    TickAsleep();
+  } else if (role_ == Role::kLeader) {
     TickLeader();
   } else {
     TickFollower();
@@ -92,6 +94,7 @@ void RaftCore::BecomeFollower(Term term, NodeId leader) {
 void RaftCore::Step(Message message) {
   CHECK_EQ(message.to, config_.self);
   if (DropsAsStranger(message)) return;
+  WakeFor(message);
   if (const auto* request = std::get_if<VoteRequest>(&message.body);
       request != nullptr && message.term >= hard_state_.term && Sticky(*request)) {
     Hit(Mark::kVoteRefusedWhileLeaderLives);
@@ -302,6 +305,7 @@ bool RaftCore::LeadsWithCommittedTerm() const {
 }
 
 bool RaftCore::HasQuorumContact() const {
+  if (asleep_) return true;  // It would have been woken.
   if (role_ == Role::kLeader) return QuorumHeard();
   return leader_ && leader_heard_tick_ && now_tick_ - *leader_heard_tick_ < config_.election_ticks;
 }
@@ -321,6 +325,12 @@ void RaftCore::CheckInvariants() const {
   }
   CHECK_LE(memberships_.back().first, terms_.Last().index);
 
+  if (asleep_) {
+    CHECK(role_ == Role::kFollower || role_ == Role::kLeader);
+    CHECK(leader_ != NodeId());
+    CHECK_EQ(commit_, terms_.Last().index);
+    CHECK(!config_.lease_reads);
+  }
   switch (role_) {
     case Role::kFollower:
       CHECK_NE(leader_, config_.self);

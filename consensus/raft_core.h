@@ -10,8 +10,8 @@
 //
 // Sources: raft_core.cc (dispatch, term rules, writes), one per role (raft_follower.cc,
 // raft_candidate.cc, raft_leader.cc), and one per subject that crosses roles: raft_reads.cc,
-// raft_change.cc (membership, transfer), raft_standing.cc (nodes that doubt their disk),
-// raft_suspect.cc (entries that followers refuse).
+// raft_change.cc (membership, transfer), raft_sleep.cc (groups that hibernate),
+// raft_standing.cc (nodes that doubt their disk), raft_suspect.cc (entries that followers refuse).
 //
 // Order that cannot be got wrong: a vote or an acknowledgement which depends on a write
 // stays inside the core until OnPersisted(write id). The leader's own copy counts
@@ -60,6 +60,9 @@ struct Config {
   // Reads under a leader lease instead of a quorum round (thesis 6.4.1). Off by default;
   // while on, leader-gone hints are ignored.
   bool lease_reads = false;
+  // A group hibernates after that many ticks in which nothing was asked of it (raft_sleep.cc);
+  // 0: never. Without effect under lease_reads.
+  uint32_t hibernate_ticks = 0;
   // A node with a lower priority waits longer before it campaigns: its timeout is
   // stretched by `priority_penalty_ticks`.
   uint32_t priority_penalty_ticks = 0;
@@ -95,6 +98,7 @@ class RaftCore {
   RaftCore(const Config& config, InitialState initial, Random* random);
 
   // ---- Inputs -----------------------------------------------------------------
+  // While asleep(): at the driver's slow pace, the same on all nodes.
   void Tick();
   // Requires: message.to is this node. Messages of strangers are dropped when they
   // could disturb (thesis 4.2.3) and answered when they may teach.
@@ -139,6 +143,12 @@ class RaftCore {
   // A peer's link state, for judging others' leader_gone hints.
   void OnLinkDown(NodeId peer);
   void OnLinkUp(NodeId peer);
+  // The node of a peer gave no sign of life for an election timeout, whatever the links say; or
+  // it gives them again.
+  void OnNodeSilent(NodeId peer);
+  void OnNodeHeard(NodeId peer);
+  // The group has reasons of its own not to hibernate for now.
+  void StayAwake() { Stir(); }
 
   // Hands leadership to `to` (0: the voter with the longest log). False: not the leader,
   // or `to` is no voter. Proposals are refused until it is done or an election timeout
@@ -174,6 +184,8 @@ class RaftCore {
   // Has heard from a leader, or as one from a quorum, within an election timeout.
   [[nodiscard]] bool HasQuorumContact() const;
   [[nodiscard]] bool transferring() const { return transfer_to_ != NodeId(); }
+  // The group hibernates here: no ticks are needed but slow ones.
+  [[nodiscard]] bool asleep() const { return asleep_; }
   // Leader only: what is known of each other member.
   [[nodiscard]] const std::map<NodeId, Progress>& progress() const { return progress_; }
 
@@ -184,6 +196,10 @@ class RaftCore {
  private:
   // Followers that notice the end of the leader's process campaign this far apart.
   static constexpr uint32_t kHintTurnTicks = 2;
+  // Slow ticks without an answer after which a leader that sleeps wakes, and a follower without
+  // a word of its leader (a little later, so that it is not the first).
+  static constexpr uint32_t kLeaderPatience = 3;
+  static constexpr uint32_t kFollowerPatience = 4;
   // The first mover gives the others that long to open the group.
   static constexpr uint32_t kFirstMoveTicks = 2;
 
@@ -289,6 +305,24 @@ class RaftCore {
   [[nodiscard]] NodeId BestHeir() const;
   void MaybeSendTimeoutNow();
 
+  // ---- raft_sleep.cc --------------------------------------------------------------
+  // Something was asked of the group, or may soon be: it is awake, and not quiet.
+  void Stir();
+  // Ticks count again. Does nothing while awake.
+  void Wake();
+  // As Wake, and tells the leader, so that heartbeats come again.
+  void WakeWithLeader();
+  [[nodiscard]] bool KeepsAsleep(const Message& message) const;
+  void WakeFor(const Message& message);
+  void WakeForLink(NodeId peer);
+  // Whether this leader may tell the others to sleep.
+  [[nodiscard]] bool MaySleep() const;
+  void HearAsleep(NodeId from, bool asleep);
+  void MaybeFallAsleep();
+  // As a follower that is told to; `commit` came with it.
+  [[nodiscard]] bool FallsAsleep(NodeId leader, Index commit) const;
+  void TickAsleep();
+
   // ---- raft_standing.cc -----------------------------------------------------------
   // A member says whether it trusts its disk (0: it does). False: this is news, and what it
   // says otherwise rests on what it has lost.
@@ -337,6 +371,9 @@ class RaftCore {
   std::optional<uint64_t> leader_heard_tick_;
   bool leader_gone_ = false;  // The pending campaign follows OnLeaderGone.
   std::set<NodeId> links_down_;
+  std::set<NodeId> silent_;  // Nodes without a sign of life.
+  bool asleep_ = false;
+  uint32_t unheard_ticks_ = 0;  // Slow ones, of a follower that sleeps.
   Election election_;
   ForwardedReads forwarded_;
   // Not kSound: the log is known to agree with the leader of `term` through here.
@@ -348,6 +385,8 @@ class RaftCore {
   std::map<NodeId, Progress> progress_;
   Index term_start_;  // This reign's no-op.
   uint32_t heartbeat_elapsed_ticks_ = 0;
+  uint32_t quiet_ticks_ = 0;           // Since anything was asked of the group.
+  std::set<NodeId> asleep_followers_;  // Since then, those who said so.
   NodeId transfer_to_;
   uint32_t transfer_elapsed_ticks_ = 0;
   ReadIndexQueue reads_;

@@ -29,6 +29,7 @@ void RaftCore::FollowLeader(NodeId leader) {
   SetLeader(leader);
   leader_heard_tick_ = now_tick_;
   elapsed_ticks_ = 0;
+  unheard_ticks_ = 0;
   if (leader_gone_) ResetElectionTimer();  // It is not gone after all, or there is a new one.
   // A node that may have forgotten a vote of this term must not give another once it is
   // sound; it votes for the leader it follows. (raft_standing.cc)
@@ -124,7 +125,9 @@ void RaftCore::Acknowledge(NodeId to, Index match, uint64_t absolved) {
 void RaftCore::HandleHeartbeat(NodeId from, const Heartbeat& heartbeat) {
   FollowLeader(from);
   LearnCommit(heartbeat.commit);
-  Send(from, HeartbeatResponse{.context = heartbeat.context, .doubt = doubt_, .wall_us = 0});
+  asleep_ = heartbeat.sleep && FallsAsleep(from, heartbeat.commit);
+  Send(from, HeartbeatResponse{
+                 .context = heartbeat.context, .doubt = doubt_, .wall_us = 0, .asleep = asleep_});
 }
 
 void RaftCore::HandleCommitNotice(NodeId from, const CommitNotice& notice) {
@@ -176,16 +179,20 @@ void RaftCore::HandleTimeoutNow(NodeId from) {
 
 // ---- The leader's process is gone (design section 7) -----------------------------------
 
-void RaftCore::OnLinkDown(NodeId peer) { links_down_.insert(peer); }
+void RaftCore::OnLinkDown(NodeId peer) {
+  links_down_.insert(peer);
+  WakeForLink(peer);
+}
 
 void RaftCore::OnLinkUp(NodeId peer) {
   links_down_.erase(peer);
+  WakeForLink(peer);
   if (Progress* progress = FindProgress(peer)) progress->OnReachable();
 }
 
 void RaftCore::OnLeaderGone() {
   if (role_ != Role::kFollower || !leader_ || config_.lease_reads || !MayCampaign()) return;
-  links_down_.insert(leader_);
+  OnLinkDown(leader_);
   leader_gone_ = true;
   const uint32_t delay_ticks = HintDelayTicks();
   timeout_ticks_ = std::min(timeout_ticks_, elapsed_ticks_ + delay_ticks);

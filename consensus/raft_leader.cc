@@ -17,6 +17,7 @@ void RaftCore::BecomeLeader() {
   SetLeader(config_.self);
   election_ = {};
   heartbeat_elapsed_ticks_ = 0;
+  Stir();
   reads_ = {};
   lease_ = LeaderLease(config_.election_ticks);
   FollowMembership();
@@ -45,6 +46,7 @@ void RaftCore::TickLeader() {
     BecomeFollower(hard_state_.term, NodeId());
     return;
   }
+  ++quiet_ticks_;
   if (transfer_to_ && ++transfer_elapsed_ticks_ >= config_.election_ticks) transfer_to_ = NodeId();
   if (++heartbeat_elapsed_ticks_ < config_.heartbeat_ticks) return;
   heartbeat_elapsed_ticks_ = 0;
@@ -53,6 +55,7 @@ void RaftCore::TickLeader() {
   } else {
     BroadcastHeartbeat();
   }
+  MaybeFallAsleep();  // A single voter has nobody to ask.
 }
 
 bool RaftCore::QuorumHeard() const {
@@ -67,9 +70,11 @@ bool RaftCore::QuorumHeard() const {
 }
 
 void RaftCore::BroadcastHeartbeat() {
+  const bool sleep = MaySleep();
   for (const auto& [id, progress] : progress_) {
     const Index held = PLANTED(kHeartbeatTellsAllCommitted) ? commit_ : progress.match();
-    Send(id, Heartbeat{.commit = std::min(held, commit_), .context = reads_.round()});
+    Send(id,
+         Heartbeat{.commit = std::min(held, commit_), .context = reads_.round(), .sleep = sleep});
   }
 }
 
@@ -90,6 +95,7 @@ ProposeResult RaftCore::Propose(EntryKind kind, Bytes payload, Position* positio
 }
 
 Position RaftCore::AppendOwn(EntryKind kind, Bytes payload) {
+  Stir();
   const Index index = terms_.Last().index + 1;
   if (payload.size() > 0) {
     uncommitted_.push_back({index, payload.size()});
@@ -186,6 +192,7 @@ void RaftCore::HandleHeartbeatResponse(NodeId from, const HeartbeatResponse& res
   // at once and the entries need not travel again and again while the disk is busy with them.
   if (appends_seem_lost) SendEmptyAppend(from, *progress);
   AnswerConfirmedReads();
+  HearAsleep(from, response.asleep);
   MaybeAbsolve();  // Last: it may end the reign.
 }
 
@@ -270,7 +277,10 @@ void RaftCore::OnAppendReady(NodeId to) {
 }
 
 void RaftCore::OnUnreachable(NodeId to) {
-  if (Progress* progress = FindProgress(to)) progress->OnUnreachable();
+  Progress* const progress = FindProgress(to);
+  if (progress == nullptr) return;
+  Stir();
+  progress->OnUnreachable();
 }
 
 void RaftCore::CheckLeaderInvariants() const {

@@ -13,6 +13,7 @@ void RaftCore::ReadIndex(uint64_t context) {
   if (role_ == Role::kLeader) {
     AskRead(config_.self, context);
   } else if (leader_) {
+    Wake();  // Its leader wakes by the request.
     forwarded_.Add(context, now_tick_);
     Send(leader_, ReadIndexRequest{.context = context});
   } else {
@@ -30,6 +31,11 @@ void RaftCore::AskRead(NodeId from, uint64_t context) {
   if (may_say && PLANTED(kReadWithoutRound)) {
     return AnswerRead({.from = from, .context = context, .index = index}, true);
   }
+  const bool slept = config_.hibernate_ticks != 0 && quiet_ticks_ >= config_.hibernate_ticks;
+  if (may_say && slept && PLANTED(kSleepIsLease)) {
+    return AnswerRead({.from = from, .context = context, .index = index}, true);
+  }
+  Stir();
   BeginRound();
   reads_.Add({.from = from, .context = context, .index = index, .round = reads_.round()});
   AnswerConfirmedReads();  // A single voter is its own quorum.

@@ -91,6 +91,7 @@ class LeaderLease {
 // is given up after an election timeout.
 class ForwardedReads {
  public:
+  [[nodiscard]] bool empty() const { return reads_.empty(); }
   void Add(uint64_t context, uint64_t now_tick) { reads_.push_back({context, now_tick}); }
   // False: unknown, already answered or given up.
   bool Take(uint64_t context);

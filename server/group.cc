@@ -255,6 +255,7 @@ void Group::SetSettings(const cairn::v1::LogSettings& settings) {
   impl_->wanted_settings = settings;
 }
 void Group::OnHandedOut(MonoMicros when) { impl_->ledger.OnHandedOut(when); }
+MonoMicros Group::NextTick() const { return impl_->NextTick(); }
 GroupId Group::id() const { return impl_->id; }
 GroupView Group::View() const { return impl_->View(); }
 const consensus::RaftCore& Group::core() const { return impl_->core; }
@@ -360,7 +361,11 @@ void Group::Impl::OnTick(TurnTime now, Effects& effects) {
   }
   clock_offset_us = offset;
 
-  core.Tick();
+  // A tail's heartbeat or a lease's deadline is no slow tick of the core's.
+  if (!core.asleep() || now.mono >= core_ticked_at + config.slow_tick_us) {
+    core_ticked_at = now.mono;
+    core.Tick();
+  }
   const size_t before = effects.replies.size();
   waiters.Expire(now.mono, effects.replies);
   FillInTimes(before, effects);
@@ -375,6 +380,19 @@ void Group::Impl::OnTick(TurnTime now, Effects& effects) {
   GiveLeadershipAway();
   FollowClock(now, effects);
   MeasureLags(now);
+}
+
+// What may come of time alone: while the group hibernates, little.
+MonoMicros Group::Impl::NextTick() const {
+  const bool busy = !core.asleep() || draining || refilling || housekeeping || confirm_soon ||
+                    WantsToPropose() || waiters.size() > 0 || reads.size() > 0 ||
+                    refusals.size() > 0 || !chain_checks.empty() || transfer ||
+                    ticks_unable_to_feed > 0 || hub.WantsConfirmation();
+  if (busy) return 0;
+  MonoMicros next = core_ticked_at + config.slow_tick_us;
+  if (const auto expiry = state.NextExpiry()) next = std::min(next, *expiry);
+  if (const auto heartbeat = hub.NextHeartbeat()) next = std::min(next, *heartbeat);
+  return next;
 }
 
 void Group::Impl::MeasureLags(TurnTime now) {
@@ -417,6 +435,12 @@ void Group::Impl::OnLinkChange(const LinkChange& change) {
       core.OnLinkDown(change.peer);
       core.OnUnreachable(change.peer);
       if (core.leader() == change.peer) core.OnLeaderGone();
+      return;
+    case LinkChange::State::kSilent:
+      core.OnNodeSilent(change.peer);
+      return;
+    case LinkChange::State::kHeard:
+      core.OnNodeHeard(change.peer);
       return;
   }
 }
@@ -461,6 +485,7 @@ GroupView Group::Impl::View() const {
   view.voters = core.membership().voters;
   view.stale = !core.HasQuorumContact();
   view.tail_lag_records = hub.slowest_tail();
+  view.hibernating = core.asleep();
   view.confirmed = core.leader() != NodeId{} && core.terms().At(core.commit()) == core.term();
   if (is_leader()) {
     for (const NodeId voter : view.voters) {

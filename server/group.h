@@ -39,8 +39,9 @@ namespace cairn::server {
 struct GroupConfig {
   consensus::Config raft;
   LogLimits limits;
-  // Real time of one tick.
+  // Real time of one tick; and of one while the group hibernates, the same on all nodes.
   int64_t tick_us = 50 * kMicrosPerMilli;
+  int64_t slow_tick_us = 10 * kMicrosPerSecond;
   // Requests that may wait for the next entry, and their payload bytes.
   size_t max_waiting_requests = 16384;
   uint64_t max_waiting_bytes = 64 << 20;
@@ -117,6 +118,7 @@ struct GroupView {
   // It follows or is a leader whose term has a committed entry here: what was committed in
   // earlier terms is applied.
   bool confirmed = false;
+  bool hibernating = false;
 };
 
 class Group {
@@ -146,7 +148,8 @@ class Group {
 
   [[nodiscard]] GroupId id() const;
   [[nodiscard]] GroupView View() const;
-  // When a Tick is next needed even without other events; used by nobody but tests today.
+  // When a Tick is next needed without other events; 0: at every tick. Between turns.
+  [[nodiscard]] MonoMicros NextTick() const;
   [[nodiscard]] const consensus::RaftCore& core() const;
   [[nodiscard]] const LogState& state() const;
   // For the simulator: everything that must hold between turns.

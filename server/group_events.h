@@ -290,9 +290,10 @@ struct TailClose {
   uint64_t token = 0;
 };
 // The link *to* a peer: up; down; or gone (down and reconnecting is refused: no process
-// listens there).
+// listens there). And the peer's node as such: silent, without a sign of life for an election
+// timeout although the link may be up; or heard again (server/node_pulse.h).
 struct LinkChange {
-  enum class State : uint8_t { kUp, kDown, kGone };
+  enum class State : uint8_t { kUp, kDown, kGone, kSilent, kHeard };
   NodeId peer;
   State state = State::kUp;
 };

@@ -71,6 +71,7 @@ struct Group::Impl {
   void Handle(Event event, TurnTime now, bool storage_full, Effects& effects);
   void Finish(TurnTime now, bool gather, Effects& effects);
   void OnTick(TurnTime now, Effects& effects);
+  [[nodiscard]] MonoMicros NextTick() const;
   void GiveLeadershipAway();
   void OnLinkChange(const LinkChange& change);
   void Shutdown(const Rejection& why, Effects& effects);
@@ -220,6 +221,7 @@ struct Group::Impl {
   // What this turn stores besides the core's writes: segment rows and trims.
   std::optional<storage::GroupWrite> pending_write;
   bool confirm_soon = false;
+  MonoMicros core_ticked_at = 0;
   // Expiries, silent producers, retention or settings are due.
   bool housekeeping = false;
   bool halted = false;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "base/check.h"
@@ -556,6 +557,8 @@ void Group::Impl::FollowClock(TurnTime now, Effects& effects) {
   if (!is_leader()) return clocks.Reset();
   const std::vector<NodeId>& voters = core.membership().voters;
   clock_deviation_us = clocks.Deviation(voters, now);
+  // Whether it is for long is seen by ticks.
+  if (std::abs(clock_deviation_us) > ClockWatch::kHeirToleranceUs) core.StayAwake();
   if (!clocks.HandOverDue(voters, now) || core.transferring()) return;
   NodeId heir;
   Index heir_match;

@@ -40,6 +40,8 @@ void Group::Impl::OnMessage(consensus::Message message, TurnTime now, Effects& e
   if (const auto* answer = std::get_if<consensus::HeartbeatResponse>(&message.body);
       answer != nullptr && answer->wall_us != 0 && is_leader() && message.term == core.term()) {
     clocks.Hear(message.from, answer->wall_us, now.mono);
+    // Samples grow old before the next slow tick.
+    if (core.asleep()) FollowClock(now, effects);
   }
   if (auto* snapshot = std::get_if<consensus::SnapshotRequest>(&message.body)) {
     if (const absl::Status useless = ReadSnapshot(*snapshot); !useless.ok()) {

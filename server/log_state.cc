@@ -143,6 +143,16 @@ bool LogState::HousekeepingDue(TurnTime now) const {
   return false;
 }
 
+std::optional<MonoMicros> LogState::NextExpiry() const {
+  std::optional<MonoMicros> next;
+  if (!leading()) return next;
+  for (const auto& [name, lease] : speculative_->leases.leases()) {
+    const std::optional<MonoMicros> deadline = notes_.Deadline(name, lease);
+    if (deadline && (!next || *deadline < *next)) next = deadline;
+  }
+  return next;
+}
+
 void LogState::ExpireLeases(TurnTime now) {
   std::vector<std::pair<std::string, Lease>> over;
   for (const auto& [name, lease] : spec().leases.leases()) {

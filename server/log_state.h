@@ -92,6 +92,8 @@ class LogState {
   // Whether EvaluateHousekeeping may find anything. Cheap: for producers it is a bound that
   // EvaluateHousekeeping makes exact.
   [[nodiscard]] bool HousekeepingDue(TurnTime now) const;
+  // When a leader's clock may say that a lease is over, by nothing but time; nullopt: never.
+  [[nodiscard]] std::optional<MonoMicros> NextExpiry() const;
   [[nodiscard]] bool entry_full() const;
   // Leases that this replica has put expiry records for into entries.
   [[nodiscard]] uint64_t expiries() const { return expiries_; }

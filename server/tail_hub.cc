@@ -14,6 +14,11 @@ namespace {
 // A cold read of less is not worth its seek, even for a cursor with little credit.
 constexpr uint64_t kMinColdReadBytes = 256 << 10;
 
+// Without credit a heartbeat would only queue behind what the sink has not passed on.
+bool WantsHeartbeats(const TailCursor& cursor) {
+  return !cursor.bounded && cursor.credit_bytes > 0;
+}
+
 }  // namespace
 
 TailHub::TailHub(GroupId group, CacheBudget* budget, Index last, LogPosition after,
@@ -372,6 +377,16 @@ void TailHub::OnConfirmed(MonoMicros asked, Index index, TurnTime now, Effects& 
   }
 }
 
+std::optional<MonoMicros> TailHub::NextHeartbeat() const {
+  std::optional<MonoMicros> next;
+  for (const auto& [id, cursor] : cursors_) {
+    if (!WantsHeartbeats(cursor)) continue;
+    const MonoMicros due = cursor.sent_at + cursor.heartbeat_us;
+    if (!next || due < *next) next = due;
+  }
+  return next;
+}
+
 void TailHub::OnTick(TurnTime now, bool stale, Effects& effects) {
   now_ = now.mono;
   stale_ = stale;
@@ -380,9 +395,7 @@ void TailHub::OnTick(TurnTime now, bool stale, Effects& effects) {
     if (!cursor.bounded && !cursor.seeking && cursor.next <= visible_.last_seq) {
       slowest_tail_ = std::max<uint64_t>(slowest_tail_, visible_.last_seq - cursor.next + 1);
     }
-    const bool due = now.mono - cursor.sent_at >= cursor.heartbeat_us;
-    // Without credit a heartbeat would only queue behind what the sink has not passed on.
-    if (!due || cursor.bounded || cursor.credit_bytes <= 0) continue;
+    if (!WantsHeartbeats(cursor) || now.mono - cursor.sent_at < cursor.heartbeat_us) continue;
     TailChunk chunk;
     chunk.heartbeat = visible_.last_seq;
     Send(cursor, std::move(chunk), effects);

@@ -94,6 +94,8 @@ class TailHub {
   void OnConfirmed(MonoMicros asked, Index index, TurnTime now, Effects& effects);
   // Heartbeats that are due. `stale`: this replica hears no leader with a quorum.
   void OnTick(TurnTime now, bool stale, Effects& effects);
+  // When OnTick is next needed for one; nullopt: no cursor waits for any.
+  [[nodiscard]] std::optional<MonoMicros> NextHeartbeat() const;
   // Ends all cursors with `why`.
   void EndAll(const Rejection& why, Effects& effects);
 

@@ -187,6 +187,14 @@ void AddTimeOptions(OptionTable& table, NodeConfig& c) {
       "but trusts clock rates; turns off early elections on a dead connection.");
 }
 
+void AddRestOptions(OptionTable& table, NodeConfig& c) {
+  table.Number("hibernate-after-ms", &c.hibernate_after_ms, OptionUnit::kMillis, 0,
+               24 * 3600 * 1000,
+               "A log of which nothing was asked for this long costs its nodes no heartbeats until "
+               "it is asked again; the same on all nodes. 0: never. Without effect with "
+               "--lease-reads.");
+}
+
 void AddQueueOptions(OptionTable& table, NodeConfig& c) {
   table.Number("workers", &c.workers, OptionUnit::kCount, 0, 64,
                "Threads that own the logs. 0: one per core, at most 4.");
@@ -413,6 +421,7 @@ absl::StatusOr<Invocation> ParseInvocation(int argc, const char* const* argv,
   AddMonitoringOptions(table, invocation.config);
   AddAccessOptions(table, invocation.config);
   AddTimeOptions(table, invocation.config);
+  AddRestOptions(table, invocation.config);
   AddQueueOptions(table, invocation.config);
   AddStorageOptions(table, invocation.config);
   AddLimitOptions(table, invocation.config);

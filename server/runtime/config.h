@@ -69,6 +69,7 @@ struct NodeConfig {
   uint32_t heartbeat_ticks = 1;
   uint32_t drain_timeout_ms = 5000;
   bool lease_reads = false;
+  uint64_t hibernate_after_ms = 2000;  // 0: never.
 
   // ---- Threads, memory and queues --------------------------------------------------------
   uint32_t workers = 0;  // 0: min(cores, 4).
@@ -96,6 +97,10 @@ struct NodeConfig {
 
   [[nodiscard]] bool tls() const { return !tls_cert_file.empty(); }
   [[nodiscard]] int64_t tick_us() const { return int64_t{tick_ms} * 1000; }
+  // 0: never.
+  [[nodiscard]] uint32_t hibernate_ticks() const {
+    return static_cast<uint32_t>((hibernate_after_ms + tick_ms - 1) / tick_ms);
+  }
 };
 
 // What the command line asked for.

@@ -15,6 +15,8 @@ namespace cairn::server {
 namespace {
 
 constexpr uint32_t kProtocol = 1;
+// Often enough that an election timeout, of three ticks or more, misses none.
+constexpr int64_t kPulseTicks = 1;
 constexpr MonoMicros kProposalTimeoutUs = 5 * kMicrosPerSecond;
 
 uint64_t DrawSeed() {
@@ -46,6 +48,8 @@ GroupHost::GroupHost(const NodeConfig* config, cairn::v1::FormRequest formed, No
       store_(store),
       clock_(clock),
       metrics_(metrics),
+      pulse_(config->workers, kPulseTicks * config->tick_us(),
+             config->election_ticks * config->tick_us()),
       commits_(store),
       reads_(store) {
   std::vector<Worker*> workers;
@@ -119,7 +123,11 @@ void GroupHost::PostUrgent(GroupId group, Event event) {
   keeper_->WorkerOf(group).PostUrgent({group, std::move(event)});
 }
 
-void GroupHost::Receive(cairn::v1::ExchangeRequest& request) {
+void GroupHost::Receive(NodeId from, cairn::v1::ExchangeRequest& request) {
+  if (request.pulse()) {
+    absl::MutexLock lock(&pulse_mutex_);
+    pulse_.OnPulse(from, clock_->Mono());
+  }
   metrics_->peer_messages_received_total.Increment(request.messages_size());
   std::vector<Worker*> posted;
   for (cairn::v1::WireMessage& wire : *request.mutable_messages()) {
@@ -178,6 +186,16 @@ bool GroupHost::HasSpace() const { return store_->HasSpace(); }
 
 void GroupHost::OnLink(LinkChange change) {
   for (const std::unique_ptr<Worker>& worker : workers_) worker->Broadcast(change);
+}
+
+void GroupHost::OnTicked(uint32_t worker) {
+  NodePulse::Due due;
+  {
+    absl::MutexLock lock(&pulse_mutex_);
+    due = pulse_.OnTick(worker, clock_->Mono());
+  }
+  for (const LinkChange& change : due.changes) OnLink(change);
+  if (due.pulse) transport_->Pulse();
 }
 
 // ---- The node's own thread ----------------------------------------------------------------------

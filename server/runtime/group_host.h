@@ -14,8 +14,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "cairn/v1/peer.pb.h"
 #include "server/group_events.h"
+#include "server/node_pulse.h"
 #include "server/runtime/config.h"
 #include "server/runtime/group_keeper.h"
 #include "server/runtime/metrics.h"
@@ -51,7 +54,8 @@ class GroupHost : private WorkerPorts, private LinkListener, private ReplySink {
   [[nodiscard]] bool Post(GroupId group, Event& event);
   [[nodiscard]] bool PostAndRun(GroupId group, Event& event);
   void PostUrgent(GroupId group, Event event);
-  void Receive(cairn::v1::ExchangeRequest& request);
+  // `from`: whose connection it came on.
+  void Receive(NodeId from, cairn::v1::ExchangeRequest& request);
   void DrainAll();
   [[nodiscard]] std::vector<GroupView> Views() const;
   [[nodiscard]] uint64_t connected_peers() const { return transport_->connected(); }
@@ -64,6 +68,7 @@ class GroupHost : private WorkerPorts, private LinkListener, private ReplySink {
   void OnCatalogChange(const CatalogChange& change) override;
   void Alarm(const std::string& line) override;
   void Count(const TurnTally& tally) override { metrics_->Add(tally); }
+  void OnTicked(uint32_t worker) override;
   [[nodiscard]] bool HasSpace() const override;
   // LinkListener.
   void OnLink(LinkChange change) override;
@@ -83,6 +88,8 @@ class GroupHost : private WorkerPorts, private LinkListener, private ReplySink {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<GroupKeeper> keeper_;
   std::unique_ptr<PeerTransport> transport_;
+  absl::Mutex pulse_mutex_;  // Leaf.
+  NodePulse pulse_ ABSL_GUARDED_BY(pulse_mutex_);
   storage::CommitQueue commits_;
   storage::ReadQueue reads_;
   std::atomic<bool> proposing_{false};

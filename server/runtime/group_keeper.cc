@@ -58,6 +58,7 @@ GroupConfig GroupKeeper::MakeConfig() const {
   group.raft.election_ticks = config_->election_ticks;
   group.raft.heartbeat_ticks = config_->heartbeat_ticks;
   group.raft.lease_reads = config_->lease_reads;
+  group.raft.hibernate_ticks = config_->hibernate_ticks();
   group.limits.max_leases = config_->max_leases_per_log;
   group.limits.max_producers = config_->max_producers_per_log;
   group.limits.producer_expiry_ms = config_->producer_expiry_ms;

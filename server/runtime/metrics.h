@@ -117,6 +117,7 @@ class Metrics {
     uint64_t store_cache_bytes = 0;
     uint64_t peers = 0;
     uint64_t groups_leaderless = 0;  // Whose leader is not known here.
+    uint64_t groups_hibernating = 0;
     uint64_t watermark_bytes = 0;
     uint64_t leases_held = 0;
     uint64_t tail_lag_records = 0;

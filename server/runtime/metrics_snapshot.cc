@@ -37,6 +37,7 @@ void AddGroup(const GroupView& view, LagByPeer& lags, Metrics::Snapshot& now) {
     return;
   }
   if (view.leader == NodeId()) ++now.groups_leaderless;
+  if (view.hibernating) ++now.groups_hibernating;
   switch (view.role) {
     case consensus::Role::kLeader:
       return AddLed(view, lags, now);

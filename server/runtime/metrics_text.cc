@@ -49,6 +49,9 @@ void AddGroups(Families& out, const Metrics::Snapshot& now) {
   for (const auto& [role, count] : roles) {
     AddTo(out.back(), "role", role, static_cast<double>(count));
   }
+  AddCount(out, "cairn_groups_hibernating",
+           "Replicas on this node that rest until something is asked of their log.",
+           now.groups_hibernating);
   AddCount(out, "cairn_groups_leaderless", "Replicas on this node that know no leader.",
            now.groups_leaderless);
   AddCount(out, "cairn_groups_suspect",

@@ -489,8 +489,8 @@ std::string Node::CheckHello(const cairn::v1::PeerHello& hello) const {
                      hello.cluster_id());
 }
 
-void Node::Receive(cairn::v1::ExchangeRequest& request) {
-  if (GroupHost* host = impl_->host()) host->Receive(request);
+void Node::Receive(NodeId from, cairn::v1::ExchangeRequest& request) {
+  if (GroupHost* host = impl_->host()) host->Receive(from, request);
 }
 
 cairn::v1::IntroduceResponse Node::Introduce(const cairn::v1::IntroduceRequest& request) {

@@ -106,8 +106,9 @@ class Node {
   // ---- For peers: their streams (peer_receiver.h) and the peer service ------------------
   // Empty when the hello is acceptable, else the refusal.
   [[nodiscard]] std::string CheckHello(const cairn::v1::PeerHello& hello) const;
-  // Routes messages to their groups; drops what no group here takes. Spends `request`.
-  void Receive(cairn::v1::ExchangeRequest& request);
+  // Routes messages to their groups; drops what no group here takes. Spends `request`, which came
+  // on a connection of `from`.
+  void Receive(NodeId from, cairn::v1::ExchangeRequest& request);
   cairn::v1::IntroduceResponse Introduce(const cairn::v1::IntroduceRequest& request);
   cairn::v1::FormResponse Form(const cairn::v1::FormRequest& request);
 

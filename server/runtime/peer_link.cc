@@ -89,10 +89,19 @@ void PeerLink::Offer(const OutMessage& message) {
 void PeerLink::Flush() {
   {
     absl::MutexLock lock(&mutex_);
-    if (!up_ || sending_ != Sending::kIdle || queue_.empty()) return;
+    if (!up_ || sending_ != Sending::kIdle || (queue_.empty() && !pulse_due_)) return;
     sending_ = Sending::kBusy;
   }
   SendFrames();
+}
+
+void PeerLink::Pulse() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!up_) return;
+    pulse_due_ = true;
+  }
+  Flush();
 }
 
 void PeerLink::SendFrames() {
@@ -118,7 +127,7 @@ bool PeerLink::NextFrame() {
   uint64_t bytes = 0;
   {
     absl::MutexLock lock(&mutex_);
-    if (!up_ || queue_.empty()) {
+    if (!up_ || (queue_.empty() && !pulse_due_)) {
       sending_ = Sending::kIdle;
       return false;
     }
@@ -130,6 +139,7 @@ bool PeerLink::NextFrame() {
     }
     queued_bytes_ -= bytes;
     if (queue_.empty()) overflowed_ = false;
+    request.set_pulse(std::exchange(pulse_due_, false));
   }
   metrics_->peer_requests_sent_total.Increment();
   metrics_->peer_messages_sent_total.Increment(request.messages_size());
@@ -295,6 +305,7 @@ void PeerLink::TakeDown() {
   queue_.clear();
   queued_bytes_ = 0;
   overflowed_ = false;
+  pulse_due_ = false;
   stream_ = SocketStream();
 }
 

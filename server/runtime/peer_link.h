@@ -70,6 +70,9 @@ class PeerLink {
   // Queues one message. Flush() sends what was queued.
   void Offer(const OutMessage& message);
   void Flush();
+  // Sends a pulse with the next frame, at once if none is under way. Nothing happens while the link
+  // is not up.
+  void Pulse();
 
   // Waits for an attempt to connect that is under way. By one thread.
   void Stop();
@@ -136,6 +139,7 @@ class PeerLink {
   std::deque<Queued> queue_ ABSL_GUARDED_BY(mutex_);
   uint64_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool overflowed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool pulse_due_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::thread thread_;  // Last: it uses all of the above.
 };

@@ -82,7 +82,8 @@ void PeerReceiver::Stop() {
 void PeerReceiver::Serve(Connection* connection) {
   SocketStream& stream = connection->stream;
   TunePeerSocket(stream.socket());
-  if (Greet(stream)) Carry(stream);
+  NodeId peer;
+  if (Greet(stream, &peer)) Carry(peer, stream);
   if (!stream.error().empty()) {
     spdlog::warn("a connection that speaks the peers' protocol is closed: TLS: {}", stream.error());
   }
@@ -91,7 +92,7 @@ void PeerReceiver::Serve(Connection* connection) {
   connection->done = true;
 }
 
-bool PeerReceiver::Greet(SocketStream& stream) {
+bool PeerReceiver::Greet(SocketStream& stream, NodeId* peer) {
   const MonoMicros deadline = SystemClock().Mono() + kHelloTimeoutUs;
   char magic[kPeerMagic.size()];
   if (!stream.ReceiveAll(magic, deadline)) return false;
@@ -103,6 +104,7 @@ bool PeerReceiver::Greet(SocketStream& stream) {
   }
   cairn::v1::ExchangeRequest request;
   if (!ReadHello(stream, deadline, request)) return false;
+  *peer = NodeId(request.hello().from_node_id());
   cairn::v1::ExchangeResponse answer;
   answer.set_refusal(Refusal(stream, request.hello()));
   std::string bytes;
@@ -127,7 +129,7 @@ std::string PeerReceiver::Refusal(const SocketStream& stream,
   return node_->CheckHello(hello);
 }
 
-void PeerReceiver::Carry(SocketStream& stream) {
+void PeerReceiver::Carry(NodeId peer, SocketStream& stream) {
   FrameReader reader;
   cairn::v1::ExchangeRequest request;
   while (ReadSome(stream, reader)) {
@@ -140,7 +142,7 @@ void PeerReceiver::Carry(SocketStream& stream) {
     }
     if (reader.broken()) return;
     reader.Prepare();
-    if (request.messages_size() > 0) node_->Receive(request);
+    if (request.messages_size() > 0 || request.pulse()) node_->Receive(peer, request);
   }
 }
 

@@ -44,12 +44,12 @@ class PeerReceiver {
   };
 
   void Serve(Connection* connection);
-  // Reads the hello and answers it. False: the connection is of no use.
-  bool Greet(SocketStream& stream);
+  // Reads the hello, which names `*peer`, and answers it. False: the connection is of no use.
+  bool Greet(SocketStream& stream, NodeId* peer);
   // Why the hello is not accepted; empty: it is.
   [[nodiscard]] std::string Refusal(const SocketStream& stream,
                                     const cairn::v1::PeerHello& hello) const;
-  void Carry(SocketStream& stream);
+  void Carry(NodeId peer, SocketStream& stream);
   void Reap() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Node* const node_;

@@ -38,6 +38,10 @@ void PeerTransport::Send(std::vector<OutMessage> messages) {
   for (const auto& [id, link] : *all) link->Flush();
 }
 
+void PeerTransport::Pulse() {
+  for (const auto& [id, link] : *links()) link->Pulse();
+}
+
 void PeerTransport::SetPeers(const std::vector<Peer>& peers) {
   const std::shared_ptr<const Links> before = links();
   Links after;

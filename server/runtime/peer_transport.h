@@ -34,6 +34,8 @@ class PeerTransport {
   void SetPeers(const std::vector<Peer>& peers);
   // Messages to one peer keep their order; those to strangers are dropped.
   void Send(std::vector<OutMessage> messages);
+  // A sign of life to everybody whose link is up (server/node_pulse.h).
+  void Pulse();
   [[nodiscard]] uint64_t connected() const;
   // Nothing is sent any more.
   void Stop();

@@ -83,6 +83,7 @@ void Encode(const consensus::Heartbeat& body, WireMessage& wire) {
   SetType(wire, WireType::kHeartbeat);
   wire.set_commit(body.commit.value());
   wire.set_context(body.context);
+  wire.set_sleep(body.sleep);
 }
 
 void Encode(const consensus::HeartbeatResponse& body, WireMessage& wire) {
@@ -90,6 +91,7 @@ void Encode(const consensus::HeartbeatResponse& body, WireMessage& wire) {
   wire.set_context(body.context);
   wire.set_doubt(body.doubt);
   wire.set_wall_us(body.wall_us);
+  wire.set_sleep(body.asleep);
 }
 
 void Encode(const consensus::CommitNotice& body, WireMessage& wire) {
@@ -218,10 +220,13 @@ absl::StatusOr<consensus::Body> DecodeBody(WireMessage& wire) {
     case WireType::kAppendResponse:
       return DecodeAppendResponse(wire);
     case WireType::kHeartbeat:
-      return consensus::Heartbeat{.commit = Index(wire.commit()), .context = wire.context()};
+      return consensus::Heartbeat{
+          .commit = Index(wire.commit()), .context = wire.context(), .sleep = wire.sleep()};
     case WireType::kHeartbeatResponse:
-      return consensus::HeartbeatResponse{
-          .context = wire.context(), .doubt = wire.doubt(), .wall_us = wire.wall_us()};
+      return consensus::HeartbeatResponse{.context = wire.context(),
+                                          .doubt = wire.doubt(),
+                                          .wall_us = wire.wall_us(),
+                                          .asleep = wire.sleep()};
     case WireType::kCommitNotice:
       return consensus::CommitNotice{.commit = Index(wire.commit())};
     case WireType::kSnapshotRequest:

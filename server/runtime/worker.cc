@@ -47,6 +47,13 @@ Rejection Because(cairn::v1::Reason reason, const char* message) {
   return why;
 }
 
+GroupView BrokenView(GroupId id) {
+  GroupView view;
+  view.group = id;
+  view.halted = true;
+  return view;
+}
+
 // Empty again, with the capacity of its lists kept for the next turn.
 void Clear(Effects& effects) {
   effects.messages.clear();
@@ -107,8 +114,11 @@ void Worker::OnCommitted(uint64_t ticket) {
 void Worker::OnRead(storage::ReadResult result) { mailbox_.PushUrgent(std::move(result)); }
 
 std::vector<GroupView> Worker::Views() const {
+  std::vector<GroupView> views;
   absl::MutexLock lock(&views_mutex_);
-  return views_;
+  views.reserve(views_.size());
+  for (const auto& [id, view] : views_) views.push_back(view);
+  return views;
 }
 
 // ---- The loop ---------------------------------------------------------------------------
@@ -190,8 +200,9 @@ void Worker::TickIfDue() {
   // After a pause (a stopped process, a long turn) the missed ticks are not made up for:
   // messages that could have arrived meanwhile must get their chance first.
   next_tick_ = std::max(next_tick_.load() + options_.tick_us, now_.mono + options_.tick_us / 2);
-  for (auto& [id, slot] : groups_) Deliver(id, slot, Tick{});
+  for (const GroupId id : schedule_.Due(now_.mono)) Deliver(id, groups_.at(id), Tick{});
   ports_->Count(std::exchange(effects_.tally, {}));
+  ports_->OnTicked(options_.number);
   views_stale_ = true;
 }
 
@@ -214,6 +225,11 @@ void Worker::Touch(GroupId id, Slot& slot) {
   if (slot.touched) return;
   slot.touched = true;
   touched_.emplace_back(id, &slot);
+  NoteChange(id, slot);
+}
+
+void Worker::NoteChange(GroupId id, Slot& slot) {
+  if (!std::exchange(slot.changed, true)) changed_.push_back(id);
 }
 
 void Worker::Handle(GroupEvent event) {
@@ -259,6 +275,7 @@ void Worker::Handle(AddGroupCommand command) {
                              &random_, command.catalog, now_);
   Slot& slot = groups_[id];
   views_stale_ = true;
+  NoteChange(id, slot);
   if (!group.ok()) {
     slot.broken = fmt::format("log {} ({}) cannot be opened on this node: {}", id, name,
                               std::string(group.status().message()));
@@ -266,6 +283,7 @@ void Worker::Handle(AddGroupCommand command) {
     return;
   }
   slot.group = std::move(group).value();
+  schedule_.Set(id, 0);
   Touch(id, slot);
 }
 
@@ -277,7 +295,9 @@ void Worker::Handle(RemoveGroupCommand command) {
                                  effects_);
     }
     std::erase_if(touched_, [&](const auto& entry) { return entry.first == command.group; });
+    schedule_.Remove(command.group);
     groups_.erase(it);
+    changed_.push_back(command.group);
     views_stale_ = true;
   }
   // Behind all earlier writes of the group, also those of this turn.
@@ -322,6 +342,7 @@ void Worker::FinishTouched() {
     const bool waits = slot->group->Finish(now_, gather, effects_);
     if (waits && !std::exchange(slot->gathers, true)) gathering_.push_back(id);
     slot->touched = false;
+    schedule_.Set(id, slot->group->NextTick());
     const consensus::RaftCore& core = slot->group->core();
     const Standing standing{core.role(), core.term(), core.leader()};
     if (standing == slot->seen) continue;
@@ -382,20 +403,22 @@ void Worker::SubmitWrites() {
 
 void Worker::RefreshViews() {
   views_stale_ = false;
-  std::vector<GroupView> views;
-  views.reserve(groups_.size());
-  for (const auto& [id, slot] : groups_) {
-    if (slot.group != nullptr) {
-      views.push_back(slot.group->View());
+  std::vector<GroupView> fresh;
+  std::vector<GroupId> gone;
+  for (const GroupId id : changed_) {
+    const auto it = groups_.find(id);
+    if (it == groups_.end()) {
+      gone.push_back(id);
       continue;
     }
-    GroupView view;
-    view.group = id;
-    view.halted = true;
-    views.push_back(std::move(view));
+    if (!std::exchange(it->second.changed, false)) continue;
+    const auto& group = it->second.group;
+    fresh.push_back(group != nullptr ? group->View() : BrokenView(id));
   }
+  changed_.clear();
   absl::MutexLock lock(&views_mutex_);
-  views_.swap(views);
+  for (const GroupId id : gone) views_.erase(id);
+  for (GroupView& view : fresh) views_.insert_or_assign(view.group, std::move(view));
 }
 
 void Worker::ShutdownGroups() {

@@ -5,6 +5,8 @@
 // queued, replies and chunks are delivered. RunOnce() is a whole turn, so that the simulator
 // runs the same loop without threads.
 //
+// Ticks go to the groups that want them (tick_schedule.h), so what hibernates costs memory only.
+//
 // Ports: everything outside is reached through WorkerPorts, none of whose calls may block.
 // Threads: groups are touched only by who holds the turn (base/mailbox.h): the worker's own
 //   thread, which also ticks; or one that has just posted and lends itself for a few turns
@@ -29,6 +31,7 @@
 #include "base/clock.h"
 #include "base/mailbox.h"
 #include "server/group.h"
+#include "server/runtime/tick_schedule.h"
 #include "storage/commit_queue.h"
 #include "storage/read_queue.h"
 
@@ -48,6 +51,8 @@ class WorkerPorts {
   virtual void Alarm(const std::string& line) = 0;
   // What was counted since the last call; once a tick.
   virtual void Count(const TurnTally& /*tally*/) {}
+  // A tick of the worker of that number is over.
+  virtual void OnTicked(uint32_t /*worker*/) {}
   [[nodiscard]] virtual bool HasSpace() const = 0;
 };
 
@@ -137,6 +142,7 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
     std::string broken;
     bool touched = false;
     bool gathers = false;  // It is in gathering_.
+    bool changed = false;  // It is in changed_.
     Standing seen;
   };
   // A submitted batch, and whom to tell when it is durable.
@@ -167,6 +173,7 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   void Handle(DrainCommand);
   void Handle(DeliverCommand command);
   void Touch(GroupId id, Slot& slot);
+  void NoteChange(GroupId id, Slot& slot);
   void Deliver(GroupId id, Slot& slot, Event event);
   // Answers what no group here can take.
   void Refuse(Event event, const Rejection& why);
@@ -177,6 +184,7 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   void CarryOut();
   void SubmitWrites();
   void DeliverReplies();
+  // Of the groups that were touched since the last time.
   void RefreshViews();
   void ShutdownGroups();
 
@@ -196,7 +204,9 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   CacheBudget budget_;
   Random random_;
   std::map<GroupId, Slot> groups_;  // Ordered, so that a simulated turn is the same each time.
+  TickSchedule schedule_;
   std::vector<std::pair<GroupId, Slot*>> touched_;
+  std::vector<GroupId> changed_;  // Views() does not know yet.
   Effects effects_;
   uint64_t next_ticket_ = 1;
   std::deque<InFlight> in_flight_;
@@ -210,7 +220,7 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   std::vector<GroupId> gathering_;
 
   mutable absl::Mutex views_mutex_;  // Leaf.
-  std::vector<GroupView> views_ ABSL_GUARDED_BY(views_mutex_);
+  std::map<GroupId, GroupView> views_ ABSL_GUARDED_BY(views_mutex_);
 
   std::thread thread_;
 };

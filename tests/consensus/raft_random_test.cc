@@ -6,6 +6,7 @@
 #include <ostream>
 #include <string>
 
+#include "base/mark.h"
 #include "tests/support/raft_world.h"
 
 namespace cairn::consensus {
@@ -34,6 +35,17 @@ const Weather kWeathers[] = {
       .reorder = true},
      3000},
     {"Leased", {.drop = 0.05, .crash = 0.01, .cut = 0.02, .lease_reads = true}, 1500},
+    {"Sleepy", {.drop = 0.02, .crash = 0.003, .hibernate_ticks = 2}, 500},
+    {"SleepyFoul",
+     {.drop = 0.02,
+      .repeat = 0.05,
+      .crash = 0.003,
+      .cut = 0.01,
+      .change = 0.005,
+      .trim = 0.01,
+      .reorder = true,
+      .hibernate_ticks = 2},
+     1500},
     {"CutOff", {.drop = 0.02, .cut = 0.02, .trim = 0.01}, 500},
     {"Changing", {.drop = 0.02, .crash = 0.005, .cut = 0.02, .change = 0.05, .trim = 0.01}, 2000},
     {"Foul",
@@ -68,6 +80,11 @@ TEST_P(RaftRandomTest, NobodyContradictsAnybody) {
   // A world in which nothing happens proves nothing.
   EXPECT_GT(committed, GetParam().seeds * 5);
   EXPECT_GT(reads, GetParam().seeds);
+  if (GetParam().faults.hibernate_ticks > 0) {
+    EXPECT_GT(Hits(Mark::kFellAsleep), 0u);
+    EXPECT_GT(Hits(Mark::kWokenBySilence), 0u);
+    EXPECT_GT(Hits(Mark::kWokenByItself), 0u);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Weathers, RaftRandomTest, testing::ValuesIn(kWeathers),

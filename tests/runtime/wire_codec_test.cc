@@ -46,8 +46,8 @@ std::vector<consensus::Body> AllBodies() {
       consensus::AppendResponse{.accepted = true, .match = Index(12), .doubt = 91, .absolved = 92},
       consensus::AppendResponse{.accepted = false, .rejected_prev = Index(12), .hint = At(2, 8)},
       consensus::AppendResponse{.accepted = false, .hint = At(2, 8), .contradicts = true},
-      consensus::Heartbeat{Index(5), 77},
-      consensus::HeartbeatResponse{78, 93, -94},
+      consensus::Heartbeat{Index(5), 77, true},
+      consensus::HeartbeatResponse{78, 93, -94, true},
       consensus::CommitNotice{Index(6)},
       consensus::SnapshotRequest{
           .position = At(3, 30), .membership = {}, .snapshot = Bytes(std::string("state"))},

@@ -56,24 +56,27 @@ class WorkerTest : public ::testing::Test {
  protected:
   static constexpr uint64_t kGroups = 3;
 
-  WorkerTest() {
+  explicit WorkerTest(uint32_t hibernate_ticks = 0) {
     Worker::Options options;
     options.tick_us = kTickUs;
     worker_ = std::make_unique<Worker>(options, &clock_, &ports_);
     for (uint64_t group = 1; group <= kGroups; ++group) {
       GroupConfig config;
       config.raft.self = NodeId(1);
+      config.raft.hibernate_ticks = hibernate_ticks;
       GroupStart start;
       start.group = GroupId(group);
       start.initial_voters = {NodeId(1)};
       worker_->AddGroup(config, std::move(start), nullptr);
     }
-    for (int ticks = 0; ticks < 100 && !AllLead(); ++ticks) {
-      clock_.now_us += kTickUs;
-      RunAll();
-      while (Complete()) RunAll();
-    }
+    for (int ticks = 0; ticks < 100 && !AllLead(); ++ticks) PassTick();
     EXPECT_TRUE(AllLead());
+  }
+
+  void PassTick() {
+    clock_.now_us += kTickUs;
+    RunAll();
+    while (Complete()) RunAll();
   }
 
   [[nodiscard]] bool AllLead() const {
@@ -95,16 +98,19 @@ class WorkerTest : public ::testing::Test {
     done.sink->OnCommitted(done.ticket);
     return true;
   }
+  void Ask(uint64_t group, uint64_t token, RequestBody body) {
+    worker_->PostUrgent({GroupId(group), Request{.reply_to = {&replies_, token},
+                                                 .body = std::move(body),
+                                                 .deadline = std::numeric_limits<int64_t>::max()}});
+    RunAll();
+  }
   void Append(uint64_t group, uint64_t token) {
     AppendOp op;
     cairn::v1::Record record;
     record.set_payload("payload");
     storage::AppendRecordTo(op.records, record.SerializeAsString());
     op.count = 1;
-    worker_->PostUrgent({GroupId(group), Request{.reply_to = {&replies_, token},
-                                                 .body = std::move(op),
-                                                 .deadline = std::numeric_limits<int64_t>::max()}});
-    RunAll();
+    Ask(group, token, std::move(op));
   }
   // Groups of a batch that is not on the disk yet.
   [[nodiscard]] std::vector<uint64_t> GroupsOf(size_t batch) const {
@@ -159,6 +165,58 @@ TEST_F(WorkerTest, ALogThatGoesWhileItsRequestsGatherIsNotMissed) {
   EXPECT_EQ(replies_.refused, std::vector<uint64_t>{12});
   while (Complete()) RunAll();
   EXPECT_EQ(replies_.tokens, (std::vector<uint64_t>{11, 13}));
+}
+
+// Logs that hibernate after three quiet ticks.
+class SleepyWorkerTest : public WorkerTest {
+ protected:
+  SleepyWorkerTest() : WorkerTest(/*hibernate_ticks=*/3) {
+    for (int ticks = 0; ticks < 10; ++ticks) PassTick();
+  }
+  [[nodiscard]] const Group& group(uint64_t group) const { return *worker_->Find(GroupId(group)); }
+  [[nodiscard]] bool SleepsInView(uint64_t group) const {
+    for (const GroupView& view : worker_->Views()) {
+      if (view.group == GroupId(group)) return view.hibernating;
+    }
+    return false;
+  }
+};
+
+TEST_F(SleepyWorkerTest, QuietLogsGetNoTicksUntilSomethingIsAsked) {
+  for (uint64_t i = 1; i <= kGroups; ++i) {
+    EXPECT_TRUE(group(i).core().asleep());
+    EXPECT_GT(group(i).NextTick(), clock_.now_us + kTickUs);
+    EXPECT_TRUE(SleepsInView(i));
+  }
+  Append(2, 7);
+  EXPECT_EQ(GroupsOf(0), std::vector<uint64_t>{2});
+  while (Complete()) RunAll();
+  EXPECT_EQ(replies_.tokens, std::vector<uint64_t>{7});
+  EXPECT_EQ(group(2).NextTick(), 0);
+  EXPECT_TRUE(group(1).core().asleep());
+  PassTick();
+  EXPECT_FALSE(SleepsInView(2));
+  EXPECT_TRUE(SleepsInView(1));
+}
+
+TEST_F(SleepyWorkerTest, ALeaseEndsOnTimeAlthoughItsLogSleeps) {
+  constexpr int64_t kTtlMs = 7000;
+  Ask(1, 8, AcquireOp{.name = "primary", .holder = "h", .ttl_ms = kTtlMs, .if_last_seq = {}});
+  while (Complete()) RunAll();
+  const MonoMicros granted = clock_.now_us;
+  const Seq last_seq = group(1).state().applied().last_seq;
+  EXPECT_EQ(group(1).state().applied().leases.size(), 1u);
+  int slept = 0;
+  while (clock_.now_us - granted < kTtlMs * kMicrosPerMilli) {
+    EXPECT_EQ(group(1).state().applied().leases.size(), 1u);
+    if (group(1).core().asleep()) ++slept;
+    PassTick();
+  }
+  EXPECT_GT(slept, 0);
+  PassTick();
+  // The record of its end is in the log.
+  EXPECT_EQ(group(1).state().applied().leases.size(), 0u);
+  EXPECT_EQ(group(1).state().applied().last_seq, last_seq + 1);
 }
 
 }  // namespace

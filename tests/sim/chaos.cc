@@ -17,6 +17,7 @@ Chaos::Chaos(Context context) : context_(std::move(context)) {
       {f.clogs, 2, &Chaos::Clog},
       {f.partitions || f.clogs, 4, &Chaos::HealNetwork},
       {f.client_cuts, 1, &Chaos::CutClients},
+      {f.lulls, 3, &Chaos::BeginLull},
       {f.damage, 6, &Chaos::DamageSomething},
       {f.crashes, 2, &Chaos::CrashSomebody},
       {f.crashes, 1, &Chaos::CrashLeader},
@@ -87,7 +88,9 @@ void Chaos::Heal() {
   Note("healed");
 }
 
-bool Chaos::Loses() { return !over_ && random().Chance(context_.faults->drop); }
+bool Chaos::InLull() const { return !over_ && context_.events->now() < lull_ends_; }
+
+bool Chaos::Loses() { return InLull() || (!over_ && random().Chance(context_.faults->drop)); }
 
 // Trouble on the way comes in spells: a packet that is late says that the next may be, too.
 SimTime Chaos::Late(int client) {

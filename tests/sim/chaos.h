@@ -57,7 +57,7 @@ class Chaos {
   // Of the node that leads `log`.
   void OnMoment(Moment moment, NodeId leader, GroupId log);
 
-  // Between clients and a node.
+  // Between clients and a node. In a lull all that clients send is lost.
   [[nodiscard]] bool ClientsReach(NodeId node) const { return node != unreachable_; }
   [[nodiscard]] bool Loses();
   // How much longer a packet of this client takes now: longer than a lease's margin, at times.
@@ -72,6 +72,7 @@ class Chaos {
     Action action;
   };
 
+  [[nodiscard]] bool InLull() const;
   void ScheduleNext();
   void Act();
 
@@ -85,6 +86,7 @@ class Chaos {
   void Clog();
   void HealNetwork();
   void CutClients();
+  void BeginLull();
   void DamageSomething();
 
   // Nodes (chaos_nodes.cc).
@@ -160,6 +162,7 @@ class Chaos {
   int weights_ = 0;
   bool over_ = false;
   NodeId unreachable_;
+  SimTime lull_ends_ = 0;
   NodeId hurt_;  // The last one to lose something; 0 once it was seen whole.
   GroupId hunted_;
   SimTime hunt_ends_ = 0;

@@ -105,6 +105,11 @@ void Chaos::CutClients() {
   Note(fmt::format("clients do not reach node {}", unreachable_));
 }
 
+void Chaos::BeginLull() {
+  lull_ends_ = context_.events->now() + random().Between(100'000, 3'000'000);
+  Note("nobody asks for anything");
+}
+
 // Bad memory in one node shows to all others; in one link's hardware, to one. Mostly in a node
 // that leads, since nobody else sends entries.
 void Chaos::DamageSomething() {

@@ -51,6 +51,8 @@ Faults Faults::FromSeed(uint64_t seed, int nodes) {
   if (f.membership) f.nodes += 2;
   f.logs = random.Chance(0.4) ? 1 : 2;
   f.fenced = f.logs > 1 && random.Chance(0.5);
+  f.lulls = chance(0.6);
+  if (random.Chance(0.8)) f.hibernate_ticks = 1 + static_cast<uint32_t>(random.Below(12));
   return f;
 }
 
@@ -71,6 +73,7 @@ std::string Faults::ToString() const {
       {"pauses", pauses},
       {"power_cuts", power_cuts},
       {"stalled_disks", stalled_disks},
+      {"lulls", lulls},
       {"disk_full", disk_full},
       {"lost_turns", lost_turns},
       {"bit_flips", bit_flips},
@@ -92,9 +95,10 @@ std::string Faults::ToString() const {
   rate("drift", drift);
   return out +
          fmt::format(
-             " delay={}..{}us sync={}..{}us segment={} cache={} entry={} message={} think={}us",
-             delay_min_us, delay_max_us, sync_min_us, sync_max_us, segment_bytes, cache_bytes,
-             entry_bytes, append_message_bytes, think_us);
+             " hibernate={} delay={}..{}us sync={}..{}us segment={} cache={} entry={} message={} "
+             "think={}us",
+             hibernate_ticks, delay_min_us, delay_max_us, sync_min_us, sync_max_us, segment_bytes,
+             cache_bytes, entry_bytes, append_message_bytes, think_us);
 }
 
 }  // namespace cairn::sim

@@ -38,6 +38,8 @@ struct Faults {
   bool disk_full = false;
   bool lost_turns = false;  // Synced ones, of a killed process, one node at a time.
   bool bit_flips = false;   // In the stored log of a killed process, one node at a time.
+  // Nobody asks for anything, for up to seconds; what hibernates is hit by what comes then.
+  bool lulls = false;
   // Several in a row (chaos_recipes.cc).
   bool leader_hunts = false;  // Whoever leads falls silent soon after.
   bool change_overs = false;  // Who slept wakes up, who was awake loses its power or falls silent.
@@ -56,8 +58,9 @@ struct Faults {
   int nodes = 3;   // Processes; with `membership` not all of them vote at first.
   int voters = 3;  // The first ones, at the beginning.
   int logs = 1;
-  SimTime think_us = 6'000;  // Most that a client waits between two calls.
-  bool fenced = false;       // The last log takes appends under an epoch only.
+  uint32_t hibernate_ticks = 0;  // 0: no log hibernates.
+  SimTime think_us = 6'000;      // Most that a client waits between two calls.
+  bool fenced = false;           // The last log takes appends under an epoch only.
 
   // `nodes` is what the cluster begins with.
   static Faults FromSeed(uint64_t seed, int nodes);

@@ -42,6 +42,14 @@ class SimNetwork {
     }
   }
 
+  // `deliver` runs when a pulse of `from` arrives at `to`, if it does.
+  void SendPulse(NodeId from, NodeId to, std::function<void()> deliver) {
+    if (!Connected(from, to) || (lossy_ && random_->Chance(faults_->drop))) return;
+    events_->After(Delay(), [this, from, to, deliver = std::move(deliver)] {
+      if (Connected(from, to)) deliver();
+    });
+  }
+
   // A delay between a client and a node, or between two nodes.
   SimTime Delay() {
     SimTime delay = random_->Between(faults_->delay_min_us, faults_->delay_max_us);

@@ -13,6 +13,8 @@ namespace cairn::sim {
 namespace {
 
 constexpr int64_t kTickUs = 20 * kMicrosPerMilli;
+constexpr uint32_t kElectionTicks = 10;
+constexpr int64_t kSlowTickUs = 100 * kMicrosPerMilli;
 // Of one step of one write, while crash points are on.
 constexpr double kCrashPointChance = 0.001;
 
@@ -47,6 +49,7 @@ void SimNode::Start() {
   ++life_;
   recovered_ = false;
   doomed_ = false;
+  pulse_.emplace(/*workers=*/1, kTickUs, kElectionTicks * kTickUs);
   worker_ = std::make_unique<server::Worker>(
       server::Worker::Options{.number = 0,
                               .mailbox_capacity = 65536,
@@ -66,7 +69,10 @@ void SimNode::AddGroup(const SimLog& log, const std::vector<storage::StoredGroup
   const Faults& faults = *context_.faults;
   server::GroupConfig config;
   config.raft.self = id_;
+  config.raft.election_ticks = kElectionTicks;
+  config.raft.hibernate_ticks = faults.hibernate_ticks;
   config.tick_us = kTickUs;
+  config.slow_tick_us = kSlowTickUs;
   config.segment_bytes = faults.segment_bytes;
   config.limits.entry_bytes = faults.entry_bytes;
   config.append_message_bytes = faults.append_message_bytes;
@@ -130,6 +136,8 @@ const server::Group* SimNode::group(GroupId group) const {
 void SimNode::Receive(const server::OutMessage& message) {
   Post(message.group, server::PeerMessage{message.message});
 }
+
+void SimNode::HearPulse(NodeId from) { pulse_->OnPulse(from, clock_.Mono()); }
 
 void SimNode::Post(GroupId group, server::Event event) {
   worker_->PostUrgent({group, std::move(event)});
@@ -240,6 +248,13 @@ void SimNode::EndSync(size_t batches) {
   syncing_ = false;
   if (!unsynced_.empty()) BeginSync();
   ScheduleTurn(0);
+}
+
+void SimNode::OnTicked(uint32_t worker) {
+  if (doomed_) return;
+  const server::NodePulse::Due due = pulse_->OnTick(worker, clock_.Mono());
+  for (const server::LinkChange& change : due.changes) worker_->Broadcast(change);
+  if (due.pulse) context_.pulse(*this);
 }
 
 void SimNode::Read(storage::ReadRequest request, storage::ReadSink* sink) {

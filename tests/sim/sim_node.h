@@ -11,9 +11,11 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "server/node_pulse.h"
 #include "server/runtime/worker.h"
 #include "storage/mem_log_store.h"
 #include "tests/sim/event_queue.h"
@@ -53,6 +55,8 @@ class SimNode : public server::WorkerPorts {
     // A line of the story.
     std::function<void(std::string)> note;
     std::function<void(std::string)> violation;
+    // A pulse leaves for all other nodes.
+    std::function<void(SimNode&)> pulse;
   };
   SimNode(NodeId id, Context context);
   ~SimNode() override;
@@ -68,6 +72,8 @@ class SimNode : public server::WorkerPorts {
 
   // Requires: up().
   void Receive(const server::OutMessage& message);
+  // A pulse of `from` arrives.
+  void HearPulse(NodeId from);
   void Post(GroupId group, server::Event event);
   void SetSpace(bool has_space) { store_.SetSpace(has_space); }
   // What a disk that lies takes besides: `turns` that it had said to be synced. Requires: !up().
@@ -95,6 +101,7 @@ class SimNode : public server::WorkerPorts {
   void Read(storage::ReadRequest request, storage::ReadSink* sink) override;
   void OnCatalogChange(const server::CatalogChange& change) override;
   void Alarm(const std::string& line) override;
+  void OnTicked(uint32_t worker) override;
   [[nodiscard]] bool HasSpace() const override { return store_.HasSpace(); }
 
   void AddGroup(const SimLog& log, const std::vector<storage::StoredGroup>& stored);
@@ -128,6 +135,7 @@ class SimNode : public server::WorkerPorts {
   std::deque<Unsynced> unsynced_;
   bool syncing_ = false;
   std::unique_ptr<server::Worker> worker_;
+  std::optional<server::NodePulse> pulse_;  // While up.
 };
 
 }  // namespace cairn::sim

@@ -70,7 +70,8 @@ void World::AddNodes() {
                          .after_turn = [this](SimNode& node) { AfterTurn(node); },
                          .doomed = [this](SimNode& node) { chaos_->OnDoomed(node); },
                          .note = [this](std::string line) { Note(std::move(line)); },
-                         .violation = [this](std::string line) { Violation(std::move(line)); }}));
+                         .violation = [this](std::string line) { Violation(std::move(line)); },
+                         .pulse = [this](SimNode& node) { Pulse(node); }}));
     SimClock& clock = nodes_.back()->clock();
     clock.set_rate(1 + (random_.Fraction() * 2 - 1) * faults_.drift);
     clock.set_origin(random_.Between(0, 1'000'000'000));
@@ -168,6 +169,15 @@ void World::Violation(std::string line) {
 void World::Deliver(NodeId to, const server::OutMessage& message) {
   SimNode& node = *nodes_[to.value() - 1];
   if (node.up()) node.Receive(message);
+}
+
+void World::Pulse(const SimNode& from) {
+  for (const auto& to : nodes_) {
+    if (to->id() == from.id()) continue;
+    network_->SendPulse(from.id(), to->id(), [from = from.id(), to = to.get()] {
+      if (to->up()) to->HearPulse(from);
+    });
+  }
 }
 
 void World::SendRequest(NodeId to, GroupId log, server::RequestBody body, SimTime deadline_us,

@@ -63,6 +63,7 @@ class World {
   void AddClients(size_t log, int* number);
   void AddUsers(size_t log, int* number);
   void Deliver(NodeId to, const server::OutMessage& message);
+  void Pulse(const SimNode& from);
   void SendRequest(NodeId to, GroupId log, server::RequestBody body, SimTime deadline_us,
                    server::ReplyTo reply_to);
   void AfterTurn(SimNode& node);

@@ -65,6 +65,8 @@ class Cluster {
         {"linkdown", &Cluster::LinkDown},
         {"linkup", &Cluster::LinkUp},
         {"gone", &Cluster::Gone},
+        {"silent", &Cluster::Silent},
+        {"heard", &Cluster::Heard},
         {"unreachable", &Cluster::Unreachable},
         {"defer", &Cluster::Defer},
         {"undefer", &Cluster::Undefer},
@@ -147,11 +149,13 @@ class Cluster {
                 .append_entries = static_cast<uint32_t>(command.option("batch", 16)),
                 .uncommitted_bytes = command.option("uncommitted", 1 << 20),
                 .lease_reads = command.has_word("lease"),
+                .hibernate_ticks = static_cast<uint32_t>(command.option("hibernate", 0)),
                 .priority_penalty_ticks = 0,
                 .standing = Standing::kSound};
       if (!penalty.empty() && penalty[0] == ToString(id)) {
         config.priority_penalty_ticks = static_cast<uint32_t>(std::stoul(penalty.at(1)));
       }
+      if (id == NodeId(command.option("wakeful", uint64_t{0}))) config.hibernate_ticks = 0;
       Start(id, {.hard_state = {}, .before = {}, .membership = membership, .entries = {}});
     }
   }
@@ -273,6 +277,12 @@ class Cluster {
   void Gone(const Command& command) {
     Act(command.node(0), [](RaftCore& core) { core.OnLeaderGone(); });
   }
+  void Silent(const Command& command) {
+    Act(command.node(0), [&](RaftCore& core) { core.OnNodeSilent(command.node(1)); });
+  }
+  void Heard(const Command& command) {
+    Act(command.node(0), [&](RaftCore& core) { core.OnNodeHeard(command.node(1)); });
+  }
   void Unreachable(const Command& command) {
     Act(command.node(0), [&](RaftCore& core) { core.OnUnreachable(command.node(1)); });
   }
@@ -387,6 +397,7 @@ class Cluster {
       line += Describe(node.log());
       line += " " + ToString(core.membership());
       if (core.suspect()) line += " suspect";
+      if (core.asleep()) line += " asleep";
       if (core.standing() != Standing::kSound) line += fmt::format(" {}", Name(core.standing()));
       Print(command.node(i), line);
     }

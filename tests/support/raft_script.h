@@ -11,7 +11,8 @@
 // back. N, A, B are node ids; options are name=value.
 //
 //   nodes N… [learners=N,…] [election=TICKS] [window=MESSAGES] [window_bytes=B] [batch=ENTRIES]
-//         [uncommitted=BYTES] [penalty=N:TICKS] [lease]       begins anew
+//         [uncommitted=BYTES] [penalty=N:TICKS] [lease] [hibernate=TICKS]
+//         [wakeful=N]   begins anew; N knows nothing of hibernation
 //   disk N [log=T/I,…] [term=T] [vote=N] [commit=I]           N restarts on such a disk
 //   tick N [COUNT]
 //   campaign N            ticks N, which does not lead, until its election timer fires
@@ -31,6 +32,7 @@
 //   crash N [keep]        N stops; what is on its way to it is lost, or kept for its return
 //   restart N [standing=ambiguous|lost] [lose=WRITES] [keep]   from its disk, or an older one
 //   linkdown N M   linkup N M   gone N      what N's transport says (gone: of its leader)
+//   silent N M | heard N M    N's driver gets no sign of life of M's node, or gets them again
 //   unreachable N M       N's transport could not deliver to M
 //   defer N | undefer N M fills of N wait for the disk | what waits for M was read
 //   trim N I              drops N's entries through I

@@ -31,6 +31,7 @@ struct Faults {
   double lose = 0;    // Of a crash: turns are gone, as long as all other disks are sound.
   bool reorder = false;
   bool lease_reads = false;
+  uint32_t hibernate_ticks = 0;  // Not 0: there are lulls, and nodes are said to be silent.
 };
 
 class RaftWorld {
@@ -58,6 +59,9 @@ class RaftWorld {
   void HealAndAgree() {
     healed_ = true;
     cut_.clear();
+    for (const NodeId a : Ids()) {
+      for (const NodeId b : Ids()) Act(a, [&] { nodes_[a]->core().OnNodeHeard(b); });
+    }
     for (int round = 0; round < 600 && violation_.empty(); ++round) {
       for (const NodeId id : Ids()) Act(id, [&] { nodes_[id]->core().Tick(); });
       for (int i = 0; i < 6; ++i) Settle();
@@ -87,6 +91,7 @@ class RaftWorld {
                         .append_entries = 3,
                         .uncommitted_bytes = 200,
                         .lease_reads = faults_.lease_reads,
+                        .hibernate_ticks = faults_.hibernate_ticks,
                         .priority_penalty_ticks = 0,
                         .standing = standing};
     nodes_[id] = std::make_unique<RaftNode>(config, disk, random_.Next());
@@ -95,7 +100,9 @@ class RaftWorld {
 
   void Step() {
     const NodeId id = AnyNode();
-    const uint64_t dice = random_.Below(100);
+    if (faults_.hibernate_ticks > 0) MaybeLull();
+    // In a lull nobody asks for anything.
+    const uint64_t dice = random_.Below(lull_steps_ > 0 ? 83 : 100);
     if (dice < 60) {
       for (uint64_t count = random_.Below(8); count > 0; --count) DeliverOne();
     } else if (dice < 72) {
@@ -119,6 +126,19 @@ class RaftWorld {
     if (random_.Chance(faults_.cut)) ChangeLinks();
     if (random_.Chance(faults_.change)) Change();
     if (random_.Chance(faults_.trim)) Trim(AnyNode());
+  }
+
+  void MaybeLull() {
+    if (lull_steps_ > 0) --lull_steps_;
+    if (random_.Chance(0.01)) lull_steps_ = random_.Below(300);
+    if (!random_.Chance(0.02)) return;
+    const NodeId id = AnyNode();
+    const NodeId other = AnyNode();
+    const bool silent = random_.Chance(0.5);
+    Act(id, [&] {
+      RaftCore& core = nodes_[id]->core();
+      silent ? core.OnNodeSilent(other) : core.OnNodeHeard(other);
+    });
   }
 
   std::vector<NodeId> Ids() const {
@@ -433,6 +453,7 @@ class RaftWorld {
   std::map<NodeId, std::unique_ptr<RaftNode>> nodes_;
   std::vector<Message> network_;
   std::set<std::pair<NodeId, NodeId>> cut_;
+  uint64_t lull_steps_ = 0;
   bool healed_ = false;
   bool proposed_last_ = false;
   std::vector<uint64_t> last_reads_;  // Contexts.
