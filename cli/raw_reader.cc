@@ -27,6 +27,13 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
+// The token, or the first line of the file that holds it.
+absl::StatusOr<std::string> TokenOf(const ClientOptions& client) {
+  if (!client.bearer_token.empty()) return client.bearer_token;
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(client.bearer_token_file));
+  return text.substr(0, text.find('\n'));
+}
+
 absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const ClientOptions& client,
                                                            const std::string& endpoint) {
   grpc::ChannelArguments arguments;
@@ -107,7 +114,8 @@ class RawCall {
 absl::Status ReadRaw(const ClientOptions& client, const RawReadOptions& options,
                      const std::function<absl::Status(const RawRecordBatch&)>& on_batch) {
   ASSIGN_OR_RETURN(const auto channel, OpenChannel(client, options.endpoint));
-  RawCall call(channel, client.bearer_token, options.timeout);
+  ASSIGN_OR_RETURN(const std::string token, TokenOf(client));
+  RawCall call(channel, token, options.timeout);
   call.Send(ToRequest(options));
   for (RawReadResponse response; call.Next(response);) {
     for (const RawRecordBatch& batch : response.batches()) RETURN_IF_ERROR(on_batch(batch));

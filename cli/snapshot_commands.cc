@@ -1,5 +1,7 @@
-// `cairn snapshot …`: register and list the snapshots that consumers of a log took.
+// `cairn snapshot …`: register and list the snapshots that consumers of a log took; save and
+// restore logs themselves (backup_save.cc, backup_restore.cc).
 #include "base/status_macros.h"
+#include "cli/backup_commands.h"
 #include "cli/commands.h"
 #include "cli/log_views.h"
 
@@ -75,6 +77,22 @@ constexpr CommandSpec kCommands[] = {
      DeclareRegister},
     {"ls", "list the registered snapshots of a log", "Lists the newest snapshot of each name.",
      "cairn snapshot ls cache", DeclareList},
+    {"save", "save logs to a directory, of which a cluster can be made again",
+     "Writes every log (or those named), as it is committed when the command begins, to a new or "
+     "empty directory: records with their seqs, log times and kinds, under checksums, and "
+     "backup.json, last. Needs the right to read. The cluster goes on meanwhile.",
+     "cairn snapshot save /backup/2026-11-23\n"
+     "cairn snapshot save /backup/orders --log orders --log payments",
+     DeclareSave},
+    {"restore", "make logs again from a saved directory",
+     "Checks every file, then creates the logs and imports their records: with the same seqs, log "
+     "times and chains, under new log ids. Leases, producers and registered snapshots do not come "
+     "along. May be repeated after any interruption: it goes on where it was. Nothing is written "
+     "if a file is damaged (exit code 7) or a name is taken by another log (3). Needs the right "
+     "`admin`.",
+     "cairn snapshot restore /backup/2026-11-23\n"
+     "cairn snapshot restore /backup/2026-11-23 --log orders --rename orders=orders-yesterday",
+     DeclareRestore},
 };
 
 }  // namespace

@@ -92,6 +92,13 @@ std::string CheckFormed(const cairn::v1::ClusterFormed& formed) {
   return "";
 }
 
+// "" or what is wrong with where an imported log begins.
+std::string CheckBase(const cairn::v1::LogBase& base) {
+  if (base.first_seq() == 0) return "an imported log begins with seq 0, expected 1 or more";
+  if (base.timestamp_us() < 0) return "an imported log begins before 1970";
+  return "";
+}
+
 absl::Status Contradiction(Seq seq, std::string_view what) {
   return absl::DataLossError(ToAbsl(fmt::format("catalog record {}: {}", seq, what)));
 }
@@ -188,6 +195,7 @@ Verdict Catalog::JudgeCreated(const cairn::v1::LogCreated& created, bool if_not_
   const std::string& name = created.name();
   std::string wrong = CheckLogName(name);
   if (wrong.empty()) wrong = CheckSettings(created.settings());
+  if (wrong.empty() && created.has_base()) wrong = CheckBase(created.base());
   if (!wrong.empty()) return Reject(cairn::v1::REASON_INVALID, std::move(wrong));
 
   LogSettings settings = MergeSettings(DefaultSettings(), created.settings());
@@ -211,6 +219,7 @@ Verdict Catalog::JudgeCreated(const cairn::v1::LogCreated& created, bool if_not_
   CatalogCommand command;
   command.mutable_log_created()->set_name(name);
   *command.mutable_log_created()->mutable_settings() = settings;
+  if (created.has_base()) *command.mutable_log_created()->mutable_base() = created.base();
   for (NodeId node : PlaceReplicas()) {
     command.mutable_log_created()->add_replica_node_ids(node.value());
   }
@@ -340,6 +349,7 @@ absl::StatusOr<CatalogChange> Catalog::ApplyCreated(Seq seq, const cairn::v1::Lo
                  .name = created.name(),
                  .settings = MergeSettings(DefaultSettings(), created.settings()),
                  .replicas = {}};
+  if (created.has_base()) log.base = created.base();
   for (uint64_t node : created.replica_node_ids()) {
     if (!members_.contains(NodeId(node))) {
       return Contradiction(seq, fmt::format("log {} is placed on node {}, which is no member",

@@ -39,7 +39,8 @@ struct CatalogLog {
   GroupId id;
   std::string name;
   cairn::v1::LogSettings settings;
-  std::vector<NodeId> replicas;  // Sorted.
+  std::vector<NodeId> replicas;                           // Sorted.
+  std::optional<cairn::v1::LogBase> base = std::nullopt;  // It was imported, and began there.
 };
 
 // "" when `name` is a legal log name ([A-Za-z0-9._/-]{1,255}), else what is wrong with it.

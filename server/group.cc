@@ -64,12 +64,14 @@ Origin EmptyLog(const GroupStart& start, const consensus::Membership& membership
   Origin origin;
   origin.doubtful = doubtful;
   origin.facts = LogFacts::Empty(start.group, start.settings);
+  if (start.base) origin.facts.BeginImport(*start.base);
   origin.raft.memberships.emplace_back(Index(), membership);
   cairn::v1::GroupSnapshot snapshot;
   snapshot.set_membership(consensus::EncodeMembership(membership));
   *snapshot.mutable_state() = origin.facts.ToSnapshot();
   snapshot.set_doubtful(doubtful);
-  origin.first_row.first_seq = Seq(1);
+  origin.first_row.first_seq = origin.facts.first_seq;
+  origin.first_row.timestamp_us = origin.facts.timestamp_us;
   origin.first_row.chain_before = origin.facts.chain;
   origin.first_row.state = snapshot.SerializeAsString();
   return origin;
@@ -135,6 +137,7 @@ Group::Impl::Impl(GroupConfig config_in, GroupStart start, consensus::RaftCore c
       refusals((random->Next() >> 2) * 2 + 1, 2),
       catalog(catalog_in),
       wanted_settings(std::move(start.settings)),
+      base(std::move(start.base)),
       clocks(config.raft.self, ReadTimeout()) {}
 
 Group::Group(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -201,6 +204,7 @@ void Group::FinishRefill(TurnTime now, Effects& effects) {
   start.group = old.id;
   start.name = old.name;
   start.settings = old.wanted_settings;
+  start.base = old.base;
   // As of the first kept entry: the oldest that is known. What the leader sends says the rest.
   Origin origin =
       EmptyLog(start, old.core.MembershipAt(old.core.terms().Before().index), /*doubtful=*/true);

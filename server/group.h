@@ -58,6 +58,8 @@ struct GroupStart {
   GroupId group;
   std::string name;  // For messages and errors; "catalog" for group 0.
   cairn::v1::LogSettings settings;
+  // Of a log that is imported: where it begins.
+  std::optional<cairn::v1::LogBase> base;
   // Voters of a group that has no stored state yet.
   std::vector<NodeId> initial_voters;
   // What the store holds; nullopt: nothing, the group is new here. Filled in by LoadGroup

@@ -76,6 +76,26 @@ struct GetLeaseOp {
   std::string name;
 };
 
+// Records of a log that is made again from a backup (backup.proto). Judged batch by batch, each an
+// entry of its own log time: what follows is proposed in later turns.
+struct ImportOp {
+  struct Batch {
+    std::string records;  // As in AppendOp, but of any kind.
+    uint32_t count = 0;
+    int64_t timestamp_us = 0;
+  };
+  Seq if_last_seq;
+  std::vector<Batch> batches;
+  size_t next = 0;  // The group's: batches before it are in entries.
+};
+struct FinishImportOp {
+  Seq last_seq;
+  uint64_t chain = 0;
+};
+struct GetChainOp {
+  std::optional<Seq> seq;  // nullopt: last_seq.
+};
+
 struct TrimOp {
   Seq first_seq;  // Oldest to keep.
   bool force = false;
@@ -124,7 +144,7 @@ struct ChangeMembersOp {
 using RequestBody =
     std::variant<AppendOp, RegisterProducerOp, AcquireOp, RenewOp, ReleaseOp, TransferLeaseOp,
                  GetLeaseOp, TrimOp, RegisterSnapshotOp, SettingsOp, DescribeOp, SyncOp, CatalogOp,
-                 TransferLeadershipOp, ChangeMembersOp>;
+                 TransferLeadershipOp, ChangeMembersOp, ImportOp, FinishImportOp, GetChainOp>;
 
 // ---- Replies --------------------------------------------------------------------
 
@@ -164,6 +184,11 @@ struct LeaseView {
   cairn::v1::LeaseState lease;
   Seq last_seq;
 };
+struct ChainView {
+  Seq seq;
+  uint64_t chain = 0;
+  bool importing = false;
+};
 struct TrimDone {
   Seq first_seq;
 };
@@ -178,8 +203,9 @@ struct CatalogDone {
   cairn::v1::LogSettings settings;
 };
 
-using Reply = std::variant<Rejection, AppendDone, RegisterProducerDone, LeaseGranted, LeaseRenewed,
-                           LeaseReleased, LeaseView, TrimDone, Done, Described, CatalogDone>;
+using Reply =
+    std::variant<Rejection, AppendDone, RegisterProducerDone, LeaseGranted, LeaseRenewed,
+                 LeaseReleased, LeaseView, TrimDone, Done, Described, CatalogDone, ChainView>;
 
 // Where a reply goes. OnReply is called on a worker thread (or by the simulator) and must
 // not block.

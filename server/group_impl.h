@@ -96,7 +96,8 @@ struct Group::Impl {
   [[nodiscard]] bool WantsToPropose() const { return housekeeping || !waiting.empty(); }
   // Judges what waits and proposes at most a few entries.
   void ProposeWaiting(TurnTime now, Effects& effects);
-  // Judges requests into one entry and proposes it; false when nothing came of it.
+  // Judges requests into one entry and proposes it; false when nothing came of it, and nothing
+  // waits that only has to stand in an entry of its own.
   bool ProposeEntry(TurnTime now, Effects& effects);
   // True: `request` was judged; false: it has to wait for a commit.
   bool Judge(Request& request, TurnTime now, Judged& judged, Effects& effects);
@@ -204,6 +205,7 @@ struct Group::Impl {
   Catalog* catalog;  // Group 0's; else null.
   // The catalog's settings for this log; proposed to it when they differ.
   cairn::v1::LogSettings wanted_settings;
+  const std::optional<cairn::v1::LogBase> base;  // Of an imported log.
 
   std::deque<Waiting> waiting;
   uint64_t waiting_bytes = 0;

@@ -17,8 +17,15 @@ namespace {
 
 // Entries that one turn proposes at most; what is left waits for their sync.
 constexpr int kEntriesPerTurn = 8;
+// The same during an import, whose entries may be of one record each.
+constexpr int kImportedPerTurn = 256;
 
 uint64_t BytesOf(const RequestBody& body) {
+  if (const auto* import = std::get_if<ImportOp>(&body)) {
+    uint64_t bytes = 0;
+    for (const ImportOp::Batch& batch : import->batches) bytes += batch.records.size();
+    return bytes;
+  }
   const auto* append = std::get_if<AppendOp>(&body);
   return append != nullptr ? append->records.size() : 256;
 }
@@ -26,9 +33,21 @@ uint64_t BytesOf(const RequestBody& body) {
 // What is refused while the disk is under its watermark. Leases, trims and settings pass, so
 // that holders keep their epochs and space can be made.
 bool NeedsSpace(const RequestBody& body) {
-  return std::holds_alternative<AppendOp>(body) ||
+  return std::holds_alternative<AppendOp>(body) || std::holds_alternative<ImportOp>(body) ||
          std::holds_alternative<RegisterProducerOp>(body) ||
          std::holds_alternative<RegisterSnapshotOp>(body);
+}
+
+// What is answered by, or after, a look at the chain.
+bool AsksForChain(const RequestBody& body) {
+  return std::holds_alternative<RegisterSnapshotOp>(body) ||
+         std::holds_alternative<GetChainOp>(body);
+}
+
+// At which seq. Requires: AsksForChain(body).
+Seq ChainSeqOf(const RequestBody& body, Seq last_seq) {
+  if (const auto* get = std::get_if<GetChainOp>(&body)) return get->seq.value_or(last_seq);
+  return std::get<RegisterSnapshotOp>(body).seq;
 }
 
 bool SameSettings(const cairn::v1::LogSettings& a, const cairn::v1::LogSettings& b) {
@@ -151,7 +170,7 @@ void Group::Impl::OnRequest(Request request, bool storage_full, TurnTime now, Ef
     Answer(request.reply_to, std::move(rejection), effects);
     return;
   }
-  if (std::holds_alternative<RegisterSnapshotOp>(request.body) && state.leading()) {
+  if (AsksForChain(request.body) && state.leading()) {
     StartChainCheck(std::move(request), effects);
     return;
   }
@@ -180,11 +199,11 @@ void Group::Impl::FollowRole(TurnTime now, Effects& effects) {
   CheckChainsOfWaiting(effects);
 }
 
-// Snapshots that came before the term could begin: only a leader compares their chains.
+// Those that came before the term could begin: only a leader looks at chains.
 void Group::Impl::CheckChainsOfWaiting(Effects& effects) {
   std::deque<Waiting> others;
   for (Waiting& item : std::exchange(waiting, {})) {
-    if (std::holds_alternative<RegisterSnapshotOp>(item.request.body)) {
+    if (AsksForChain(item.request.body)) {
       waiting_bytes -= item.bytes;
       StartChainCheck(std::move(item.request), effects);
     } else {
@@ -221,13 +240,18 @@ void Group::Impl::ProposeWaiting(TurnTime now, Effects& effects) {
   // becomes the next entry.
   if (core.persisted() < last_proposed) return;
   if (!SameSettings(wanted_settings, state.speculative().settings)) housekeeping = true;
-  for (int i = 0; i < kEntriesPerTurn && (housekeeping || !waiting.empty()); ++i) {
+  const int most = state.speculative().importing ? kImportedPerTurn : kEntriesPerTurn;
+  for (int i = 0; i < most && (housekeeping || !waiting.empty()); ++i) {
     if (!MayPropose() || !ProposeEntry(now, effects)) return;
   }
 }
 
 bool Group::Impl::ProposeEntry(TurnTime now, Effects& effects) {
-  state.BeginEntry(core.last().index + 1, now);
+  std::optional<int64_t> timestamp_us;
+  if (!housekeeping && !waiting.empty()) {
+    timestamp_us = state.TimeFor(waiting.front().request.body, now);
+  }
+  state.BeginEntry(core.last().index + 1, now, timestamp_us);
   const uint64_t expiries = state.expiries();
   if (std::exchange(housekeeping, false)) {
     state.EvaluateHousekeeping(now, RetentionFirstSeq(now));
@@ -237,8 +261,11 @@ bool Group::Impl::ProposeEntry(TurnTime now, Effects& effects) {
     }
   }
   Judged judged;
+  bool others_wait = false;  // For an entry of another log time.
   while (!waiting.empty() && !state.entry_full() &&
          waiters.size() + judged.accepted.size() + judged.dependent.size() < config.max_waiters) {
+    others_wait = state.TimeFor(waiting.front().request.body, now) != timestamp_us;
+    if (others_wait) break;
     if (!Judge(waiting.front().request, now, judged, effects)) break;
     if (PLANTED(kAppendedTwice) && state.entry_full()) break;
     waiting_bytes -= waiting.front().bytes;
@@ -269,7 +296,7 @@ bool Group::Impl::ProposeEntry(TurnTime now, Effects& effects) {
     waiters.File(position.index, position.term, pending.to, std::move(pending.reply),
                  pending.deadline);
   }
-  return proposed;
+  return proposed || others_wait;
 }
 
 bool Group::Impl::Judge(Request& request, TurnTime now, Judged& judged, Effects& effects) {
@@ -287,11 +314,15 @@ bool Group::Impl::Judge(Request& request, TurnTime now, Judged& judged, Effects&
   if (std::holds_alternative<CatalogOp>(request.body))
     return JudgeCatalog(request, judged, effects);
   const std::optional<LeaseMargin> margin = MarginOf(request.body, state, now);
-  Evaluation evaluation = state.Evaluate(request.body, now);
+  auto* const import = std::get_if<ImportOp>(&request.body);
+  std::optional<Evaluation> judgement =
+      import != nullptr ? state.EvaluateImport(*import) : state.Evaluate(request.body, now);
+  if (!judgement) return false;
+  Evaluation evaluation = *std::move(judgement);
   if (auto* accepted = std::get_if<Accepted>(&evaluation)) {
     if (margin) effects.tally.lease_margins.Add(margin->left_ms, margin->ttl_ms);
-    if (auto* done = std::get_if<AppendDone>(&accepted->reply)) {
-      done->times = BeginTimes(request, std::get<AppendOp>(request.body), now);
+    if (const auto* append = std::get_if<AppendOp>(&request.body)) {
+      std::get<AppendDone>(accepted->reply).times = BeginTimes(request, *append, now);
     }
     judged.accepted.push_back({request.reply_to, std::move(accepted->reply), request.deadline});
     return true;
@@ -395,19 +426,19 @@ void Group::Impl::ExpireWaiting(MonoMicros now, Effects& effects) {
 }
 
 void Group::Impl::StartChainCheck(Request request, Effects& effects) {
-  const auto& op = std::get<RegisterSnapshotOp>(request.body);
   const LogFacts& facts = state.applied();
+  const Seq seq = ChainSeqOf(request.body, facts.last_seq);
   const auto refusal = [&](cairn::v1::Reason reason, std::string message) {
     Rejection rejection = Reject(reason, std::move(message));
     rejection.info.set_first_seq(facts.first_seq.value());
     rejection.info.set_last_seq(facts.last_seq.value());
     return rejection;
   };
-  if (op.seq > facts.last_seq) {
+  if (seq > facts.last_seq) {
     // It is this leader that may be behind.
-    Rejection ahead =
-        refusal(cairn::v1::REASON_SEQ_IN_FUTURE,
-                fmt::format("snapshot at seq {}, but last_seq is {}", op.seq, facts.last_seq));
+    Rejection ahead = refusal(
+        cairn::v1::REASON_SEQ_IN_FUTURE,
+        fmt::format("asked for the chain at seq {}, but last_seq is {}", seq, facts.last_seq));
     refusals.Add({request.reply_to, std::move(ahead)}, request.deadline);
     return;
   }
@@ -415,24 +446,24 @@ void Group::Impl::StartChainCheck(Request request, Effects& effects) {
     Answer(request.reply_to, refusal(reason, std::move(message)), effects);
   };
   // The chain at first_seq - 1 is still known: it is the one before the first kept record.
-  if (op.seq + 1 < facts.first_seq || op.seq < segments.first().first_seq.Previous()) {
+  if (seq + 1 < facts.first_seq || seq < segments.first().first_seq.Previous()) {
     return refuse(cairn::v1::REASON_TRIMMED,
-                  fmt::format("snapshot at seq {}, but first_seq is {}: its chain is no longer "
+                  fmt::format("asked for the chain at seq {}, but first_seq is {}: it is no longer "
                               "known",
-                              op.seq, facts.first_seq));
+                              seq, facts.first_seq));
   }
   if (chain_checks.size() >= config.limits.max_snapshots) {
-    return refuse(cairn::v1::REASON_OVERLOADED, "too many snapshots are being verified");
+    return refuse(cairn::v1::REASON_OVERLOADED, "too many chains are being looked up");
   }
-  if (op.seq == facts.last_seq) return FinishChainCheck(std::move(request), facts.chain, effects);
-  if (op.seq + 1 == segments.first().first_seq) {
+  if (seq == facts.last_seq) return FinishChainCheck(std::move(request), facts.chain, effects);
+  if (seq + 1 == segments.first().first_seq) {
     return FinishChainCheck(std::move(request), segments.first().chain_before, effects);
   }
   const uint64_t ticket = kChainTicketBit | ++next_chain_ticket;
   effects.reads.push_back({.group = id,
                            .ticket = ticket,
                            .first = Index(),
-                           .seq = op.seq,
+                           .seq = seq,
                            .timestamp_us = 0,
                            .last = state.applied_index(),
                            .max_bytes = 1});
@@ -440,6 +471,10 @@ void Group::Impl::StartChainCheck(Request request, Effects& effects) {
 }
 
 void Group::Impl::FinishChainCheck(Request request, uint64_t chain, Effects& effects) {
+  if (std::holds_alternative<GetChainOp>(request.body)) {
+    const Seq seq = ChainSeqOf(request.body, state.applied().last_seq);
+    return Answer(request.reply_to, ChainView{seq, chain, state.applied().importing}, effects);
+  }
   const auto& op = std::get<RegisterSnapshotOp>(request.body);
   if (op.chain != chain) {
     Rejection rejection =
@@ -468,7 +503,7 @@ void Group::Impl::OnChainLoaded(storage::ReadResult result, Effects& effects) {
            effects);
   };
   if (!result.status.ok()) return give_up(std::string(result.status.message()));
-  const Seq seq = std::get<RegisterSnapshotOp>(check.request.body).seq;
+  const Seq seq = ChainSeqOf(check.request.body, Seq());
   if (!check.payload) {
     if (result.entries.empty()) return give_up("the entry is not stored");
     const auto view = storage::EntryView::Parse(result.entries[0].payload.view());

@@ -29,7 +29,8 @@ absl::Status Contradiction(const std::string& message) {
 // be large and every fenced append passes here.
 class Before {
  public:
-  Before(const LogFacts& facts, const std::vector<ItemStep>& steps) : first_seq_(facts.first_seq) {
+  Before(const LogFacts& facts, const std::vector<ItemStep>& steps)
+      : first_seq_(facts.first_seq), importing_(facts.importing) {
     for (const ItemStep& step : steps) Keep(facts, step);
   }
 
@@ -39,6 +40,7 @@ class Before {
     if (settings_) facts.settings = *std::move(settings_);
     if (snapshots_) facts.snapshots = *std::move(snapshots_);
     facts.first_seq = first_seq_;
+    facts.importing = importing_;
   }
 
  private:
@@ -62,6 +64,8 @@ class Before {
         if (!settings_) settings_ = facts.settings;
         return;
       case EntryItem::kTrim:
+      case EntryItem::kImport:
+      case EntryItem::kFinishImport:
       case EntryItem::ITEM_NOT_SET:
         return;
     }
@@ -85,6 +89,7 @@ class Before {
   std::optional<cairn::v1::LogSettings> settings_;
   std::optional<std::vector<RegisteredSnapshot>> snapshots_;
   Seq first_seq_;
+  bool importing_;
 };
 
 // Gives each item its records while the records pass by once, and computes the chain.
@@ -100,6 +105,10 @@ class StepReader {
       offset = item.append().offset();
       count = item.append().count();
       if (count == 0) return Contradiction("an append item without records");
+    } else if (item.has_import()) {
+      offset = item.import().offset();
+      count = item.import().count();
+      if (count == 0) return Contradiction("an import item without records");
     } else if (item.item_case() == EntryItem::kLeaseRecordOffset) {
       offset = item.lease_record_offset();
       count = 1;
@@ -131,7 +140,7 @@ class StepReader {
     if (next_ == steps_.size() || seq != steps_[next_].last_seq) return absl::OkStatus();
     ItemStep& step = steps_[next_++];
     step.chain_after = chain_;
-    if (step.item.has_append()) return absl::OkStatus();
+    if (step.item.has_append() || step.item.has_import()) return absl::OkStatus();
     step.lease_record.emplace();
     if (step.lease_record->ParseFromArray(record.data(), static_cast<int>(record.size()))) {
       return absl::OkStatus();
@@ -161,6 +170,14 @@ LogFacts LogFacts::Empty(GroupId log_id, const cairn::v1::LogSettings& settings)
   facts.chain = storage::ChainSeed(log_id);
   facts.settings = settings;
   return facts;
+}
+
+void LogFacts::BeginImport(const cairn::v1::LogBase& base) {
+  first_seq = Seq(base.first_seq());
+  last_seq = first_seq.Previous();
+  chain = base.chain();
+  timestamp_us = base.timestamp_us();
+  importing = true;
 }
 
 absl::Status LogFacts::ApplyEntry(Index index, const EntryView& entry,
@@ -209,6 +226,9 @@ absl::StatusOr<std::vector<ItemStep>> LogFacts::ReadSteps(const EntryView& entry
   if (entry.has_items()) {
     ASSIGN_OR_RETURN(cairn::v1::EntryItems items, entry.Items());
     for (EntryItem& item : *items.mutable_items()) RETURN_IF_ERROR(reader.Begin(std::move(item)));
+  }
+  if (importing && reader.covered() != entry.header().record_count) {
+    return Contradiction("records that are not imported, but the log takes no others yet");
   }
   if (settings.fenced() && reader.covered() != entry.header().record_count) {
     return Contradiction(fmt::format("{} of {} records name no lease epoch, but the log is fenced",
@@ -259,6 +279,10 @@ absl::Status LogFacts::ApplyItem(const EntryPlace& place, const ItemStep& step) 
       return leases.ApplyRecord(place.index, step.first_seq, *step.lease_record);
     case EntryItem::kExpireProducers:
       return ApplyExpiry(item.expire_producers());
+    case EntryItem::kImport:
+      return ApplyImport(step);
+    case EntryItem::kFinishImport:
+      return ApplyFinish(item.finish_import());
     case EntryItem::ITEM_NOT_SET:
       return Contradiction("an item of a kind that this version does not know");
   }
@@ -333,6 +357,21 @@ void LogFacts::ApplySnapshot(const EntryPlace& place, const cairn::v1::SnapshotI
 
 absl::Status LogFacts::ApplyExpiry(const cairn::v1::ExpireProducersItem& item) {
   for (uint64_t id : item.producer_ids()) RETURN_IF_ERROR(producers.Drop(id));
+  return absl::OkStatus();
+}
+
+absl::Status LogFacts::ApplyImport(const ItemStep& step) const {
+  if (importing) return absl::OkStatus();
+  return Contradiction(
+      fmt::format("imported records at seq {}, but the import has ended", step.first_seq));
+}
+
+absl::Status LogFacts::ApplyFinish(const cairn::v1::FinishImportItem& item) {
+  if (!importing || item.last_seq() != last_seq.value()) {
+    return Contradiction(fmt::format("the import ends with seq {}, expected {}{}", item.last_seq(),
+                                     last_seq, importing ? "" : ", and has ended before"));
+  }
+  importing = false;
   return absl::OkStatus();
 }
 

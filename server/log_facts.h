@@ -52,9 +52,12 @@ struct LogFacts {
   ProducerTable producers;
   cairn::v1::LogSettings settings;
   std::vector<cairn::v1::RegisteredSnapshot> snapshots;  // By name.
+  bool importing = false;                                // Takes imported records and nothing else.
 
   // A log without entries.
   static LogFacts Empty(GroupId log_id, const cairn::v1::LogSettings& settings);
+  // Of a log without entries: it begins at `base`, and is imported.
+  void BeginImport(const cairn::v1::LogBase& base);
   // Errors: kDataLoss naming what contradicts itself.
   static absl::StatusOr<LogFacts> FromSnapshot(const cairn::v1::LogStateSnapshot& snapshot);
   [[nodiscard]] cairn::v1::LogStateSnapshot ToSnapshot() const;
@@ -93,6 +96,8 @@ struct LogFacts {
   absl::Status ApplyTrim(const cairn::v1::TrimItem& item);
   absl::Status ApplySettings(const cairn::v1::SettingsItem& item);
   void ApplySnapshot(const EntryPlace& place, const cairn::v1::SnapshotItem& item);
+  absl::Status ApplyImport(const ItemStep& step) const;
+  absl::Status ApplyFinish(const cairn::v1::FinishImportItem& item);
   absl::Status ApplyExpiry(const cairn::v1::ExpireProducersItem& item);
 };
 

@@ -76,6 +76,7 @@ absl::StatusOr<LogFacts> LogFacts::FromSnapshot(const LogStateSnapshot& snapshot
   facts.chain = snapshot.chain();
   facts.timestamp_us = snapshot.timestamp_us();
   facts.settings = snapshot.settings();
+  facts.importing = snapshot.importing();
   if (!facts.first_seq || facts.first_seq > facts.last_seq + 1) {
     return Malformed(snapshot, fmt::format("first seq is {}", facts.first_seq));
   }
@@ -104,6 +105,7 @@ LogStateSnapshot LogFacts::ToSnapshot() const {
   snapshot.set_timestamp_us(timestamp_us);
   snapshot.set_first_seq(first_seq.value());
   *snapshot.mutable_settings() = settings;
+  snapshot.set_importing(importing);
   for (const auto& [name, lease] : leases.leases()) {
     StoredLease& row = *snapshot.add_leases();
     row.set_name(name);

@@ -47,11 +47,13 @@ void LogState::EndTerm() {
 
 // ---- The begun entry --------------------------------------------------------------
 
-void LogState::BeginEntry(Index index, TurnTime now) {
+void LogState::BeginEntry(Index index, TurnTime now, std::optional<int64_t> given_us) {
   CHECK(leading());
   CHECK(!begun_.has_value());
   CHECK_GT(index, applied_index_);
-  const int64_t timestamp_us = std::max(clock_.Read(now), spec().timestamp_us);
+  // Log time stands still during an import, or older records could not follow.
+  const int64_t chosen_us = spec().importing ? spec().timestamp_us : clock_.Read(now);
+  const int64_t timestamp_us = std::max(given_us.value_or(chosen_us), spec().timestamp_us);
   begun_.emplace(
       Begun{index, now.mono, storage::EntryBuilder(spec().last_seq, spec().chain, timestamp_us)});
 }
@@ -131,7 +133,7 @@ void LogState::EvaluateHousekeeping(TurnTime now, std::optional<Seq> retention_f
   CHECK(begun_.has_value());
   ExpireLeases(now);
   DropSilentProducers(now);
-  if (retention_first_seq.has_value()) TrimByRetention(*retention_first_seq);
+  if (retention_first_seq.has_value() && !spec().importing) TrimByRetention(*retention_first_seq);
 }
 
 bool LogState::HousekeepingDue(TurnTime now) const {

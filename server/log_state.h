@@ -75,14 +75,21 @@ class LogState {
   void EndTerm();
   [[nodiscard]] bool leading() const { return speculative_.has_value(); }
 
-  // Starts the entry that will stand at `index`. Its log time is chosen here (design 5.7).
+  // Starts the entry that will stand at `index`. Its log time is chosen here (design 5.7), unless
+  // it is given: that of imported records, not before the last one's.
   // Requires: leading(), no entry begun.
-  void BeginEntry(Index index, TurnTime now);
+  void BeginEntry(Index index, TurnTime now, std::optional<int64_t> timestamp_us = std::nullopt);
   // Judges one request; what is accepted is already part of the begun entry and of the
   // speculation. Only for the ops that can be refused or appended: AppendOp,
   // RegisterProducerOp, AcquireOp, RenewOp, ReleaseOp, TransferLeaseOp, TrimOp,
   // RegisterSnapshotOp (its chain was compared by the caller), SettingsOp.
   Evaluation Evaluate(const RequestBody& body, TurnTime now);
+  // The log time of the entry in which `body` has to be judged; nullopt: any. An import brings that
+  // of its next batch, its end takes wall time: what was appended long ago is behind it.
+  [[nodiscard]] std::optional<int64_t> TimeFor(const RequestBody& body, TurnTime now) const;
+  // The next batch of an import; nullopt: accepted, and others follow, in entries of their own.
+  // Requires: the begun entry has the time that TimeFor gave, and no records of another request.
+  std::optional<Evaluation> EvaluateImport(ImportOp& op);
   // A record of the catalog's (group 0): appended if `if_last_seq` is the speculative last.
   // An acceptance carries an AppendDone.
   Evaluation EvaluateCatalog(const std::string& payload, Seq if_last_seq);
@@ -132,6 +139,10 @@ class LogState {
   Evaluation EvaluateTrim(const TrimOp& op);
   Evaluation EvaluateSnapshot(const RegisterSnapshotOp& op);
   Evaluation EvaluateSettings(const SettingsOp& op);
+  // ---- Imports (log_state_import.cc) ------------------------------------------------
+  Evaluation EvaluateFinish(const FinishImportOp& op);
+  // Of whatever is not allowed during an import, or only then.
+  std::optional<Decided> JudgeImporting(bool wanted) const;
   Evaluation EvaluateAcquire(const AcquireOp& op, TurnTime now);
   Evaluation EvaluateRenew(const RenewOp& op, TurnTime now);
   Evaluation EvaluateRelease(const ReleaseOp& op, TurnTime now);

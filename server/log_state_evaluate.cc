@@ -43,6 +43,12 @@ std::optional<Rejection> CheckTtl(GroupId log, uint64_t ttl_ms) {
 
 Evaluation LogState::Evaluate(const RequestBody& body, TurnTime now) {
   CHECK(begun_.has_value());
+  // (Settings are the node's own, and follow the catalog at any time.)
+  if (!std::holds_alternative<SettingsOp>(body)) {
+    if (auto decided = JudgeImporting(std::holds_alternative<FinishImportOp>(body))) {
+      return *decided;
+    }
+  }
   return std::visit(Overloaded{[&](const AppendOp& op) { return EvaluateAppend(op, now); },
                                [&](const RegisterProducerOp&) { return EvaluateRegistration(); },
                                [&](const AcquireOp& op) { return EvaluateAcquire(op, now); },
@@ -52,6 +58,7 @@ Evaluation LogState::Evaluate(const RequestBody& body, TurnTime now) {
                                [&](const TrimOp& op) { return EvaluateTrim(op); },
                                [&](const RegisterSnapshotOp& op) { return EvaluateSnapshot(op); },
                                [&](const SettingsOp& op) { return EvaluateSettings(op); },
+                               [&](const FinishImportOp& op) { return EvaluateFinish(op); },
                                [&](const auto&) -> Evaluation { CHECK_UNREACHABLE(); }},
                     body);
 }

@@ -104,4 +104,12 @@ Rejection Invalid(GroupId log, const std::string& what) {
   return Make(log, cairn::v1::REASON_INVALID, what);
 }
 
+Rejection ChainMismatch(GroupId log, Seq seq, uint64_t chain, uint64_t expected) {
+  Rejection rejection = Make(
+      log, cairn::v1::REASON_CHAIN_MISMATCH,
+      fmt::format("the log's chain at seq {} is {:016x}, expected {:016x}", seq, chain, expected));
+  rejection.info.set_chain(chain);
+  return rejection;
+}
+
 }  // namespace cairn::server

@@ -25,5 +25,6 @@ Rejection TrimGuarded(GroupId log, const std::string& guard, Seq asked, Seq limi
 Rejection TableFull(GroupId log, std::string_view what, uint64_t limit);
 Rejection TooLarge(GroupId log, std::string_view what, uint64_t limit, uint64_t actual);
 Rejection Invalid(GroupId log, const std::string& what);
+Rejection ChainMismatch(GroupId log, Seq seq, uint64_t chain, uint64_t expected);
 
 }  // namespace cairn::server

@@ -109,7 +109,11 @@ bool IsIdempotent(Method method) {
     case Method::kTransfer:
     case Method::kTransferLeadership:
     case Method::kCreateToken:
+    case Method::kBeginImport:
+    case Method::kImportRecords:  // A repetition finds another last seq; so does a second end.
+    case Method::kFinishImport:
       return false;
+    case Method::kGetChain:
     case Method::kDescribeLog:
     case Method::kListLogs:
     case Method::kRead:
@@ -137,6 +141,7 @@ bool IsReadOnly(Method method) {
     case Method::kCanIStop:
     case Method::kWhoAmI:
     case Method::kGetPolicy:
+    case Method::kGetChain:
       return true;
     default:
       return false;

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "cairn/v1/auth.pb.h"
+#include "cairn/v1/backup.pb.h"
 #include "cairn/v1/cluster.pb.h"
 #include "cairn/v1/lease.pb.h"
 #include "cairn/v1/log.pb.h"
@@ -72,6 +73,14 @@ std::string_view MethodPath(Method method) {
       return "/cairn.v1.AuthService/Enable";
     case Method::kDisable:
       return "/cairn.v1.AuthService/Disable";
+    case Method::kBeginImport:
+      return "/cairn.v1.BackupService/BeginImport";
+    case Method::kImportRecords:
+      return "/cairn.v1.BackupService/ImportRecords";
+    case Method::kFinishImport:
+      return "/cairn.v1.BackupService/FinishImport";
+    case Method::kGetChain:
+      return "/cairn.v1.BackupService/GetChain";
   }
   CHECK_UNREACHABLE();
 }
@@ -140,6 +149,14 @@ std::unique_ptr<google::protobuf::Message> NewResponse(Method method) {
       return std::make_unique<v1::EnableResponse>();
     case Method::kDisable:
       return std::make_unique<v1::DisableResponse>();
+    case Method::kBeginImport:
+      return std::make_unique<v1::BeginImportResponse>();
+    case Method::kImportRecords:
+      return std::make_unique<v1::ImportRecordsResponse>();
+    case Method::kFinishImport:
+      return std::make_unique<v1::FinishImportResponse>();
+    case Method::kGetChain:
+      return std::make_unique<v1::GetChainResponse>();
   }
   CHECK_UNREACHABLE();
 }

@@ -53,6 +53,10 @@ enum class Method {
   kDeleteTenantQuota,
   kEnable,
   kDisable,
+  kBeginImport,
+  kImportRecords,
+  kFinishImport,
+  kGetChain,
 };
 
 // "/cairn.v1.LogService/Append", …

@@ -101,6 +101,24 @@ Refusal OneRecord(std::string_view log, const v1::Record& record, const Bounds& 
   return Metadata(log, record);
 }
 
+// One batch of an import; adds to `records` and `bytes`.
+Refusal OneBatch(std::string_view log, const v1::ImportBatch& batch, const Bounds& bounds,
+                 uint64_t& records, uint64_t& bytes) {
+  if (batch.records().empty()) return Invalid(log, "a batch holds at least one record");
+  if (batch.timestamp_us() < 0) return Invalid(log, "a batch is from before 1970");
+  for (const std::string& serialized : batch.records()) {
+    v1::Record record;
+    if (!record.ParseFromString(serialized)) {
+      return Invalid(log, fmt::format("record {} of the request does not parse", records));
+    }
+    RETURN_IF_REFUSED(
+        AtMost(log, "record payload", "bytes", record.payload().size(), bounds.max_record_bytes));
+    ++records;
+    bytes += serialized.size();
+  }
+  return std::nullopt;
+}
+
 Refusal ConditionAndProducer(const v1::AppendRequest& request) {
   const std::string& log = request.log();
   if (request.condition().has_if_lease_epoch()) {
@@ -233,6 +251,35 @@ Refusal CheckRequest(const v1::GetRequest& request, const Bounds& /*bounds*/) {
 
 Refusal CheckRequest(const v1::TransferLeadershipRequest& request, const Bounds& /*bounds*/) {
   if (request.log().empty()) return std::nullopt;
+  return NamedLog(request.log());
+}
+
+Refusal CheckRequest(const v1::BeginImportRequest& request, const Bounds& /*bounds*/) {
+  RETURN_IF_REFUSED(NamedLog(request.name()));
+  RETURN_IF_REFUSED(Required(request.name(), "base.first_seq", request.base().first_seq()));
+  return Settings(request.name(), request.settings());
+}
+
+Refusal CheckRequest(const v1::ImportRecordsRequest& request, const Bounds& bounds) {
+  const std::string& log = request.log();
+  RETURN_IF_REFUSED(NamedLog(log));
+  RETURN_IF_REFUSED(Required(log, "log_id", request.log_id()));
+  if (request.batches().empty()) return Invalid(log, "an import holds at least one batch");
+  uint64_t records = 0;
+  uint64_t bytes = 0;
+  for (const v1::ImportBatch& batch : request.batches()) {
+    RETURN_IF_REFUSED(OneBatch(log, batch, bounds, records, bytes));
+  }
+  RETURN_IF_REFUSED(AtMost(log, "import", "records", records, bounds.max_batch_records));
+  return AtMost(log, "import", "bytes", bytes, bounds.max_batch_bytes);
+}
+
+Refusal CheckRequest(const v1::FinishImportRequest& request, const Bounds& /*bounds*/) {
+  RETURN_IF_REFUSED(NamedLog(request.log()));
+  return Required(request.log(), "log_id", request.log_id());
+}
+
+Refusal CheckRequest(const v1::GetChainRequest& request, const Bounds& /*bounds*/) {
   return NamedLog(request.log());
 }
 

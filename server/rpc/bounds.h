@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "cairn/v1/backup.pb.h"
 #include "cairn/v1/cluster.pb.h"
 #include "cairn/v1/lease.pb.h"
 #include "cairn/v1/log.pb.h"
@@ -57,5 +58,9 @@ using Refusal = std::optional<server::Rejection>;
 [[nodiscard]] Refusal CheckRequest(const v1::TransferRequest& request, const Bounds&);
 [[nodiscard]] Refusal CheckRequest(const v1::GetRequest& request, const Bounds&);
 [[nodiscard]] Refusal CheckRequest(const v1::TransferLeadershipRequest& request, const Bounds&);
+[[nodiscard]] Refusal CheckRequest(const v1::BeginImportRequest& request, const Bounds&);
+[[nodiscard]] Refusal CheckRequest(const v1::ImportRecordsRequest& request, const Bounds& bounds);
+[[nodiscard]] Refusal CheckRequest(const v1::FinishImportRequest& request, const Bounds&);
+[[nodiscard]] Refusal CheckRequest(const v1::GetChainRequest& request, const Bounds&);
 
 }  // namespace cairn::rpc

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "cairn/v1/backup.pb.h"
 #include "cairn/v1/cluster.pb.h"
 #include "cairn/v1/error.pb.h"
 #include "cairn/v1/lease.pb.h"
@@ -50,6 +51,11 @@ inline constexpr std::string_view kDefaultLeaseName = "primary";
 [[nodiscard]] server::RegisterSnapshotOp ToOp(const v1::RegisterSnapshotRequest& request);
 [[nodiscard]] server::DescribeOp ToOp(const v1::DescribeLogRequest& request);
 [[nodiscard]] server::CatalogOp ToOp(const v1::CreateLogRequest& request);
+// Of the calls of a restore (backup_convert.cc).
+[[nodiscard]] server::CatalogOp ToOp(const v1::BeginImportRequest& request);
+[[nodiscard]] server::ImportOp ToOp(const v1::ImportRecordsRequest& request);
+[[nodiscard]] server::FinishImportOp ToOp(const v1::FinishImportRequest& request);
+[[nodiscard]] server::GetChainOp ToOp(const v1::GetChainRequest& request);
 [[nodiscard]] server::CatalogOp ToOp(const v1::UpdateLogRequest& request);
 [[nodiscard]] server::CatalogOp ToOp(const v1::DeleteLogRequest& request);
 [[nodiscard]] server::AcquireOp ToOp(const v1::AcquireRequest& request);
@@ -72,6 +78,10 @@ void Fill(const server::Done& done, v1::RegisterSnapshotResponse& response);
 // What the group knows; names and addresses are the service's to add.
 void Fill(const server::Described& done, v1::DescribeLogResponse& response);
 void Fill(const server::CatalogDone& done, v1::CreateLogResponse& response);
+void Fill(const server::CatalogDone& done, v1::BeginImportResponse& response);
+void Fill(const server::AppendDone& done, v1::ImportRecordsResponse& response);
+void Fill(const server::Done& done, v1::FinishImportResponse& response);
+void Fill(const server::ChainView& view, v1::GetChainResponse& response);
 void Fill(const server::CatalogDone& done, v1::UpdateLogResponse& response);
 void Fill(const server::CatalogDone& done, v1::DeleteLogResponse& response);
 void Fill(const server::LeaseGranted& done, v1::AcquireResponse& response);

@@ -47,6 +47,10 @@ constexpr std::array kRules = {
             true},
     RpcRule{Rpc::kEnable, "/cairn.v1.AuthService/Enable", Need::kAdminOfAll, true},
     RpcRule{Rpc::kDisable, "/cairn.v1.AuthService/Disable", Need::kAdminOfAll, true},
+    RpcRule{Rpc::kBeginImport, "/cairn.v1.BackupService/BeginImport", Need::kAdmin, true},
+    RpcRule{Rpc::kImportRecords, "/cairn.v1.BackupService/ImportRecords", Need::kAdmin, false},
+    RpcRule{Rpc::kFinishImport, "/cairn.v1.BackupService/FinishImport", Need::kAdmin, true},
+    RpcRule{Rpc::kGetChain, "/cairn.v1.BackupService/GetChain", Need::kRead, false},
     RpcRule{Rpc::kIntroduce, "/cairn.v1.PeerService/Introduce", Need::kMember, false},
     RpcRule{Rpc::kForm, "/cairn.v1.PeerService/Form", Need::kMember, false},
 };

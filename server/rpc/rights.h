@@ -45,6 +45,10 @@ enum class Rpc : uint8_t {
   kDeleteTenantQuota,
   kEnable,
   kDisable,
+  kBeginImport,
+  kImportRecords,
+  kFinishImport,
+  kGetChain,
   kIntroduce,
   kForm,
 };

@@ -71,6 +71,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(server::Node* node) 
   builder.RegisterService(&rpc->lease_service_);
   builder.RegisterService(&rpc->cluster_service_);
   builder.RegisterService(&rpc->auth_service_);
+  builder.RegisterService(&rpc->backup_service_);
   builder.RegisterService(&rpc->peer_service_);
   rpc->server_ = builder.BuildAndStart();
   CHECK(rpc->server_ != nullptr);

@@ -17,6 +17,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/rpc/auth_service.h"
+#include "server/rpc/backup_service.h"
 #include "server/rpc/call.h"
 #include "server/rpc/cluster_service.h"
 #include "server/rpc/lease_service.h"
@@ -60,6 +61,7 @@ class RpcServer {
   LeaseService lease_service_{&environment_};
   ClusterService cluster_service_{&environment_};
   AuthService auth_service_{&environment_};
+  BackupService backup_service_{&environment_};
   PeerService peer_service_{&environment_};
   server::PeerReceiver peers_;
   uint64_t reviewed_changes_ = 0;  // Of the policy, at the last review.

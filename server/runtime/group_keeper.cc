@@ -130,6 +130,7 @@ GroupStart GroupKeeper::NewStart(const CatalogLog& log) const {
   start.group = log.id;
   start.name = log.name;
   start.settings = log.settings;
+  start.base = log.base;
   start.initial_voters = log.replicas;
   start.verdict = store_->Verdict();
   return start;

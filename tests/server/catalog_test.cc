@@ -97,6 +97,24 @@ TEST_F(CatalogTest, NothingButFormingIsAcceptedBeforeTheClusterIsFormed) {
   EXPECT_EQ(catalog_.members().at(NodeId(2)).incarnation, 102u);
 }
 
+TEST_F(CatalogTest, AnImportedLogRemembersWhereItBegins) {
+  Form();
+  CatalogOp op = Created("imported");
+  auto* base = op.command.mutable_log_created()->mutable_base();
+  EXPECT_THAT(Refused(op).message, HasSubstr("begins with seq 0"));
+  base->set_first_seq(17);
+  base->set_timestamp_us(-1);
+  EXPECT_THAT(Refused(op).message, HasSubstr("before 1970"));
+  base->set_timestamp_us(5);
+  base->set_chain(6);
+  Commit(op);
+  Commit(Created("plain"));
+  const CatalogLog* log = catalog_.FindByName("imported");
+  ASSERT_TRUE(log != nullptr && log->base.has_value());
+  EXPECT_EQ(log->base->SerializeAsString(), base->SerializeAsString());
+  EXPECT_FALSE(catalog_.FindByName("plain")->base.has_value());
+}
+
 TEST_F(CatalogTest, FormingAgainWithTheSameFoundersIsDone) {
   Form();
   Already(Formed({{1, "a"}, {2, "b"}, {3, "c"}}));

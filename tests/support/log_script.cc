@@ -141,6 +141,10 @@ std::string ItemText(const cairn::v1::EntryItem& item) {
       return fmt::format("lease record at {}", item.lease_record_offset());
     case EntryItem::kExpireProducers:
       return fmt::format("forget {} producers", item.expire_producers().producer_ids_size());
+    case EntryItem::kImport:
+      return fmt::format("import +{}", item.import().count());
+    case EntryItem::kFinishImport:
+      return fmt::format("import ends with {}", item.finish_import().last_seq());
     case EntryItem::ITEM_NOT_SET:
       return "nothing";
   }

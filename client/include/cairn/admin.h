@@ -37,6 +37,7 @@ class Admin {
   using DescribeCallback = std::function<void(absl::StatusOr<LogDescription>)>;
 
   explicit Admin(client::Core* core) : core_(core) {}
+  [[nodiscard]] client::Core* core() const { return core_; }  // Of the Client.
 
   // Errors: LOG_EXISTS, INVALID (name or settings), TABLE_FULL. Without if_not_exists a lost
   // connection gives an unknown outcome, which DescribeLog resolves.

@@ -1,0 +1,302 @@
+// `cairn snapshot save` and `restore` between two real clusters: what comes back has the seqs, log
+// times, kinds and chains that were saved, whatever is killed meanwhile; what is damaged is named.
+#include "cairn/backup.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "cairn/admin.h"
+#include "cairn/client.h"
+#include "cairn/log.h"
+#include "cairn/producer.h"
+#include "tests/integration/process_cluster.h"
+#include "tests/support/temp_dir.h"
+
+namespace cairn::integration {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// A cluster of its own, with a client.
+class World {
+ public:
+  World(const std::string& dir, size_t nodes)
+      : dir_(dir),
+        cluster_({.program = CAIRN_BIN_DIR "/cairnd",
+                  .dir = MakeDir(dir),
+                  .nodes = nodes,
+                  .flags = {"--memtable-bytes", "1048576"}}) {
+    cluster_.StartAll();
+    EXPECT_TRUE(cluster_.AwaitAllReady());
+    ClientOptions options;
+    options.endpoints = cluster_.Endpoints();
+    options.default_timeout = absl::Seconds(30);
+    auto client = Client::Connect(std::move(options));
+    EXPECT_TRUE(client.ok());
+    client_ = *std::move(client);
+  }
+
+  ProcessCluster& cluster() { return cluster_; }
+  Client& client() { return *client_; }
+  Log Create(const std::string& name, const LogSettings& settings = {}) {
+    auto log =
+        client_->OpenLog(name, {.call = {}, .create_if_missing = true, .settings = settings});
+    EXPECT_TRUE(log.ok()) << log.status();
+    return *log;
+  }
+
+  // A running `cairn` with these words.
+  void Start(Process& process, const std::vector<std::string>& words, const std::string& output) {
+    Process::Command command{.argv = {CAIRN_BIN_DIR "/cairn"}, .environment = {}, .output = output};
+    command.argv.insert(command.argv.end(), words.begin(), words.end());
+    command.argv.insert(command.argv.end(),
+                        {"--endpoints", fmt::format("{}", fmt::join(cluster_.Endpoints(), ","))});
+    process.Start(std::move(command));
+  }
+  // What it prints, and its exit status.
+  std::string Run(const std::vector<std::string>& words) {
+    const std::string output = fmt::format("{}/told-{}", dir_, ++runs_);
+    Process process;
+    Start(process, words, output);
+    const std::optional<int> status = process.AwaitExit(120);
+    return ReadWholeFile(output) + fmt::format("exit {}\n", status.value_or(-1));
+  }
+
+  // Every record with its seq, log time, kind and metadata.
+  std::string Contents(const std::string& log) { return Run({"read", log, "-o", "json"}); }
+  // first_seq, last_seq and chain.
+  std::string Standing(const std::string& name) {
+    auto log = client_->OpenLog(name);
+    if (!log.ok()) return log.status().ToString();
+    const auto described = log->Describe({.linearizable = true});
+    if (!described.ok()) return described.status().ToString();
+    return fmt::format("{} … {}, chain {:016x}", described->first_seq, described->last_seq,
+                       described->chain);
+  }
+
+ private:
+  static std::string MakeDir(const std::string& dir) {
+    std::filesystem::create_directories(dir);
+    return dir;
+  }
+
+  const std::string dir_;
+  ProcessCluster cluster_;
+  std::unique_ptr<Client> client_;
+  int runs_ = 0;
+};
+
+class BackupTest : public ::testing::Test {
+ protected:
+  static std::string Bytes(Random& random, size_t most) {
+    std::string bytes(random.Below(most) + 1, '\0');
+    for (char& byte : bytes) byte = static_cast<char>(random.Below(256));
+    return bytes;
+  }
+
+  // Big and tiny records with metadata, a producer's, leases, a log that begins within a segment,
+  // a fenced one and one without records.
+  void Fill(World& world) {
+    Log orders = world.Create("team/orders");
+    for (int i = 0; i < 40; ++i) {
+      const std::vector<NewRecord> batch(
+          i % 3 + 1, NewRecord{.payload = Bytes(random_, i == 7 ? 900'000 : 300),
+                               .metadata = {{"a", "1"}, {"b", "2"}, {"c", std::to_string(i)}}});
+      ASSERT_TRUE(orders.Append(batch).ok());
+    }
+    Log trimmed = world.Create("trimmed", {.segment_bytes = 65536});
+    for (int i = 0; i < 200; ++i) ASSERT_TRUE(trimmed.Append(Bytes(random_, 3000)).ok());
+    ASSERT_TRUE(trimmed.Trim(Seq(101)).ok());
+    Log fenced = world.Create("fenced", {.fenced = true});
+    const auto epoch = fenced.AcquireLease("primary", "somebody", absl::Seconds(60));
+    ASSERT_TRUE(epoch.ok());
+    ASSERT_TRUE(fenced.Append("under a lease", {.if_lease_epoch = *epoch}).ok());
+    last_epoch_ = *epoch;
+    world.Create("empty");
+    Log produced = world.Create("produced");
+    auto producer = Producer::Open(produced, {});
+    ASSERT_TRUE(producer.ok()) << producer.status();
+    for (int i = 0; i < 2000; ++i) {
+      ASSERT_TRUE((*producer)->Send(fmt::format("record {}", i)).ok());
+    }
+    ASSERT_TRUE((*producer)->Flush().ok());
+  }
+
+  void ExpectSame(World& saved, World& restored) {
+    for (const char* log : {"team/orders", "trimmed", "fenced", "empty", "produced"}) {
+      SCOPED_TRACE(log);
+      EXPECT_EQ(restored.Standing(log), saved.Standing(log));
+      EXPECT_EQ(restored.Contents(log), saved.Contents(log));
+      EXPECT_THAT(restored.Run({"segment", "verify", log}), HasSubstr("exit 0"));
+    }
+  }
+
+  // Enough that a restore takes a while: each record has a log time of its own.
+  void FillMuch(World& world) {
+    Log log = world.Create("much");
+    for (int i = 0; i < kMuch; ++i) ASSERT_TRUE(log.Append(Bytes(random_, 4000)).ok());
+  }
+  // True once a part of it has been imported, and not all.
+  static bool IsHalfWay(World& world) {
+    auto log = world.client().OpenLog("much");
+    if (!log.ok()) return false;
+    const auto point = Backup(log->core()).GetChain(*log);
+    return point.ok() && point->importing && point->seq > Seq(0);
+  }
+
+  static constexpr int kMuch = 3000;
+  cairn::testing::TempDir dir_;
+  Random random_{5};
+  Epoch last_epoch_;
+};
+
+TEST_F(BackupTest, AnotherClusterHasTheSameLogs) {
+  World old_world(dir_.File("old"), 3);
+  ASSERT_NO_FATAL_FAILURE(Fill(old_world));
+  const std::string backup = dir_.File("backup");
+  ASSERT_THAT(old_world.Run({"snapshot", "save", backup}), HasSubstr("exit 0"));
+  // A directory that holds something is not written to.
+  EXPECT_THAT(old_world.Run({"snapshot", "save", backup}), HasSubstr("is not empty"));
+
+  World new_world(dir_.File("new"), 3);
+  const std::string restored = new_world.Run({"snapshot", "restore", backup});
+  ASSERT_THAT(restored, HasSubstr("exit 0"));
+  ExpectSame(old_world, new_world);
+
+  // They are logs like any other now: no lease is held, and epochs go on.
+  auto fenced = new_world.client().OpenLog("fenced");
+  ASSERT_TRUE(fenced.ok());
+  const auto epoch = fenced->AcquireLease("primary", "somebody else", absl::Seconds(60));
+  ASSERT_TRUE(epoch.ok()) << epoch.status();
+  EXPECT_GT(*epoch, last_epoch_);
+  EXPECT_FALSE(fenced->Append("without a lease").ok());
+  EXPECT_TRUE(fenced->Append("with one", {.if_lease_epoch = *epoch}).ok());
+  // Log time is wall time again.
+  auto orders = new_world.client().OpenLog("team/orders");
+  ASSERT_TRUE(orders.ok());
+  const auto appended = orders->Append("after the restore");
+  ASSERT_TRUE(appended.ok());
+  EXPECT_GT(appended->timestamp_us, absl::ToUnixMicros(absl::Now() - absl::Seconds(30)));
+
+  // Once more changes nothing, also where the logs have gone on since.
+  const std::string again = new_world.Run({"snapshot", "restore", backup});
+  EXPECT_THAT(again, HasSubstr("was there"));
+  EXPECT_THAT(again, HasSubstr("exit 0"));
+  // A restart finds what was imported.
+  for (size_t node = 0; node < 3; ++node) new_world.cluster().Kill(node);
+  new_world.cluster().StartAll();
+  ASSERT_TRUE(new_world.cluster().AwaitAllReady());
+  EXPECT_EQ(new_world.Standing("trimmed"), old_world.Standing("trimmed"));
+  EXPECT_EQ(new_world.Contents("trimmed"), old_world.Contents("trimmed"));
+}
+
+TEST_F(BackupTest, NamesThatAreTakenAreRefusedAndCanBeChanged) {
+  World world(dir_.File("old"), 1);
+  ASSERT_NO_FATAL_FAILURE(Fill(world));
+  const std::string backup = dir_.File("backup");
+  ASSERT_THAT(world.Run({"snapshot", "save", backup, "--log", "trimmed", "--log", "fenced"}),
+              HasSubstr("exit 0"));
+  // The log is another one now, of the same name.
+  ASSERT_THAT(world.Run({"log", "rm", "trimmed", "--yes"}), HasSubstr("exit 0"));
+  Log other = world.Create("trimmed");
+  ASSERT_TRUE(other.Append("something else").ok());
+  const std::string before = world.Standing("trimmed");
+  const std::string refused = world.Run({"snapshot", "restore", backup});
+  EXPECT_THAT(refused, HasSubstr("--rename"));
+  EXPECT_THAT(refused, HasSubstr("exit 3"));
+  EXPECT_EQ(world.Standing("trimmed"), before);
+
+  EXPECT_THAT(world.Run({"snapshot", "restore", backup, "--rename", "trimmed=yesterday", "--prefix",
+                         "old/"}),
+              HasSubstr("exit 0"));
+  EXPECT_EQ(world.Standing("old/fenced"), world.Standing("fenced"));
+  EXPECT_THAT(world.Standing("yesterday"), HasSubstr("101 … 200"));
+  EXPECT_THAT(world.Run({"snapshot", "restore", backup, "--log", "nothing"}), HasSubstr("exit 4"));
+  EXPECT_THAT(world.Run({"snapshot", "restore", dir_.path()}), HasSubstr("is no backup"));
+}
+
+TEST_F(BackupTest, ADamagedFileIsNamedAndNothingIsWritten) {
+  World old_world(dir_.File("old"), 1);
+  ASSERT_NO_FATAL_FAILURE(Fill(old_world));
+  const std::string backup = dir_.File("backup");
+  ASSERT_THAT(old_world.Run({"snapshot", "save", backup}), HasSubstr("exit 0"));
+  World new_world(dir_.File("new"), 1);
+  for (const auto& item : std::filesystem::directory_iterator(backup)) {
+    SCOPED_TRACE(item.path());
+    const std::string bytes = ReadWholeFile(item.path());
+    std::string flipped = bytes;
+    flipped[random_.Below(bytes.size())] ^= static_cast<char>(1 << random_.Below(8));
+    std::ofstream(item.path(), std::ios::binary | std::ios::trunc) << flipped;
+    const std::string refused = new_world.Run({"snapshot", "restore", backup});
+    EXPECT_THAT(refused, HasSubstr(item.path().filename().string()));
+    EXPECT_THAT(refused, HasSubstr("exit 7"));
+    std::ofstream(item.path(), std::ios::binary | std::ios::trunc) << bytes;
+  }
+  EXPECT_THAT(new_world.Run({"log", "ls", "-o", "json"}), HasSubstr(R"({"logs":[]})"));
+  EXPECT_THAT(new_world.Run({"snapshot", "restore", backup}), HasSubstr("exit 0"));
+}
+
+TEST_F(BackupTest, ARestoreOutlivesTheDeathOfTheLeader) {
+  World old_world(dir_.File("old"), 1);
+  ASSERT_NO_FATAL_FAILURE(FillMuch(old_world));
+  const std::string backup = dir_.File("backup");
+  ASSERT_THAT(old_world.Run({"snapshot", "save", backup}), HasSubstr("exit 0"));
+  World new_world(dir_.File("new"), 3);
+  Process restore;
+  new_world.Start(restore, {"snapshot", "restore", backup}, dir_.File("restore"));
+  ASSERT_TRUE(Eventually([&] { return IsHalfWay(new_world); }));
+  auto log = new_world.client().OpenLog("much");
+  ASSERT_TRUE(log.ok());
+  const auto described = log->Describe();
+  ASSERT_TRUE(described.ok());
+  ASSERT_TRUE(described->leader_node_id);
+  const size_t leader = described->leader_node_id.value() - 1;
+  new_world.cluster().Kill(leader);
+  EXPECT_EQ(restore.AwaitExit(120), 0) << ReadWholeFile(dir_.File("restore"));
+  EXPECT_EQ(new_world.Standing("much"), old_world.Standing("much"));
+  new_world.cluster().Start(leader);
+  ASSERT_TRUE(new_world.cluster().AwaitAllReady());
+  EXPECT_EQ(new_world.Contents("much"), old_world.Contents("much"));
+  ASSERT_TRUE(Eventually([&] {
+    const std::string told = new_world.Run({"segment", "verify", "much"});
+    return told.find("behind") == std::string::npos && told.find("exit 0") != std::string::npos;
+  }));
+}
+
+TEST_F(BackupTest, ARestoreThatWasKilledGoesOn) {
+  World old_world(dir_.File("old"), 1);
+  ASSERT_NO_FATAL_FAILURE(FillMuch(old_world));
+  const std::string backup = dir_.File("backup");
+  ASSERT_THAT(old_world.Run({"snapshot", "save", backup}), HasSubstr("exit 0"));
+  World new_world(dir_.File("new"), 1);
+  Process restore;
+  new_world.Start(restore, {"snapshot", "restore", backup}, dir_.File("restore"));
+  ASSERT_TRUE(Eventually([&] { return IsHalfWay(new_world); }));
+  restore.Kill();
+  ASSERT_TRUE(IsHalfWay(new_world));
+  // Nobody else may write to it, and none of it is lost by a restart.
+  auto log = new_world.client().OpenLog("much");
+  ASSERT_TRUE(log.ok());
+  EXPECT_THAT(log->Append("too early").status().ToString(), HasSubstr("is being imported"));
+  EXPECT_FALSE(log->AcquireLease("primary", "somebody", absl::Seconds(10)).ok());
+  new_world.cluster().Kill(0);
+  new_world.cluster().Start(0);
+  ASSERT_TRUE(new_world.cluster().AwaitAllReady());
+  EXPECT_THAT(new_world.Run({"snapshot", "restore", backup}), HasSubstr("exit 0"));
+  EXPECT_EQ(new_world.Standing("much"), old_world.Standing("much"));
+  EXPECT_EQ(new_world.Contents("much"), old_world.Contents("much"));
+}
+
+}  // namespace
+}  // namespace cairn::integration
