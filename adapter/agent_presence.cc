@@ -3,14 +3,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
-#include <asio/redirect_error.hpp>
-#include <asio/use_awaitable.hpp>
-#include <chrono>
 #include <utility>
 
-#include "base/check.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "cairn/error.h"
@@ -52,20 +46,11 @@ absl::StatusOr<std::vector<PresentAgent>> ReadPresent(Log log) {
 
 AgentPresence::AgentPresence(asio::any_io_executor executor, Background* background, Client* client,
                              Options options, Tell tell)
-    : executor_(std::move(executor)),
-      background_(background),
+    : background_(background),
       client_(client),
       options_(std::move(options)),
       tell_(std::move(tell)),
-      pause_(executor_) {}
-
-AgentPresence::~AgentPresence() { CHECK(!running_); }
-
-void AgentPresence::Start() {
-  CHECK(!running_);
-  running_ = true;
-  asio::co_spawn(executor_, Run(), asio::detached);
-}
+      rounds_(std::move(executor), options_.interval, [this] { return LookOnce(); }) {}
 
 // One look, and the lease if it is not held. Blocks.
 absl::StatusOr<AgentPresence::Round> AgentPresence::Look(Client* client, const Options& options,
@@ -103,38 +88,24 @@ absl::StatusOr<std::vector<PresentAgent>> AgentPresence::List(Client* client,
   return ReadPresent(*log);
 }
 
-asio::awaitable<void> AgentPresence::Run() {
-  while (!stopping_) {
-    auto look = [client = client_, options = options_, keeper = keeper_] {
-      return Look(client, options, keeper);
-    };
-    absl::StatusOr<Round> round = co_await background_->Run(std::move(look));
-    denial_.Note("the presence of agents is not known", round.status());
-    if (!round.ok()) {
-      spdlog::debug("the presence of agents is not known: {}", ToStd(round.status().message()));
-    } else {
-      keeper_ = std::move(round->keeper);
-      if (agents_ != round->agents) {
-        agents_ = std::move(round->agents);
-        tell_(agents_);
-      }
-    }
-    if (stopping_) break;
-    pause_.expires_after(absl::ToChronoMilliseconds(options_.interval));
-    std::error_code cancelled;
-    co_await pause_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+asio::awaitable<void> AgentPresence::LookOnce() {
+  auto look = [client = client_, options = options_, keeper = keeper_] {
+    return Look(client, options, keeper);
+  };
+  absl::StatusOr<Round> round = co_await background_->Run(std::move(look));
+  denial_.Note("the presence of agents is not known", round.status());
+  if (!round.ok()) {
+    spdlog::debug("the presence of agents is not known: {}", ToStd(round.status().message()));
+    co_return;
   }
-  running_ = false;
+  keeper_ = std::move(round->keeper);
+  if (agents_ == round->agents) co_return;
+  agents_ = std::move(round->agents);
+  tell_(agents_);
 }
 
 asio::awaitable<void> AgentPresence::Stop() {
-  stopping_ = true;
-  asio::steady_timer look(executor_);
-  while (running_) {
-    pause_.cancel();
-    look.expires_after(std::chrono::milliseconds(2));
-    co_await look.async_wait(asio::use_awaitable);
-  }
+  co_await rounds_.Stop();
   if (keeper_ == nullptr) co_return;
   auto release = [keeper = std::move(keeper_)] {
     return keeper->Release({.timeout = absl::Seconds(1)});

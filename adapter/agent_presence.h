@@ -14,7 +14,6 @@
 
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
-#include <asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
 #include <string>
@@ -24,6 +23,7 @@
 #include "absl/time/time.h"
 #include "adapter/background.h"
 #include "adapter/denial_note.h"
+#include "adapter/rounds.h"
 #include "cairn/client.h"
 #include "cairn/lease_keeper.h"
 #include "cairn/log.h"
@@ -52,11 +52,10 @@ class AgentPresence {
 
   AgentPresence(asio::any_io_executor executor, Background* background, Client* client,
                 Options options, Tell tell);
-  ~AgentPresence();
   AgentPresence(const AgentPresence&) = delete;
   AgentPresence& operator=(const AgentPresence&) = delete;
 
-  void Start();
+  void Start() { rounds_.Start(); }
   // Says good-bye.
   asio::awaitable<void> Stop();
 
@@ -74,9 +73,8 @@ class AgentPresence {
 
   static absl::StatusOr<Round> Look(Client* client, const Options& options,
                                     std::shared_ptr<LeaseKeeper> keeper);
-  asio::awaitable<void> Run();
+  asio::awaitable<void> LookOnce();
 
-  const asio::any_io_executor executor_;
   Background* const background_;
   Client* const client_;
   const Options options_;
@@ -84,9 +82,7 @@ class AgentPresence {
   std::shared_ptr<LeaseKeeper> keeper_;
   std::vector<PresentAgent> agents_;
   DenialNote denial_;
-  asio::steady_timer pause_;
-  bool running_ = false;
-  bool stopping_ = false;
+  Rounds rounds_;
 };
 
 }  // namespace cairn::adapter

@@ -4,19 +4,23 @@
 
 #include <utility>
 
-#include "base/strings.h"
 #include "cairn/error.h"
 
 namespace cairn::adapter {
+namespace {
+
+constexpr int64_t kAgainUs = 60 * kMicrosPerSecond;
+
+}  // namespace
 
 void DenialNote::Note(const char* what, const absl::Status& status) {
-  if (status.ok()) return said_.clear();
-  const Reason reason = GetReason(status);
-  if (reason != Reason::kPermissionDenied && reason != Reason::kUnauthenticated) return;
+  if (!IsDenied(status)) return;
   std::string sentence(status.message());
-  if (sentence == said_) return;
+  const MonoMicros now_us = SystemClock().Mono();
+  if (sentence == said_ && now_us - said_us_ < kAgainUs) return;
   spdlog::warn("{}: {}", what, sentence);
   said_ = std::move(sentence);
+  said_us_ = now_us;
 }
 
 }  // namespace cairn::adapter

@@ -1,6 +1,6 @@
-// DenialNote: a line of the log when a call lacks a right, or its token is not known any more: each
-// sentence once, until another takes its place or the call succeeds. What is refused is tried
-// again many times a second, and an operator has to hear of it and not of each time.
+// DenialNote: a line of the log when a call lacks a right, or its token is not known any more. What
+// is refused is tried again several times a second, and an operator has to hear of it and not of
+// each time: the same sentence comes once a minute.
 //
 // Threads: one at a time. Lifetime: its owner's.
 #pragma once
@@ -8,17 +8,18 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "base/clock.h"
 
 namespace cairn::adapter {
 
 class DenialNote {
  public:
-  // `what` begins the line: "the lease". Any other failure is no business of this, and ends
-  // nothing: a cluster that does not answer has not changed its mind.
+  // `what` begins the line. Other failures, and successes, are no business of this.
   void Note(const char* what, const absl::Status& status);
 
  private:
   std::string said_;
+  MonoMicros said_us_ = 0;
 };
 
 }  // namespace cairn::adapter

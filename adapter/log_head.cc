@@ -104,6 +104,9 @@ asio::awaitable<absl::Status> LogHead::Start() {
   TailerOptions tail;
   tail.start = TailStart::AtSeq(facts_.position().read_seq + 1);
   tail.heartbeat = options_.heartbeat;
+  tail.on_denied = [this](const absl::Status& why) {
+    denial_.Note("the log is not followed", why);
+  };
   absl::StatusOr<std::unique_ptr<Tailer>> tailer = Tailer::Open(log_, std::move(tail));
   if (!tailer.ok()) co_return tailer.status();
   tailer_ = *std::move(tailer);

@@ -8,6 +8,7 @@
 //
 // Threads: the engine thread; reads wait on a thread of the Background. Lifetime: Stop() before it
 // is destroyed. Bounds: one message of the tail here, and the Tailer's buffer.
+// Without the right to read it says so in the log of the process and tries again.
 // Errors: final ones of the log (error.h) and records that are none of a cache, told to the owner.
 #pragma once
 
@@ -21,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "adapter/background.h"
+#include "adapter/denial_note.h"
 #include "adapter/log_facts.h"
 #include "cairn/log.h"
 #include "cairn/tailer.h"
@@ -66,6 +68,7 @@ class LogHead {
   const Options options_;
   LogFacts facts_;
   LogHeadOwner* const owner_;
+  DenialNote denial_;  // Of the client thread.
   std::shared_ptr<Tailer> tailer_;
   bool stale_ = false;
   bool following_ = false;

@@ -11,7 +11,6 @@
 
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
-#include <asio/steady_timer.hpp>
 #include <functional>
 #include <string>
 #include <vector>
@@ -19,6 +18,7 @@
 #include "absl/time/time.h"
 #include "adapter/agent_presence.h"
 #include "adapter/background.h"
+#include "adapter/rounds.h"
 #include "base/ids.h"
 #include "cairn/client.h"
 
@@ -46,27 +46,23 @@ class OtherLogs {
 
   OtherLogs(asio::any_io_executor executor, Background* background, Client* client, Options options,
             Tell tell);
-  ~OtherLogs();
   OtherLogs(const OtherLogs&) = delete;
   OtherLogs& operator=(const OtherLogs&) = delete;
 
   void Start();
-  asio::awaitable<void> Stop();
+  asio::awaitable<void> Stop() { return rounds_.Stop(); }
 
  private:
   static std::vector<OtherLog> Look(Client* client, const Options& options,
                                     std::vector<OtherLog> known);
-  asio::awaitable<void> Run();
+  asio::awaitable<void> LookOnce();
 
-  const asio::any_io_executor executor_;
   Background* const background_;
   Client* const client_;
   const Options options_;
   const Tell tell_;
   std::vector<OtherLog> logs_;
-  asio::steady_timer pause_;
-  bool running_ = false;
-  bool stopping_ = false;
+  Rounds rounds_;
 };
 
 }  // namespace cairn::adapter

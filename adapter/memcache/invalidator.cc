@@ -130,6 +130,7 @@ asio::awaitable<void> Invalidator::Follow(Source* source) {
 asio::awaitable<absl::Status> Invalidator::Tail(Source* source) {
   TailerOptions tail;
   tail.start = TailStart::AtSeq(source->read_seq + 1);
+  tail.on_denied = [this](const absl::Status& why) { denial_.Note("a log is not followed", why); };
   absl::StatusOr<std::unique_ptr<Tailer>> opened = Tailer::Open(*source->log, std::move(tail));
   if (!opened.ok()) co_return opened.status();
   const std::shared_ptr<Tailer> tailer = *std::move(opened);

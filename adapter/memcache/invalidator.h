@@ -27,6 +27,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "adapter/background.h"
+#include "adapter/denial_note.h"
 #include "adapter/memcache/invalidation_lane.h"
 #include "adapter/memcache/invalidation_positions.h"
 #include "adapter/memcache/invalidation_target.h"
@@ -87,6 +88,7 @@ class Invalidator {
   const InvalidatorOptions options_;
   asio::io_context io_{1};
   Background background_;
+  DenialNote denial_;  // Of the client thread.
   std::unique_ptr<Client> client_;
   std::vector<std::unique_ptr<Source>> sources_;
   std::vector<std::unique_ptr<InvalidationTarget>> targets_;

@@ -101,6 +101,7 @@ asio::awaitable<absl::Status> ViewFeeder::Tail() {
   long_replay_ = replayed_at_ > view_seq_ + kLongReplayRecords;
   TailerOptions tail;
   tail.start = TailStart::AtSeq(view_seq_ + 1);
+  tail.on_denied = [](const absl::Status&) {};  // Told by whoever heads the log.
   absl::StatusOr<std::unique_ptr<Tailer>> opened = Tailer::Open(log_, std::move(tail));
   if (!opened.ok()) co_return opened.status();
   const std::shared_ptr<Tailer> tailer = *std::move(opened);

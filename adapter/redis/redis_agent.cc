@@ -50,6 +50,7 @@ void RedisAgent::MakeFeeder() {
   snapshots_ = std::make_unique<SnapshotFeed>(&background(), options_.store.get(), log(),
                                               std::move(snapshots));
   StreamFeeder::Options feeder;
+  feeder.outlives_denials = true;
   feeder.sink_password = options_.engine_setup.sink_password;
   feeder.lease_name = options_.lease_name;
   feeder.snapshots = [this](EngineVersion reader) { return snapshots_->Next(std::move(reader)); };

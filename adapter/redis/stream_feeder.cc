@@ -139,6 +139,7 @@ asio::awaitable<absl::Status> StreamFeeder::FeedAll(uint64_t stream, Seq seq) {
   RecordReader reader(std::move(reading), seq);
   TailerOptions options;
   options.start = TailStart::AtSeq(seq + 1);
+  if (options_.outlives_denials) options.on_denied = [](const absl::Status&) {};
   absl::StatusOr<std::unique_ptr<Tailer>> opened = Tailer::Open(log_, std::move(options));
   if (!opened.ok()) co_return opened.status();
   const std::shared_ptr<Tailer> tailer = *std::move(opened);

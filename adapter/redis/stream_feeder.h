@@ -75,6 +75,8 @@ class StreamFeeder : private ReplSinkOwner {
     std::string sink_password;
     std::string lease_name = "primary";
     SnapshotSource snapshots;  // Null: an engine begins with the log's first record.
+    // Without the right to read it waits for it; whoever heads the log says so.
+    bool outlives_denials = false;
   };
   StreamFeeder(asio::any_io_executor executor, Background* background, Log log, Options options,
                StreamFeederOwner* owner);

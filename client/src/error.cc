@@ -88,6 +88,11 @@ std::string GetRequestId(const absl::Status& status) {
   return payload.has_value() ? std::string(*payload) : std::string();
 }
 
+bool IsDenied(const absl::Status& status) {
+  const Reason reason = GetReason(status);
+  return reason == Reason::kPermissionDenied || reason == Reason::kUnauthenticated;
+}
+
 bool IsUnknownOutcome(const absl::Status& status) {
   if (status.ok()) return false;
   return status.GetPayload(kUnknownUrl).has_value() || GetReason(status) == Reason::kOutcomeUnknown;

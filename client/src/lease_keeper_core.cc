@@ -26,13 +26,6 @@ bool EndsEpoch(const absl::Status& status) {
          reason == Reason::kLogNotFound;
 }
 
-// Not this caller's any more to renew. A node that has yet to hear of a right may say so too, so a
-// lease that is held is not given up for it before its time.
-bool IsDenied(const absl::Status& status) {
-  const Reason reason = GetReason(status);
-  return reason == Reason::kPermissionDenied || reason == Reason::kUnauthenticated;
-}
-
 bool CertainlyNotDone(const absl::Status& status) {
   return !IsUnknownOutcome(status) && (IsRefusal(status) || WasNeverSent(status));
 }
@@ -169,6 +162,8 @@ LeaseKeeperCore::Actions LeaseKeeperCore::OnRenewed(const absl::StatusOr<int64_t
   Actions actions;
   renewing_ = false;
   denied_.reset();
+  // A node that has yet to hear of a right may say so too: what is held is not given up for it
+  // before its time.
   if (IsDenied(ttl_us.status())) denied_ = ttl_us.status();
   if (ttl_us.ok() && *ttl_us > 0) ttl_us_ = *ttl_us;
   if (phase_ == Phase::kConfirming) {

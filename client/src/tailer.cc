@@ -47,6 +47,7 @@ TailerCore::Options CoreOptions(const Log& log, const TailerOptions& options) {
           .log_id = log.id(),
           .start = options.start,
           .heartbeat_us = absl::ToInt64Microseconds(options.heartbeat),
+          .outlives_denials = options.on_denied != nullptr,
           .prefer_endpoint = options.prefer_endpoint};
 }
 
@@ -144,6 +145,7 @@ void Tailer::Impl::Perform(TailerCore::Actions actions) {
     absl::MutexLock lock(&mutex_);
     disconnected_since_us_ = logic_.disconnected_since_us();
   }
+  if (actions.denied && !silenced_) options_.on_denied(*actions.denied);
   if (actions.event) Pass(*std::move(actions.event));
   if (actions.failed) return Finish(*std::move(actions.failed));
   AdjustFlow();

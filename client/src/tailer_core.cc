@@ -153,6 +153,10 @@ void TailerCore::Break(const absl::Status& status, MonoMicros now_us, Actions& a
   if (disconnected_since_us_ == kNever) disconnected_since_us_ = now_us;
   Verdict verdict = Judge(status, kTraits);
   if (GetReason(status) == Reason::kSeqInFuture) verdict = Verdict::kElsewhere;
+  if (options_.outlives_denials && IsDenied(status)) {
+    verdict = Verdict::kElsewhere;
+    actions.denied = status;
+  }
   if (verdict == Verdict::kGiveUp || IsBelieved(status)) return Fail(status, actions);
   const int64_t pause_us = route_.OnFailure(status, verdict);
   if (pause_us == 0) return OpenStream(now_us, actions);

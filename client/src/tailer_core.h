@@ -30,6 +30,7 @@ class TailerCore {
     LogId log_id;
     TailStart start;
     int64_t heartbeat_us = kMicrosPerSecond;
+    bool outlives_denials = false;  // They are told, and the tail is tried again.
     std::string prefer_endpoint;
   };
 
@@ -39,6 +40,8 @@ class TailerCore {
     std::optional<v1::TailRequest> open_stream;
     // Pass this on to the user.
     std::optional<TailEvent> event;
+    // Refused for want of a right, which does not end the tail.
+    std::optional<absl::Status> denied;
     // The tail is over; nothing follows.
     std::optional<absl::Status> failed;
   };

@@ -293,6 +293,31 @@ TEST_F(TailerTest, WhatIsFinalAndWhatIsNot) {
   }
 }
 
+TEST_F(TailerTest, WhoAsksForItOutlivesDenials) {
+  std::vector<Reason> denied;
+  TailerOptions options;
+  options.start = TailStart::AtSeq(Seq{5});
+  options.on_denied = [&](const absl::Status& why) { denied.push_back(GetReason(why)); };
+  tailer_ = *Tailer::Open(client_.log(), std::move(options));
+  const ScriptedStreamPtr first = TakeStream();
+  Send(first, Records(5, 2));
+  Break(first, Refusal(v1::REASON_UNAUTHENTICATED, StatusCode::kUnauthenticated));
+  for (int i = 0; i < 20; ++i) {
+    client_.time().Advance(kSecond);
+    Break(TakeStream(), Refusal(v1::REASON_PERMISSION_DENIED, StatusCode::kPermissionDenied));
+  }
+  EXPECT_EQ(denied.size(), 21u);
+  EXPECT_EQ(denied.front(), Reason::kUnauthenticated);
+  EXPECT_EQ(denied.back(), Reason::kPermissionDenied);
+  client_.time().Advance(kSecond);
+  const ScriptedStreamPtr last = TakeStream();
+  EXPECT_EQ(Request(last).start_seq(), 7u) << "it goes on where it was";
+  Send(last, Records(7, 1));
+  EXPECT_THAT(TakeSeqs(), ElementsAre(5, 6, 7));
+  Break(last, Refusal(v1::REASON_TRIMMED, StatusCode::kOutOfRange));
+  EXPECT_EQ(GetReason(End()), Reason::kTrimmed);
+}
+
 TEST_F(TailerTest, ASeqPastTheEndIsBelievedOnlyAtTheStart) {
   const auto refuse_for_long = [&](ScriptedStreamPtr stream) {
     for (int i = 0; i < 400 && tailer_->Next(absl::ZeroDuration()).status().code() ==

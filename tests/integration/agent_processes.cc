@@ -45,7 +45,7 @@ void AgentProcesses::Start(size_t agent, const std::string& program, const std::
                                    "debug"};
   argv.insert(argv.end(), flags.begin(), flags.end());
   agents_[agent]->Start({.argv = std::move(argv),
-                         .environment = {},
+                         .environment = environment_,
                          .output = Directory(agent) + ".log",
                          .namespace_fd = -1});
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/integration/process_cluster.h"
@@ -21,6 +22,10 @@ class AgentProcesses {
   AgentProcesses(size_t nodes, size_t agents, size_t spare_ports = 0);
   AgentProcesses(const AgentProcesses&) = delete;
   AgentProcesses& operator=(const AgentProcesses&) = delete;
+
+  // Of all agents, from their next starts on: variables ("KEY=value") on top of our own
+  // environment.
+  void SetEnvironment(std::vector<std::string> variables) { environment_ = std::move(variables); }
 
   // SIGKILL, and waits for the end.
   void KillAgent(size_t agent);
@@ -57,6 +62,7 @@ class AgentProcesses {
   testing::TempDir dir_;
   std::unique_ptr<ProcessCluster> cluster_;
   int first_port_ = 0;
+  std::vector<std::string> environment_;
   std::vector<std::unique_ptr<Process>> agents_;
 };
 

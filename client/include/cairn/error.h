@@ -84,6 +84,9 @@ struct ErrorInfo {
 // The reason of a status; kUnspecified when it carries none (OK included).
 [[nodiscard]] Reason GetReason(const absl::Status& status);
 
+// True when the caller lacks a right, or is nobody that the cluster knows.
+[[nodiscard]] bool IsDenied(const absl::Status& status);
+
 // True when the call may or may not have taken effect. False for OK and for every refusal.
 [[nodiscard]] bool IsUnknownOutcome(const absl::Status& status);
 

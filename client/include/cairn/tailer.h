@@ -19,7 +19,8 @@
 //   LOG_RECREATED     the name is another log now; LOG_NOT_FOUND: it was deleted. State built from
 //                     the old log is void.
 //   SEQ_IN_FUTURE     the start is past the end: the consumer's state is not of this log.
-//   PERMISSION_DENIED, UNAUTHENTICATED, kDataLoss (a server sent records that do not continue the
+//   PERMISSION_DENIED, UNAUTHENTICATED (unless on_denied is set), kDataLoss (a server sent records
+//   that do not continue the
 //                     sequence: page someone), kCancelled (closed).
 // Everything else is retried for ever, with backoff; Disconnected() tells.
 //
@@ -103,6 +104,10 @@ struct TailerOptions {
   // Callback form. `on_error` is told the final error, once, after the last event.
   std::function<void(TailEvent)> on_event;
   std::function<void(absl::Status)> on_error;
+  // If set, PERMISSION_DENIED and UNAUTHENTICATED do not end the tail: it is tried again, with the
+  // token that its file holds by then, as when a node cannot be reached. Told each time, on the
+  // client thread.
+  std::function<void(const absl::Status&)> on_denied;
   // For event loops, without on_event: runs on the client thread after an event was queued and
   // after the end, so that Next(ZeroDuration()) has something to say. Must not call Next itself.
   std::function<void()> on_ready;
