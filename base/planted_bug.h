@@ -47,8 +47,6 @@
     "what is before the first kept entry gets the term of that entry")                         \
   X(kReadWithoutRound, "read-without-round", kField,                                           \
     "a leader answers linearizable reads without asking a quorum")                             \
-  X(kSleepIsLease, "sleep-is-lease", kCode,                                                    \
-    "a leader whose group hibernated answers the first reads without asking a quorum")         \
   X(kReadBeforeOwnCommit, "read-before-own-commit", kField,                                    \
     "a new leader answers reads before an entry of its term is committed")                     \
   X(kServesBeforeCaughtUp, "serves-before-caught-up", kField,                                  \

@@ -31,10 +31,6 @@ void RaftCore::AskRead(NodeId from, uint64_t context) {
   if (may_say && PLANTED(kReadWithoutRound)) {
     return AnswerRead({.from = from, .context = context, .index = index}, true);
   }
-  const bool slept = config_.hibernate_ticks != 0 && quiet_ticks_ >= config_.hibernate_ticks;
-  if (may_say && slept && PLANTED(kSleepIsLease)) {
-    return AnswerRead({.from = from, .context = context, .index = index}, true);
-  }
   Stir();
   BeginRound();
   reads_.Add({.from = from, .context = context, .index = index, .round = reads_.round()});

@@ -17,7 +17,7 @@ cd "$(dirname "$0")/../.."
 rounds=1 own_value=2000 base_port=26400 out=build/compare-many-logs docs=0
 parse_options --logs "$@"
 readonly logs=$own_value idle_seconds=20 busy_seconds=10 wakeups=$((rounds * 100)) creators=8
-begin_comparison
+begin_comparison curl
 
 # ---- What is read of the nodes -----------------------------------------------------------------
 
