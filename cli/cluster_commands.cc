@@ -1,7 +1,9 @@
 // `cairn cluster …`: who is in the cluster, who leads what, and moving leaderships.
+#include "base/check.h"
 #include "base/status_macros.h"
 #include "cli/cluster_view.h"
 #include "cli/commands.h"
+#include "cli/member_commands.h"
 
 namespace cairn::cli {
 namespace {
@@ -21,6 +23,8 @@ struct MemberRowView {
   std::string name;
   std::string address;
   std::string zone;
+  std::string state;
+  uint64_t replicas = 0;
   Hash incarnation;
   template <class F>
   void Fields(F&& field) const {
@@ -28,28 +32,52 @@ struct MemberRowView {
     field("name", name);
     field("address", address);
     field("zone", zone);
+    field("state", state);
+    field("replicas", replicas);
     field("incarnation", incarnation);
   }
 };
 
 struct MembersView {
   std::string cluster_id;
+  uint64_t moving = 0;  // Logs that are being moved.
   std::vector<MemberRowView> members;
   template <class F>
   void Fields(F&& field) const {
     field("cluster_id", cluster_id);
+    field("moving", moving);
     field("members", members);
   }
 };
+
+const char* StateName(const MemberInfo& member) {
+  if (member.incarnation == 0) return "expected";
+  switch (member.state) {
+    case MemberState::kActive:
+      return "active";
+    case MemberState::kLearner:
+      return "learner";
+    case MemberState::kDraining:
+      return "draining";
+    case MemberState::kLeaving:
+      return "leaving";
+  }
+  CHECK_UNREACHABLE();
+}
 
 Runner DeclareMembers(CLI::App&) {
   return [](Session& session) -> absl::StatusOr<ExitCode> {
     ASSIGN_OR_RETURN(Admin admin, session.admin());
     ASSIGN_OR_RETURN(const Members members, admin.GetMembers());
-    MembersView view{.cluster_id = members.cluster_id, .members = {}};
+    MembersView view{.cluster_id = members.cluster_id, .moving = members.moving, .members = {}};
     for (const MemberInfo& member : members.members) {
-      view.members.push_back(
-          {member.node_id, member.name, member.address, member.zone, {member.incarnation}});
+      view.members.push_back({member.node_id,
+                              member.name,
+                              member.address,
+                              member.zone,
+                              StateName(member),
+                              member.replicas,
+                              {member.incarnation}});
     }
     session.out().Show(view);
     return ExitCode::kOk;
@@ -131,7 +159,32 @@ constexpr CommandSpec kCommands[] = {
      "the leader counts them.",
      "cairn cluster status\ncairn cluster status --log cache/ -o json", DeclareStatus},
     {"members", "list the members as the catalog has them",
-     "Lists ids, names, addresses and zones.", "cairn cluster members", DeclareMembers},
+     "Lists ids, names, addresses, zones, what the cluster wants of them, and of how many logs "
+     "they "
+     "have replicas.",
+     "cairn cluster members", DeclareMembers},
+    {"add", "make room for a new node",
+     "The node becomes a member when it is started under that name with --join and an empty data "
+     "directory; the command to start it is printed. It follows the catalog first; then it gets "
+     "replicas of new logs, and those that `drain`, `remove` and `move` bring to it.",
+     "cairn cluster add n4 --address 10.0.0.4:7400 --zone c", DeclareAddMember},
+    {"remove", "move everything off a node, and remove it for good",
+     "Its replicas go to other members first, also when it is dead; with too few members, logs "
+     "have "
+     "fewer replicas. Its id and its data directory are never let in again. Ctrl-C ends the "
+     "waiting; the cluster goes on.",
+     "cairn cluster remove n3", DeclareRemoveMember},
+    {"replace", "add a node, wait until it has joined, and remove another",
+     "What OLD has goes to those with fewest replicas: to NEW before all. OLD may be dead.",
+     "cairn cluster replace n3 n4 --address 10.0.0.4:7400", DeclareReplaceMember},
+    {"promote", "make a learner an active member", "Also takes back that a node drains or leaves.",
+     "cairn cluster promote n4", DeclarePromoteMember},
+    {"drain", "move everything off a node, which stays a member",
+     "It gets no replicas until --undo. Needs other members that can take what it has.",
+     "cairn cluster drain n2\ncairn cluster drain n2 --undo", DeclareDrainMember},
+    {"move", "move a log's replica to another node",
+     "The new replica catches up before it votes, and only then the old one goes.",
+     "cairn cluster move orders --from n1 --to n4", DeclareMoveReplica},
     {"transfer", "move a leadership, or all of a node",
      "Hands the leadership of a log to another replica without a gap in service; --all empties a "
      "node, for instance before it is stopped.",

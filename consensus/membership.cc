@@ -11,7 +11,8 @@
 namespace cairn::consensus {
 namespace {
 
-constexpr char kFormatVersion = 1;
+constexpr char kPlainFormat = 1;
+constexpr char kVersionedFormat = 2;
 // A configuration of more members than this is taken for damage when it is decoded.
 constexpr uint64_t kMaxMembers = 4096;
 
@@ -40,10 +41,18 @@ class Reader {
  public:
   explicit Reader(std::string_view bytes) : bytes_(bytes) {}
 
-  absl::Status Version() {
-    if (bytes_.empty() || bytes_[0] != kFormatVersion) return Damaged("unknown version");
+  absl::Status Format() {
+    if (bytes_.empty() || (bytes_[0] != kPlainFormat && bytes_[0] != kVersionedFormat)) {
+      return Damaged("unknown format");
+    }
     offset_ = 1;
     return absl::OkStatus();
+  }
+
+  // What follows the lists; the last that is read.
+  absl::Status Version(uint64_t& version) {
+    if (bytes_[0] == kVersionedFormat && !U64(version)) return Damaged("no version");
+    return offset_ == bytes_.size() ? absl::OkStatus() : Damaged("bytes left over");
   }
 
   absl::Status List(std::vector<NodeId>& ids) {
@@ -56,10 +65,6 @@ class Reader {
       ids.push_back(NodeId(id));
     }
     return absl::OkStatus();
-  }
-
-  absl::Status End() const {
-    return offset_ == bytes_.size() ? absl::OkStatus() : Damaged("bytes left over");
   }
 
  private:
@@ -108,7 +113,14 @@ absl::StatusOr<Membership> BeginChange(const Membership& current, const Membersh
     return absl::FailedPreconditionError(
         fmt::format("a membership change is under way: {}", ToString(current)));
   }
-  Membership next{.voters = change.voters, .outgoing = {}, .learners = change.learners};
+  if (change.version < current.version) {
+    return absl::InvalidArgumentError(fmt::format("version {} of the placement is in force, not {}",
+                                                  current.version, change.version));
+  }
+  Membership next{.voters = change.voters,
+                  .outgoing = {},
+                  .learners = change.learners,
+                  .version = change.version};
   if (!Normalize(next.voters) || !Normalize(next.learners)) {
     return absl::InvalidArgumentError("a node id is zero or is named twice");
   }
@@ -134,21 +146,22 @@ Membership LeaveJoint(const Membership& current) {
 }
 
 std::string EncodeMembership(const Membership& membership) {
-  std::string out(1, kFormatVersion);
+  std::string out(1, membership.version == 0 ? kPlainFormat : kVersionedFormat);
   PutList(out, membership.voters);
   PutList(out, membership.outgoing);
   PutList(out, membership.learners);
+  if (membership.version != 0) PutU64(out, membership.version);
   return out;
 }
 
 absl::StatusOr<Membership> DecodeMembership(std::string_view bytes) {
   Membership membership;
   Reader reader(bytes);
-  RETURN_IF_ERROR(reader.Version());
+  RETURN_IF_ERROR(reader.Format());
   RETURN_IF_ERROR(reader.List(membership.voters));
   RETURN_IF_ERROR(reader.List(membership.outgoing));
   RETURN_IF_ERROR(reader.List(membership.learners));
-  RETURN_IF_ERROR(reader.End());
+  RETURN_IF_ERROR(reader.Version(membership.version));
   return membership;
 }
 
@@ -157,6 +170,7 @@ std::string ToString(const Membership& membership) {
   AppendList(out, "voters", membership.voters);
   AppendList(out, "outgoing", membership.outgoing);
   AppendList(out, "learners", membership.learners);
+  if (membership.version != 0) out += fmt::format(" version={}", membership.version);
   return out;
 }
 

@@ -22,6 +22,9 @@ struct Membership {
   // majority of `voters` and a majority of `outgoing`.
   std::vector<NodeId> outgoing;
   std::vector<NodeId> learners;
+  // Of the placement that asked for it, as whoever asked numbers them: never goes back, so that
+  // who is late with an older wish cannot undo a newer one. 0: before the first.
+  uint64_t version = 0;
 
   [[nodiscard]] bool joint() const { return !outgoing.empty(); }
   [[nodiscard]] bool IsVoter(NodeId id) const;    // In voters or outgoing.
@@ -37,20 +40,23 @@ struct Membership {
 struct MembershipChange {
   std::vector<NodeId> voters;
   std::vector<NodeId> learners;
+  uint64_t version = 0;
 };
 
 // The configuration that begins `change`: joint when the voters differ by anything,
 // simple when only learners do.
 // Errors: kFailedPrecondition when `current` is already joint; kInvalidArgument for an
-//   empty set of voters, a node in both lists, a repeated or zero id, or a new voter
-//   that is not a learner of `current` (a voter must have caught up first).
+//   empty set of voters, a node in both lists, a repeated or zero id, a new voter that is
+//   not a learner of `current` (a voter must have caught up first), or a version that is older
+//   than `current`'s.
 absl::StatusOr<Membership> BeginChange(const Membership& current, const MembershipChange& change);
 
 // The configuration that ends a joint one. Requires: current.joint().
 Membership LeaveJoint(const Membership& current);
 
-// Bytes of a kConfig entry: a version byte, then three counted lists of
-// little-endian u64. Decode reports kDataLoss with the offset of what is wrong.
+// Bytes of a kConfig entry: a format byte, then three counted lists of little-endian u64 and, in
+// format 2, the version; version 0 is written in format 1. Decode reports kDataLoss with the offset
+// of what is wrong.
 std::string EncodeMembership(const Membership& membership);
 absl::StatusOr<Membership> DecodeMembership(std::string_view bytes);
 

@@ -179,6 +179,8 @@ class RaftCore {
     return PLANTED(kNewMembersAtCommit) ? MembershipAt(commit_) : memberships_.back().second;
   }
   [[nodiscard]] const Membership& MembershipAt(Index index) const;
+  // Whether the one in force cannot be taken back any more.
+  [[nodiscard]] bool MembershipCommitted() const { return memberships_.back().first <= commit_; }
   // Leader whose own no-op is committed: conditions may be judged (design 5.1).
   [[nodiscard]] bool LeadsWithCommittedTerm() const;
   // Has heard from a leader, or as one from a quorum, within an election timeout.

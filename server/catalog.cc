@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <set>
-#include <tuple>
 #include <utility>
 
 #include "base/check.h"
 #include "base/strings.h"
+#include "server/catalog_parts.h"
 
 namespace cairn::server {
 namespace {
@@ -21,28 +21,8 @@ using google::protobuf::util::MessageDifferencer;
 constexpr size_t kMaxNameBytes = 255;
 constexpr uint64_t kMinSegmentBytes = 64 << 10;
 constexpr uint64_t kMaxSegmentBytes = 1 << 30;
-constexpr size_t kReplicas = 3;
 
 using Verdict = std::variant<Catalog::Append, CatalogDone, Rejection>;
-
-Rejection Reject(cairn::v1::Reason reason, std::string message) {
-  Rejection rejection;
-  rejection.info.set_reason(reason);
-  rejection.message = std::move(message);
-  return rejection;
-}
-
-Rejection RejectLog(cairn::v1::Reason reason, std::string_view name, GroupId id,
-                    std::string message) {
-  Rejection rejection = Reject(reason, std::move(message));
-  rejection.info.set_log(std::string(name));
-  rejection.info.set_log_id(id.value());
-  return rejection;
-}
-
-Rejection NoSuchLog(GroupId id) {
-  return RejectLog(cairn::v1::REASON_LOG_NOT_FOUND, "", id, fmt::format("no log has id {}", id));
-}
 
 // Every field set, so that settings are complete and comparable: also those that were stored when
 // there were fewer fields.
@@ -56,22 +36,6 @@ LogSettings DefaultSettings() {
   settings.set_append_bytes_per_second(0);
   settings.set_appends_per_second(0);
   return settings;
-}
-
-CatalogMember FromProto(const cairn::v1::Member& member) {
-  return {.id = NodeId(member.node_id()),
-          .name = member.name(),
-          .address = member.address(),
-          .zone = member.zone(),
-          .incarnation = member.incarnation()};
-}
-
-// "" or what is wrong with one member taken for itself.
-std::string CheckMember(const CatalogMember& member) {
-  if (!member.id) return "a member has node id 0";
-  if (member.name.empty()) return fmt::format("node {} has no name", member.id);
-  if (member.address.empty()) return fmt::format("node {} has no address", member.id);
-  return "";
 }
 
 // "" or what is wrong with a cluster's first record.
@@ -97,10 +61,6 @@ std::string CheckBase(const cairn::v1::LogBase& base) {
   if (base.first_seq() == 0) return "an imported log begins with seq 0, expected 1 or more";
   if (base.timestamp_us() < 0) return "an imported log begins before 1970";
   return "";
-}
-
-absl::Status Contradiction(Seq seq, std::string_view what) {
-  return absl::DataLossError(ToAbsl(fmt::format("catalog record {}: {}", seq, what)));
 }
 
 }  // namespace
@@ -151,7 +111,7 @@ Verdict Catalog::Judge(const CatalogOp& op) const {
   const CatalogCommand& command = op.command;
   if (command.has_cluster_formed()) return JudgeFormed(command.cluster_formed());
   if (cluster_id_.empty()) {
-    return Reject(cairn::v1::REASON_NOT_READY, "the cluster is still forming");
+    return RejectCatalog(cairn::v1::REASON_NOT_READY, "the cluster is still forming");
   }
   switch (command.command_case()) {
     case CatalogCommand::kLogCreated:
@@ -162,18 +122,24 @@ Verdict Catalog::Judge(const CatalogOp& op) const {
       return JudgeDeleted(command.log_deleted());
     case CatalogCommand::kMemberChanged:
       return JudgeMember(command.member_changed());
+    case CatalogCommand::kMemberRemoved:
+      return JudgeRemoved(command.member_removed());
+    case CatalogCommand::kLogPlaced:
+      return JudgePlaced(command.log_placed(), op.instead_of);
+    case CatalogCommand::kLogSettled:
+      return JudgeSettled(command.log_settled());
     case CatalogCommand::kPolicyChanged:
       return JudgePolicy(command.policy_changed());
     case CatalogCommand::kClusterFormed:
     case CatalogCommand::COMMAND_NOT_SET:
       break;
   }
-  return Reject(cairn::v1::REASON_INVALID, "the catalog command is empty");
+  return RejectCatalog(cairn::v1::REASON_INVALID, "the catalog command is empty");
 }
 
 Verdict Catalog::JudgeFormed(const cairn::v1::ClusterFormed& formed) const {
   if (std::string wrong = CheckFormed(formed); !wrong.empty()) {
-    return Reject(cairn::v1::REASON_INVALID, std::move(wrong));
+    return RejectCatalog(cairn::v1::REASON_INVALID, std::move(wrong));
   }
   if (cluster_id_.empty()) {
     CatalogCommand command;
@@ -186,9 +152,9 @@ Verdict Catalog::JudgeFormed(const cairn::v1::ClusterFormed& formed) const {
       std::all_of(formed.members().begin(), formed.members().end(),
                   [&](const auto& member) { return members_.contains(NodeId(member.node_id())); });
   if (same_founders) return CatalogDone{};
-  return Reject(cairn::v1::REASON_INVALID,
-                fmt::format("this is cluster {}, it cannot become {} or get other founders",
-                            cluster_id_, formed.cluster_id()));
+  return RejectCatalog(cairn::v1::REASON_INVALID,
+                       fmt::format("this is cluster {}, it cannot become {} or get other founders",
+                                   cluster_id_, formed.cluster_id()));
 }
 
 Verdict Catalog::JudgeCreated(const cairn::v1::LogCreated& created, bool if_not_exists) const {
@@ -196,7 +162,7 @@ Verdict Catalog::JudgeCreated(const cairn::v1::LogCreated& created, bool if_not_
   std::string wrong = CheckLogName(name);
   if (wrong.empty()) wrong = CheckSettings(created.settings());
   if (wrong.empty() && created.has_base()) wrong = CheckBase(created.base());
-  if (!wrong.empty()) return Reject(cairn::v1::REASON_INVALID, std::move(wrong));
+  if (!wrong.empty()) return RejectCatalog(cairn::v1::REASON_INVALID, std::move(wrong));
 
   LogSettings settings = MergeSettings(DefaultSettings(), created.settings());
   if (const CatalogLog* log = FindByName(name)) {
@@ -209,9 +175,9 @@ Verdict Catalog::JudgeCreated(const cairn::v1::LogCreated& created, bool if_not_
                                  same ? "" : " and other settings"));
   }
   if (logs_.size() >= max_logs_) {
-    Rejection full =
-        Reject(cairn::v1::REASON_TABLE_FULL,
-               fmt::format("there are {} logs, at most {} are allowed", logs_.size(), max_logs_));
+    Rejection full = RejectCatalog(
+        cairn::v1::REASON_TABLE_FULL,
+        fmt::format("there are {} logs, at most {} are allowed", logs_.size(), max_logs_));
     full.info.set_limit(max_logs_);
     full.info.set_actual(logs_.size());
     return full;
@@ -256,34 +222,6 @@ Verdict Catalog::JudgeDeleted(const cairn::v1::LogDeleted& deleted) const {
                 .done = {.log_id = log->id, .created = false, .settings = log->settings}};
 }
 
-Verdict Catalog::JudgeMember(const cairn::v1::Member& changed) const {
-  const CatalogMember member = FromProto(changed);
-  if (std::string wrong = CheckMemberChange(member); !wrong.empty()) {
-    return Reject(cairn::v1::REASON_INVALID, std::move(wrong));
-  }
-  const auto known = members_.find(member.id);
-  if (known != members_.end() && known->second == member) return CatalogDone{};
-  CatalogCommand command;
-  *command.mutable_member_changed() = changed;
-  return Append{.payload = command.SerializeAsString(), .done = {}};
-}
-
-std::string Catalog::CheckMemberChange(const CatalogMember& member) const {
-  if (std::string wrong = CheckMember(member); !wrong.empty()) return wrong;
-  for (const auto& [id, other] : members_) {
-    if (id != member.id && other.name == member.name) {
-      return fmt::format("the name {} belongs to node {}", member.name, id);
-    }
-  }
-  const auto known = members_.find(member.id);
-  if (known != members_.end() && known->second.incarnation != member.incarnation) {
-    // A wiped data directory has forgotten its votes: it must not pass for the old one.
-    return fmt::format("node {} has incarnation {}, not {}", member.id, known->second.incarnation,
-                       member.incarnation);
-  }
-  return "";
-}
-
 Verdict Catalog::JudgePolicy(const cairn::v1::PolicyChange& change) const {
   AccessPolicy::Verdict verdict = policy_->Judge(change);
   if (auto* rejection = std::get_if<Rejection>(&verdict)) return std::move(*rejection);
@@ -304,7 +242,9 @@ absl::StatusOr<CatalogChange> Catalog::Apply(Seq seq, std::string_view payload) 
     return Contradiction(seq, "it is no catalog command");
   }
   absl::StatusOr<CatalogChange> change = ApplyCommand(seq, command);
-  if (change.ok()) applied_seq_ = seq;
+  if (!change.ok()) return change;
+  applied_seq_ = seq;
+  change->seq = seq;
   return change;
 }
 
@@ -320,6 +260,12 @@ absl::StatusOr<CatalogChange> Catalog::ApplyCommand(Seq seq, const CatalogComman
       return ApplyDeleted(seq, command.log_deleted());
     case CatalogCommand::kMemberChanged:
       return ApplyMember(seq, command.member_changed());
+    case CatalogCommand::kMemberRemoved:
+      return ApplyRemoved(seq, command.member_removed());
+    case CatalogCommand::kLogPlaced:
+      return ApplyPlaced(seq, command.log_placed());
+    case CatalogCommand::kLogSettled:
+      return ApplySettled(seq, command.log_settled());
     case CatalogCommand::kPolicyChanged:
       return ApplyPolicy(seq, command.policy_changed());
     case CatalogCommand::COMMAND_NOT_SET:
@@ -348,7 +294,9 @@ absl::StatusOr<CatalogChange> Catalog::ApplyCreated(Seq seq, const cairn::v1::Lo
   CatalogLog log{.id = GroupId(seq.value()),
                  .name = created.name(),
                  .settings = MergeSettings(DefaultSettings(), created.settings()),
-                 .replicas = {}};
+                 .replicas = {},
+                 .wanted = {},
+                 .placement = Seq()};
   if (created.has_base()) log.base = created.base();
   for (uint64_t node : created.replica_node_ids()) {
     if (!members_.contains(NodeId(node))) {
@@ -386,18 +334,6 @@ absl::StatusOr<CatalogChange> Catalog::ApplyDeleted(Seq seq, const cairn::v1::Lo
   return ChangeOf(CatalogChange::Kind::kDeleted, log);
 }
 
-absl::StatusOr<CatalogChange> Catalog::ApplyMember(Seq seq, const cairn::v1::Member& changed) {
-  CatalogMember member = FromProto(changed);
-  if (std::string wrong = CheckMemberChange(member); !wrong.empty()) {
-    return Contradiction(seq, wrong);
-  }
-  CatalogChange change;
-  change.kind = CatalogChange::Kind::kMember;
-  change.name = member.name;
-  members_[member.id] = std::move(member);
-  return change;
-}
-
 absl::StatusOr<CatalogChange> Catalog::ApplyPolicy(Seq seq, const cairn::v1::PolicyChange& change) {
   if (const std::string wrong = policy_.Mutable().Apply(seq, change); !wrong.empty()) {
     return Contradiction(seq, wrong);
@@ -431,28 +367,6 @@ const CatalogLog* Catalog::Find(GroupId id) const {
 
 bool Catalog::WasDeleted(GroupId id) const {
   return std::binary_search(deleted_.begin(), deleted_.end(), id);
-}
-
-std::vector<NodeId> Catalog::PlaceReplicas() const {
-  std::vector<NodeId> chosen;
-  std::set<std::string_view> zones;
-  while (chosen.size() < std::min(kReplicas, members_.size())) {
-    const CatalogMember* best = nullptr;
-    std::tuple<bool, uint64_t, NodeId> best_rank;
-    for (const auto& [id, member] : members_) {
-      if (std::find(chosen.begin(), chosen.end(), id) != chosen.end()) continue;
-      const auto load = replica_count_.find(id);
-      const std::tuple<bool, uint64_t, NodeId> rank{
-          zones.contains(member.zone), load == replica_count_.end() ? 0 : load->second, id};
-      if (best != nullptr && best_rank <= rank) continue;
-      best = &member;
-      best_rank = rank;
-    }
-    chosen.push_back(best->id);
-    zones.insert(best->zone);
-  }
-  std::sort(chosen.begin(), chosen.end());
-  return chosen;
 }
 
 }  // namespace cairn::server

@@ -80,6 +80,7 @@ Origin EmptyLog(const GroupStart& start, const consensus::Membership& membership
 Origin NewGroup(const GroupStart& start) {
   consensus::Membership membership;
   membership.voters = start.initial_voters;
+  membership.version = start.placement;
   return EmptyLog(start, membership, start.damaged);
 }
 
@@ -353,6 +354,7 @@ void Group::Impl::Finish(TurnTime now, bool gather, Effects& effects) {
     AnswerReads(now, effects);
   } while (!halted && core.HasReady());
   FollowTransfer(now.mono, effects);
+  if (catalog != nullptr && !halted) TellConfirmed(effects);
   FlushPendingWrite(effects);
   hub.Shrink();
 }
@@ -469,6 +471,18 @@ void Group::Impl::Shutdown(const Rejection& why, Effects& effects) {
   hub.EndAll(why, effects);
 }
 
+bool Group::Impl::IsConfirmed() const {
+  return core.leader() != NodeId{} && core.terms().At(core.commit()) == core.term();
+}
+
+void Group::Impl::TellConfirmed(Effects& effects) {
+  if (told_confirmed || state.applied_index() < core.commit() || !IsConfirmed()) return;
+  told_confirmed = true;
+  CatalogChange change;
+  change.kind = CatalogChange::Kind::kConfirmed;
+  effects.catalog.push_back(std::move(change));
+}
+
 GroupView Group::Impl::View() const {
   GroupView view;
   view.group = id;
@@ -487,10 +501,14 @@ GroupView Group::Impl::View() const {
   view.last_seq = state.applied().last_seq;
   view.chain = state.applied().chain;
   view.voters = core.membership().voters;
+  view.learners = core.membership().learners;
+  view.joint = core.membership().joint();
+  view.membership_version = core.membership().version;
+  view.membership_committed = core.MembershipCommitted();
   view.stale = !core.HasQuorumContact();
   view.tail_lag_records = hub.slowest_tail();
   view.hibernating = core.asleep();
-  view.confirmed = core.leader() != NodeId{} && core.terms().At(core.commit()) == core.term();
+  view.confirmed = IsConfirmed();
   if (is_leader()) {
     for (const NodeId voter : view.voters) {
       const auto it = core.progress().find(voter);

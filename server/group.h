@@ -60,8 +60,11 @@ struct GroupStart {
   cairn::v1::LogSettings settings;
   // Of a log that is imported: where it begins.
   std::optional<cairn::v1::LogBase> base;
-  // Voters of a group that has no stored state yet.
+  // Voters of a group that has no stored state yet. Empty: others hold the log, and will make this
+  // replica a learner.
   std::vector<NodeId> initial_voters;
+  // Of a group that has no stored state: the placement that brought it here (Membership::version).
+  uint64_t placement = 0;
   // What the store holds; nullopt: nothing, the group is new here. Filled in by LoadGroup
   // (server/group_load.h).
   std::optional<storage::StoredGroup> stored;
@@ -115,7 +118,12 @@ struct GroupView {
   uint64_t refills = 0;
   // Leader: how far its wall clock is from the majority's; positive: ahead.
   int64_t clock_deviation_us = 0;
+  // The newest membership that is held here, and whether it is committed.
   std::vector<NodeId> voters;
+  std::vector<NodeId> learners;
+  bool joint = false;
+  uint64_t membership_version = 0;
+  bool membership_committed = false;
   bool stale = false;
   // It follows or is a leader whose term has a committed entry here: what was committed in
   // earlier terms is applied.

@@ -125,6 +125,8 @@ struct CatalogOp {
   cairn::v1::CatalogCommand command;
   // LogCreated: an existing log of the same settings is a success.
   bool if_not_exists = false;
+  // LogPlaced: whose replica goes, for the one node that is wanted; 0: what is wanted is the whole.
+  NodeId instead_of;
 };
 
 // Hands the group's Raft leadership to `to` (0: the best follower).
@@ -139,6 +141,7 @@ struct TransferLeadershipOp {
 struct ChangeMembersOp {
   std::vector<NodeId> voters;
   std::vector<NodeId> learners;
+  uint64_t version = 0;  // Membership::version.
 };
 
 using RequestBody =
@@ -201,6 +204,8 @@ struct CatalogDone {
   GroupId log_id;
   bool created = false;
   cairn::v1::LogSettings settings;
+  NodeId node_id;                // The member that a command about members named or numbered.
+  std::vector<NodeId> replicas;  // Where a command about placement wants the log.
 };
 
 using Reply =
@@ -349,8 +354,20 @@ struct OutMessage {
 
 // A change of the catalog that this node has to act on, in log order.
 struct CatalogChange {
-  enum class Kind : uint8_t { kFormed, kCreated, kUpdated, kDeleted, kMember, kPolicy };
+  enum class Kind : uint8_t {
+    kFormed,
+    kCreated,
+    kUpdated,
+    kDeleted,
+    kMember,  // One was added, changed or removed.
+    kPolicy,
+    kPlaced,   // The log shall have other replicas, and has both meanwhile: `replicas`.
+    kSettled,  // It has them: `replicas`.
+    // Not a record: a leader has told this node where the catalog stands, and it has come there.
+    kConfirmed,
+  };
   Kind kind = Kind::kFormed;
+  Seq seq;  // Of the record that made it.
   GroupId log_id;
   std::string name;
   cairn::v1::LogSettings settings;

@@ -76,6 +76,9 @@ struct Group::Impl {
   void OnLinkChange(const LinkChange& change);
   void Shutdown(const Rejection& why, Effects& effects);
   [[nodiscard]] GroupView View() const;
+  // GroupView::confirmed.
+  [[nodiscard]] bool IsConfirmed() const;
+  void TellConfirmed(Effects& effects);
   // What this call adds to effects that other groups have filled before.
   struct Before {
     explicit Before(const Effects& effects)
@@ -242,6 +245,7 @@ struct Group::Impl {
   uint64_t writes_in_flight = 0;  // Those that the core waits for.
   uint64_t reads_in_flight = 0;
   bool draining = false;
+  bool told_confirmed = false;  // Group 0.
   bool storage_full_now = false;
   // Catalog changes applied while the group was created; handed out in the first turn.
   std::vector<CatalogChange> initial_changes;

@@ -562,7 +562,7 @@ void Group::Impl::OnChangeMembers(Request request, Effects& effects) {
   }
   consensus::Position position;
   const absl::Status begun =
-      core.ProposeChange({std::move(op.voters), std::move(op.learners)}, &position);
+      core.ProposeChange({std::move(op.voters), std::move(op.learners), op.version}, &position);
   if (begun.ok()) {
     waiters.File(position.index, position.term, request.reply_to, Done{}, request.deadline);
     return;

@@ -155,4 +155,40 @@ absl::StatusOr<StopAdvice> Admin::CanIStop(NodeId node_id, const CallOptions& op
                     .logs = {response.logs().begin(), response.logs().end()}};
 }
 
+absl::StatusOr<NodeId> Admin::AddMember(const NewMember& member, const CallOptions& options) {
+  v1::AddMemberRequest request;
+  request.set_name(member.name);
+  request.set_address(member.address);
+  request.set_zone(member.zone);
+  request.set_learner(member.learner);
+  ASSIGN_OR_RETURN(const auto response,
+                   core_->CallAndWait<v1::AddMemberResponse>(
+                       Spec(Method::kAddMember, Route::Goal::kAny, options), request));
+  return NodeId(response.node_id());
+}
+
+absl::Status Admin::ChangeMember(NodeId node_id, MemberState state, const CallOptions& options) {
+  v1::ChangeMemberRequest request;
+  request.set_node_id(node_id.value());
+  request.set_state(client::ToProto(state));
+  return core_
+      ->CallAndWait<v1::ChangeMemberResponse>(
+          Spec(Method::kChangeMember, Route::Goal::kAny, options), request)
+      .status();
+}
+
+absl::StatusOr<std::vector<NodeId>> Admin::MoveReplica(std::string_view log, NodeId from, NodeId to,
+                                                       const CallOptions& options) {
+  v1::MoveReplicaRequest request;
+  request.set_log(std::string(log));
+  request.set_from_node_id(from.value());
+  request.set_to_node_id(to.value());
+  ASSIGN_OR_RETURN(const auto response,
+                   core_->CallAndWait<v1::MoveReplicaResponse>(
+                       Spec(Method::kMoveReplica, Route::Goal::kAny, options), request));
+  std::vector<NodeId> replicas;
+  for (const uint64_t id : response.replica_node_ids()) replicas.emplace_back(id);
+  return replicas;
+}
+
 }  // namespace cairn

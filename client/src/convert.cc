@@ -3,6 +3,8 @@
 #include <array>
 #include <utility>
 
+#include "base/check.h"
+
 namespace cairn {
 
 std::string_view RecordKindName(RecordKind kind) {
@@ -177,14 +179,48 @@ NodeStatus FromProto(const v1::StatusResponse& in) {
   return out;
 }
 
+MemberState FromProto(v1::MemberState in) {
+  switch (in) {
+    case v1::MEMBER_STATE_LEARNER:
+      return MemberState::kLearner;
+    case v1::MEMBER_STATE_DRAINING:
+      return MemberState::kDraining;
+    case v1::MEMBER_STATE_LEAVING:
+      return MemberState::kLeaving;
+    default:
+      return MemberState::kActive;
+  }
+}
+
+v1::MemberState ToProto(MemberState in) {
+  switch (in) {
+    case MemberState::kActive:
+      return v1::MEMBER_STATE_ACTIVE;
+    case MemberState::kLearner:
+      return v1::MEMBER_STATE_LEARNER;
+    case MemberState::kDraining:
+      return v1::MEMBER_STATE_DRAINING;
+    case MemberState::kLeaving:
+      return v1::MEMBER_STATE_LEAVING;
+  }
+  CHECK_UNREACHABLE();
+}
+
 Members FromProto(const v1::MembersResponse& in) {
-  Members out{.cluster_id = in.cluster_id(), .members = {}};
-  for (const v1::Member& m : in.members()) {
+  Members out{.cluster_id = in.cluster_id(),
+              .members = {},
+              .moving_logs = {in.moving_logs().begin(), in.moving_logs().end()},
+              .moving = in.moving()};
+  for (int i = 0; i < in.members_size(); ++i) {
+    const v1::Member& m = in.members(i);
     out.members.push_back({.node_id = NodeId{m.node_id()},
                            .name = m.name(),
                            .address = m.address(),
                            .zone = m.zone(),
-                           .incarnation = m.incarnation()});
+                           .incarnation = m.incarnation(),
+                           .state = FromProto(m.state()),
+                           // Older nodes do not tell.
+                           .replicas = i < in.replicas_size() ? in.replicas(i) : 0});
   }
   return out;
 }

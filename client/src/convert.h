@@ -22,6 +22,8 @@ LogDescription FromProto(const v1::DescribeLogResponse& in);
 LogSummary FromProto(const v1::LogSummary& in);
 AppendResult FromProto(const v1::AppendResponse& in);
 NodeStatus FromProto(const v1::StatusResponse& in);
+MemberState FromProto(v1::MemberState in);
+v1::MemberState ToProto(MemberState in);
 Members FromProto(const v1::MembersResponse& in);
 
 RecordBatch TakeBatch(v1::RecordBatch* in);

@@ -93,7 +93,9 @@ bool IsIdempotent(Method method) {
     case Method::kTrim:              // Names the final first_seq.
     case Method::kRegisterSnapshot:
     case Method::kRenew:
-    case Method::kRelease:  // Names the epoch, which never comes back.
+    case Method::kRelease:       // Names the epoch, which never comes back.
+    case Method::kAddMember:     // One that is there with the same address is answered the same.
+    case Method::kChangeMember:  // Names the final state.
     case Method::kPutPrincipal:
     case Method::kDeletePrincipal:  // A repetition finds nothing; so does that of a revocation.
     case Method::kRevokeToken:
@@ -108,6 +110,7 @@ bool IsIdempotent(Method method) {
     case Method::kAcquire:
     case Method::kTransfer:
     case Method::kTransferLeadership:
+    case Method::kMoveReplica:  // A repetition finds it moved.
     case Method::kCreateToken:
     case Method::kBeginImport:
     case Method::kImportRecords:  // A repetition finds another last seq; so does a second end.

@@ -53,6 +53,12 @@ std::string_view MethodPath(Method method) {
       return "/cairn.v1.ClusterService/TransferLeadership";
     case Method::kCanIStop:
       return "/cairn.v1.ClusterService/CanIStop";
+    case Method::kAddMember:
+      return "/cairn.v1.ClusterService/AddMember";
+    case Method::kChangeMember:
+      return "/cairn.v1.ClusterService/ChangeMember";
+    case Method::kMoveReplica:
+      return "/cairn.v1.ClusterService/MoveReplica";
     case Method::kWhoAmI:
       return "/cairn.v1.AuthService/WhoAmI";
     case Method::kGetPolicy:
@@ -129,6 +135,12 @@ std::unique_ptr<google::protobuf::Message> NewResponse(Method method) {
       return std::make_unique<v1::TransferLeadershipResponse>();
     case Method::kCanIStop:
       return std::make_unique<v1::CanIStopResponse>();
+    case Method::kAddMember:
+      return std::make_unique<v1::AddMemberResponse>();
+    case Method::kChangeMember:
+      return std::make_unique<v1::ChangeMemberResponse>();
+    case Method::kMoveReplica:
+      return std::make_unique<v1::MoveReplicaResponse>();
     case Method::kWhoAmI:
       return std::make_unique<v1::WhoAmIResponse>();
     case Method::kGetPolicy:

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "server/rpc/catalog_call.h"
 #include "server/rpc/counters.h"
-#include "server/rpc/group_call.h"
 #include "server/rpc/stop_survey.h"
 
 namespace cairn::rpc {
@@ -106,6 +106,25 @@ class TransferAllCall final : public grpc::ServerUnaryReactor, private server::R
   uint32_t transferred_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
+using AddMemberCall = CatalogCall<v1::AddMemberRequest, v1::AddMemberResponse>;
+using ChangeMemberCall = CatalogCall<v1::ChangeMemberRequest, v1::ChangeMemberResponse>;
+
+class MoveReplicaCall final : public CatalogCall<v1::MoveReplicaRequest, v1::MoveReplicaResponse> {
+ public:
+  using CatalogCall::CatalogCall;
+
+ private:
+  server::CatalogOp MakeOp() override {
+    server::CatalogOp op = ToOp(request());
+    const auto view = environment().node->catalog();
+    // One that is not there is left to the leader to refuse.
+    if (const server::CatalogLog* log = view->catalog.FindByName(request().log())) {
+      op.command.mutable_log_placed()->set_log_id(log->id.value());
+    }
+    return op;
+  }
+};
+
 }  // namespace
 
 grpc::ServerUnaryReactor* ClusterService::Status(grpc::CallbackServerContext* context,
@@ -148,9 +167,7 @@ grpc::ServerUnaryReactor* ClusterService::Members(grpc::CallbackServerContext* c
   if (Refusal refusal = environment_->authority.Check(*context, Rpc::kMembers, /*log=*/"")) {
     return Answer(context, ToStatus(*refusal));
   }
-  const auto view = environment_->node->catalog();
-  response->set_cluster_id(view->catalog.cluster_id());
-  for (const auto& [id, member] : view->catalog.members()) Fill(member, *response->add_members());
+  Fill(environment_->node->catalog()->catalog, *response);
   return Answer(context, grpc::Status::OK);
 }
 
@@ -178,6 +195,28 @@ grpc::ServerUnaryReactor* ClusterService::CanIStop(grpc::CallbackServerContext* 
                                            fmt::format("node {} is no member", stopping))));
   }
   return (new StopSurvey(environment_, context, stopping, response))->Start();
+}
+
+grpc::ServerUnaryReactor* ClusterService::AddMember(grpc::CallbackServerContext* context,
+                                                    const v1::AddMemberRequest* request,
+                                                    v1::AddMemberResponse* response) {
+  return (new AddMemberCall(environment_, context, Rpc::kAddMember, "", request, response))
+      ->StartNew();
+}
+
+grpc::ServerUnaryReactor* ClusterService::ChangeMember(grpc::CallbackServerContext* context,
+                                                       const v1::ChangeMemberRequest* request,
+                                                       v1::ChangeMemberResponse* response) {
+  return (new ChangeMemberCall(environment_, context, Rpc::kChangeMember, "", request, response))
+      ->StartNew();
+}
+
+grpc::ServerUnaryReactor* ClusterService::MoveReplica(grpc::CallbackServerContext* context,
+                                                      const v1::MoveReplicaRequest* request,
+                                                      v1::MoveReplicaResponse* response) {
+  return (new MoveReplicaCall(environment_, context, Rpc::kMoveReplica, request->log(), request,
+                              response))
+      ->StartNew();
 }
 
 }  // namespace cairn::rpc

@@ -5,6 +5,7 @@
 
 #include "cairn/v1/cluster.grpc.pb.h"
 #include "server/rpc/call.h"
+#include "server/rpc/member_convert.h"
 
 namespace cairn::rpc {
 
@@ -24,6 +25,15 @@ class ClusterService final : public v1::ClusterService::CallbackService {
   grpc::ServerUnaryReactor* CanIStop(grpc::CallbackServerContext* context,
                                      const v1::CanIStopRequest* request,
                                      v1::CanIStopResponse* response) override;
+  grpc::ServerUnaryReactor* AddMember(grpc::CallbackServerContext* context,
+                                      const v1::AddMemberRequest* request,
+                                      v1::AddMemberResponse* response) override;
+  grpc::ServerUnaryReactor* ChangeMember(grpc::CallbackServerContext* context,
+                                         const v1::ChangeMemberRequest* request,
+                                         v1::ChangeMemberResponse* response) override;
+  grpc::ServerUnaryReactor* MoveReplica(grpc::CallbackServerContext* context,
+                                        const v1::MoveReplicaRequest* request,
+                                        v1::MoveReplicaResponse* response) override;
 
  private:
   void FillGroups(const grpc::CallbackServerContext& context, v1::StatusResponse& response);

@@ -405,6 +405,7 @@ void Fill(const server::CatalogMember& member, v1::Member& message) {
   message.set_address(member.address);
   message.set_zone(member.zone);
   message.set_incarnation(member.incarnation);
+  message.set_state(member.state);
 }
 
 void Fill(const server::CatalogLog& log, v1::LogSummary& message) {

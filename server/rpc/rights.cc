@@ -35,6 +35,9 @@ constexpr std::array kRules = {
     RpcRule{Rpc::kTransferLeadership, "/cairn.v1.ClusterService/TransferLeadership", Need::kAdmin,
             true},
     RpcRule{Rpc::kCanIStop, "/cairn.v1.ClusterService/CanIStop", Need::kAdminOfAll, false},
+    RpcRule{Rpc::kAddMember, "/cairn.v1.ClusterService/AddMember", Need::kAdminOfAll, true},
+    RpcRule{Rpc::kChangeMember, "/cairn.v1.ClusterService/ChangeMember", Need::kAdminOfAll, true},
+    RpcRule{Rpc::kMoveReplica, "/cairn.v1.ClusterService/MoveReplica", Need::kAdmin, true},
     RpcRule{Rpc::kWhoAmI, "/cairn.v1.AuthService/WhoAmI", Need::kNothing, false},
     RpcRule{Rpc::kGetPolicy, "/cairn.v1.AuthService/GetPolicy", Need::kAdminOfAll, false},
     RpcRule{Rpc::kPutPrincipal, "/cairn.v1.AuthService/PutPrincipal", Need::kAdminOfAll, true},
@@ -53,13 +56,15 @@ constexpr std::array kRules = {
     RpcRule{Rpc::kGetChain, "/cairn.v1.BackupService/GetChain", Need::kRead, false},
     RpcRule{Rpc::kIntroduce, "/cairn.v1.PeerService/Introduce", Need::kMember, false},
     RpcRule{Rpc::kForm, "/cairn.v1.PeerService/Form", Need::kMember, false},
+    RpcRule{Rpc::kJoin, "/cairn.v1.PeerService/Join", Need::kMember, true},
+    RpcRule{Rpc::kSettle, "/cairn.v1.PeerService/Settle", Need::kMember, false},
 };
 
 constexpr bool IsInOrder() {
   for (size_t i = 0; i < kRules.size(); ++i) {
     if (static_cast<size_t>(kRules[i].rpc) != i) return false;
   }
-  return kRules.size() == static_cast<size_t>(Rpc::kForm) + 1;
+  return kRules.size() == static_cast<size_t>(Rpc::kSettle) + 1;
 }
 static_assert(IsInOrder());
 

@@ -35,6 +35,9 @@ enum class Rpc : uint8_t {
   kMembers,
   kTransferLeadership,
   kCanIStop,
+  kAddMember,
+  kChangeMember,
+  kMoveReplica,
   kWhoAmI,
   kGetPolicy,
   kPutPrincipal,
@@ -51,6 +54,8 @@ enum class Rpc : uint8_t {
   kGetChain,
   kIntroduce,
   kForm,
+  kJoin,
+  kSettle,
 };
 
 // What a call needs once the policy is on.

@@ -84,6 +84,18 @@ std::string SetMembers(std::string_view value, std::vector<InitialMember>* targe
   return "";
 }
 
+std::string SetAddresses(std::string_view value, std::vector<std::string>* target) {
+  std::vector<std::string> addresses;
+  while (!value.empty()) {
+    const std::string_view address = value.substr(0, value.find(','));
+    value.remove_prefix(std::min(value.size(), address.size() + 1));
+    if (std::string wrong = CheckHostPort(address); !wrong.empty()) return wrong;
+    addresses.emplace_back(address);
+  }
+  *target = std::move(addresses);
+  return "";
+}
+
 // Names of hosts, without ports; a name of DNS has no others than these characters.
 std::string SetHosts(std::string_view value, std::vector<std::string>* target) {
   std::vector<std::string> hosts;
@@ -125,6 +137,12 @@ void AddIdentityOptions(OptionTable& table, NodeConfig& c) {
       [&c](std::string_view text) { return SetMembers(text, &c.initial_cluster); },
       "name=host:port of all members, with commas; the same list on each. Default: this node "
       "alone.");
+  table.Custom(
+      "join", [&c](std::string_view text) { return SetAddresses(text, &c.join); },
+      "host:port of members of a running cluster, with commas: this node becomes one too, once "
+      "`cairn cluster add` has made room for its name. For an empty data directory; without "
+      "meaning "
+      "later. Not with --initial-cluster.");
   table.Text("zone", &c.zone, CheckZone,
              "Failure domain; replicas of a log go to different zones first.");
   table.Text("log-level", &c.log_level, CheckLevel,
@@ -277,6 +295,11 @@ absl::Status FillAddresses(NodeConfig& config) {
         "option initial-cluster does not list this node: expected {}=host:port among the members",
         config.name));
   }
+  if (!config.join.empty() && !config.initial_cluster.empty()) {
+    return Invalid(
+        "options join and initial-cluster are both set: expected join to become a member of a "
+        "running cluster, or initial-cluster to form a new one");
+  }
   if (config.advertise.empty()) {
     config.advertise = self != config.initial_cluster.end() ? self->address : config.listen;
   }
@@ -293,7 +316,7 @@ absl::Status FillAddresses(NodeConfig& config) {
                     "connect to, not a wildcard",
                     config.advertise));
   }
-  if (config.initial_cluster.empty()) {
+  if (config.initial_cluster.empty() && config.join.empty()) {
     config.initial_cluster.push_back({config.name, config.advertise});
   }
   return absl::OkStatus();
@@ -368,7 +391,7 @@ absl::Status CheckTls(const NodeConfig& config) {
     return Invalid("option tls-key-file is required with tls-cert-file: expected the key of " +
                    config.tls_cert_file);
   }
-  const bool has_peers = config.initial_cluster.size() > 1;
+  const bool has_peers = config.initial_cluster.size() > 1 || !config.join.empty();
   if (config.tls_ca_file.empty() &&
       (config.tls_client_auth != "none" || (has_peers && config.peer_tls_ca_file.empty()))) {
     return Invalid(

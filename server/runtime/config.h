@@ -36,6 +36,8 @@ struct NodeConfig {
   std::vector<std::string> console_hosts;
   // Sorted by name. Empty: a cluster of this node alone.
   std::vector<InitialMember> initial_cluster;
+  // Members of the cluster that this node joins, "host:port"; then `initial_cluster` is empty.
+  std::vector<std::string> join;
   std::string zone;
 
   // ---- TLS (decision 020); all empty: everything is in clear -------------------------------

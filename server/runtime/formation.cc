@@ -42,14 +42,15 @@ absl::StatusOr<NodeId> FindSelf(const cairn::v1::FormRequest& formed, std::strin
     return Precondition(fmt::format(
         "cluster {} knows \"{}\" with another data directory (incarnation {:016x}; this one has "
         "{:016x}): what that one acknowledged and voted is not here, so this node must not take "
-        "its place. Start it with the old data directory; members cannot be replaced yet, so "
-        "without it the cluster goes on with one node less",
-        formed.cluster_id(), name, member.incarnation(), incarnation));
+        "its place. Start it with the old data directory. If that is lost: `cairn cluster remove "
+        "{}`, `cairn cluster add {} --address {}`, then start it with --join and this directory",
+        formed.cluster_id(), name, member.incarnation(), incarnation, name, name,
+        member.address()));
   }
-  return Precondition(
-      fmt::format("cluster {} has no member \"{}\": a node cannot join by --initial-cluster once "
-                  "the cluster was formed, and members cannot be added yet",
-                  formed.cluster_id(), name));
+  return Precondition(fmt::format(
+      "cluster {} has no member \"{}\": once it was formed, nodes join by `cairn cluster "
+      "add {}` and --join, with an empty data directory",
+      formed.cluster_id(), name, name));
 }
 
 Formation::Formation(const NodeConfig* config, storage::LogStore* store, FormationPeers* peers,
@@ -101,6 +102,7 @@ std::string Formation::WhyNot(const InitialMember& member,
 
 absl::StatusOr<bool> Formation::Step() {
   if (formed()) return true;
+  if (!config_->join.empty()) return Join();
   cairn::v1::IntroduceRequest request;
   request.set_from_name(config_->name);
   request.set_initial_cluster_hash(hash_);
@@ -128,6 +130,30 @@ absl::StatusOr<bool> Formation::Step() {
   absl::MutexLock lock(&mutex_);
   if (!formed_) waiting_for_ = std::move(missing);
   return formed_.has_value();
+}
+
+absl::StatusOr<bool> Formation::Join() {
+  cairn::v1::JoinRequest request;
+  request.set_name(config_->name);
+  request.set_address(config_->advertise);
+  request.set_zone(config_->zone);
+  request.set_incarnation(incarnation_);
+  std::string missing;
+  for (const std::string& address : config_->join) {
+    const auto answer = peers_->Join(address, request);
+    if (answer.ok()) {
+      RETURN_IF_ERROR(Adopt(answer->formed()));
+      return true;
+    }
+    if (absl::IsInvalidArgument(answer.status())) {
+      return Precondition(fmt::format("{} does not let this node in: {}", address,
+                                      ToStd(answer.status().message())));
+    }
+    Append(missing, fmt::format("{}: {}", address, ToStd(answer.status().message())));
+  }
+  absl::MutexLock lock(&mutex_);
+  waiting_for_ = std::move(missing);
+  return false;
 }
 
 absl::StatusOr<bool> Formation::Coordinate(

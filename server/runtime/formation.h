@@ -15,6 +15,9 @@
 // cluster; (3) a member stops before it wrote: as (2). No two ids can come out, since only one
 // name may draw, and it draws only into an empty directory.
 //
+// With --join there is nothing to form: the node asks members of the running cluster to be let in
+// (decision 026), and writes down what they answer.
+//
 // Threads: Step from one thread; all else from any. Step and Form write to disk.
 // Lifetime: config, store and peers outlive it.
 #pragma once
@@ -43,6 +46,9 @@ class FormationPeers {
       const std::string& address, const cairn::v1::IntroduceRequest& request) = 0;
   virtual absl::StatusOr<cairn::v1::FormResponse> Form(const std::string& address,
                                                        const cairn::v1::FormRequest& request) = 0;
+  // Errors: kInvalidArgument: waiting cannot help.
+  virtual absl::StatusOr<cairn::v1::JoinResponse> Join(const std::string& address,
+                                                       const cairn::v1::JoinRequest& request) = 0;
 };
 
 // The member that `formed` says this directory is. Errors: kFailedPrecondition when the name
@@ -79,6 +85,8 @@ class Formation {
   // Why `answer` of `member` is not what forming needs; "" when it is.
   [[nodiscard]] std::string WhyNot(const InitialMember& member,
                                    const cairn::v1::IntroduceResponse& answer) const;
+  // One round of asking to be let in.
+  absl::StatusOr<bool> Join();
   absl::StatusOr<bool> Coordinate(const std::vector<cairn::v1::IntroduceResponse>& others);
   // Writes `formed` down unless something is written already.
   // Errors: kFailedPrecondition: another cluster, or not this directory; others: the disk's.

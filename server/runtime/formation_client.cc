@@ -49,4 +49,29 @@ absl::StatusOr<cairn::v1::FormResponse> FormationClient::Form(
   return Result(status, tls_ != nullptr, std::move(response));
 }
 
+absl::StatusOr<cairn::v1::JoinResponse> FormationClient::Join(
+    const std::string& address, const cairn::v1::JoinRequest& request) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+  cairn::v1::JoinResponse response;
+  const grpc::Status status = Connect(address, tls_)->Join(&context, request, &response);
+  if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT) {
+    return absl::InvalidArgumentError(ToAbsl(status.error_message()));
+  }
+  // Details come from a node that has answered.
+  if (!status.ok() && !status.error_details().empty()) {
+    return absl::UnavailableError(ToAbsl(status.error_message()));
+  }
+  return Result(status, tls_ != nullptr, std::move(response));
+}
+
+absl::Status FormationClient::Settle(const std::string& address,
+                                     const cairn::v1::SettleRequest& request) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+  cairn::v1::SettleResponse response;
+  const grpc::Status status = Connect(address, tls_)->Settle(&context, request, &response);
+  return Result(status, tls_ != nullptr, response).status();
+}
+
 }  // namespace cairn::server

@@ -27,6 +27,7 @@ uint64_t DrawSeed() {
 PeerLinkOptions LinkOptions(const NodeConfig& config, const cairn::v1::FormRequest& formed,
                             NodeId self, uint64_t incarnation, NodeTls* tls) {
   PeerLinkOptions options;
+  options.hello.set_from_address(config.advertise);
   options.tls = tls;
   options.hello.set_cluster_id(formed.cluster_id());
   options.hello.set_from_node_id(self.value());
@@ -40,18 +41,21 @@ PeerLinkOptions LinkOptions(const NodeConfig& config, const cairn::v1::FormReque
 
 }  // namespace
 
-GroupHost::GroupHost(const NodeConfig* config, cairn::v1::FormRequest formed, NodeId self,
-                     storage::LogStore* store, const Clock* clock, Metrics* metrics, NodeTls* tls,
-                     std::function<void()> wake)
-    : formed_(std::move(formed)),
+GroupHost::GroupHost(Parts parts, cairn::v1::FormRequest formed, NodeId self)
+    : parts_(std::move(parts)),
+      formed_(std::move(formed)),
       self_(self),
-      store_(store),
-      clock_(clock),
-      metrics_(metrics),
-      pulse_(config->workers, kPulseTicks * config->tick_us(),
-             config->election_ticks * config->tick_us()),
-      commits_(store),
-      reads_(store) {
+      store_(parts_.store),
+      clock_(parts_.clock),
+      metrics_(parts_.metrics),
+      book_(formed_, self),
+      steward_(self, clock_, static_cast<StewardPorts*>(this)),
+      saved_(store_->Identity().formed),
+      pulse_(parts_.config->workers, kPulseTicks * parts_.config->tick_us(),
+             parts_.config->election_ticks * parts_.config->tick_us()),
+      commits_(store_),
+      reads_(store_) {
+  const NodeConfig* const config = parts_.config;
   std::vector<Worker*> workers;
   for (uint32_t i = 0; i < config->workers; ++i) {
     const Worker::Options options{.number = i,
@@ -59,27 +63,27 @@ GroupHost::GroupHost(const NodeConfig* config, cairn::v1::FormRequest formed, No
                                   .cache_bytes = config->cache_bytes / config->workers,
                                   .tick_us = config->tick_us(),
                                   .random_seed = DrawSeed()};
-    workers_.push_back(std::make_unique<Worker>(options, clock, static_cast<WorkerPorts*>(this)));
+    workers_.push_back(std::make_unique<Worker>(options, clock_, static_cast<WorkerPorts*>(this)));
     workers.push_back(workers_.back().get());
   }
-  keeper_ = std::make_unique<GroupKeeper>(config, self, store, std::move(workers), std::move(wake));
+  keeper_ = std::make_unique<GroupKeeper>(config, self, store_, std::move(workers), parts_.wake);
   transport_ = std::make_unique<PeerTransport>(
-      LinkOptions(*config, formed_, self, store->Identity().incarnation, tls),
-      static_cast<LinkListener*>(this), metrics);
+      LinkOptions(*config, formed_, self, store_->Identity().incarnation, parts_.tls),
+      static_cast<LinkListener*>(this), metrics_);
 }
 
 GroupHost::~GroupHost() { Stop(); }
 
 absl::Status GroupHost::Start() {
-  std::vector<NodeId> members;
+  // Who joins later is made a learner of the catalog by those who hold it.
+  std::vector<NodeId> voters;
   for (const cairn::v1::FormMember& member : formed_.members()) {
-    members.push_back(NodeId(member.node_id()));
+    if (!formed_.joined()) voters.push_back(NodeId(member.node_id()));
   }
-  std::sort(members.begin(), members.end());
-  RETURN_IF_ERROR(keeper_->Open(members));
+  std::sort(voters.begin(), voters.end());
+  RETURN_IF_ERROR(keeper_->Open(voters));
   for (const std::unique_ptr<Worker>& worker : workers_) worker->Start();
-  ConnectPeers();
-  return absl::OkStatus();
+  return FollowMembers();
 }
 
 void GroupHost::Stop() {
@@ -90,13 +94,24 @@ void GroupHost::Stop() {
   commits_.Stop();
 }
 
-void GroupHost::ConnectPeers() {
-  std::vector<Peer> peers;
-  for (const cairn::v1::FormMember& member : formed_.members()) {
-    if (NodeId(member.node_id()) == self_) continue;
-    peers.push_back({NodeId(member.node_id()), member.name(), member.address()});
+absl::Status GroupHost::FollowMembers() {
+  book_.Update(keeper_->view()->catalog);
+  if (book_.WasRemoved(self_)) OnRemoved("the catalog says so");
+  std::vector<Peer> peers = book_.Peers();
+  if (peers != connected_to_) {
+    transport_->SetPeers(peers);
+    connected_to_ = std::move(peers);
   }
-  transport_->SetPeers(peers);
+  const bool knows = keeper_->access().mode() != AccessState::Mode::kUnknown;
+  std::string now = book_.Formed().SerializeAsString();
+  if (!knows || now == saved_ || book_.WasRemoved(self_)) return absl::OkStatus();
+  RETURN_IF_ERROR(store_->SetFormed(now));
+  saved_ = std::move(now);
+  return absl::OkStatus();
+}
+
+absl::Status GroupHost::Settle(NodeId leader, const cairn::v1::SettleRequest& request) {
+  return parts_.calls->Settle(book_.AddressOf(leader), request);
 }
 
 // ---- Events in ------------------------------------------------------------------------------
@@ -198,12 +213,30 @@ void GroupHost::OnTicked(uint32_t worker) {
   if (due.pulse) transport_->Pulse();
 }
 
+void GroupHost::OnRemoved(const std::string& refusal) {
+  {
+    absl::MutexLock lock(&mutex_);
+    removed_ = fmt::format(
+        "this node is told that it is no member any more ({}): its data directory is of no more "
+        "use. To have a node here again: `cairn cluster add`, an empty data directory, --join",
+        refusal);
+  }
+  parts_.wake();
+}
+
 // ---- The node's own thread ----------------------------------------------------------------------
 
-void GroupHost::Work() {
+absl::StatusOr<bool> GroupHost::Work() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!removed_.empty()) return absl::FailedPreconditionError(ToAbsl(removed_));
+  }
   for (const std::string& line : keeper_->Work()) Alarm(line);
   ProposeFormed();
   SettleVerdict();
+  RETURN_IF_ERROR(FollowMembers());
+  const bool young = keeper_->view()->catalog.cluster_id().empty();
+  return steward_.Work(Views(), keeper_->view()->catalog) || young;
 }
 
 void GroupHost::ProposeFormed() {

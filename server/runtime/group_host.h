@@ -15,14 +15,18 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "cairn/v1/peer.pb.h"
 #include "server/group_events.h"
 #include "server/node_pulse.h"
 #include "server/runtime/config.h"
 #include "server/runtime/group_keeper.h"
+#include "server/runtime/member_calls.h"
 #include "server/runtime/metrics.h"
+#include "server/runtime/peer_book.h"
 #include "server/runtime/peer_transport.h"
+#include "server/runtime/steward.h"
 #include "server/runtime/worker.h"
 #include "storage/commit_queue.h"
 #include "storage/log_store.h"
@@ -30,12 +34,22 @@
 
 namespace cairn::server {
 
-class GroupHost : private WorkerPorts, private LinkListener, private ReplySink {
+class GroupHost : private WorkerPorts,
+                  private LinkListener,
+                  private ReplySink,
+                  private StewardPorts {
  public:
-  // `config` is read here only; all else outlives the host. `tls` null: peers talk in clear.
-  GroupHost(const NodeConfig* config, cairn::v1::FormRequest formed, NodeId self,
-            storage::LogStore* store, const Clock* clock, Metrics* metrics, NodeTls* tls,
-            std::function<void()> wake);
+  // What outlives the host. `tls` null: peers talk in clear.
+  struct Parts {
+    const NodeConfig* config;
+    storage::LogStore* store;
+    const Clock* clock;
+    Metrics* metrics;
+    NodeTls* tls;
+    MemberCalls* calls;
+    std::function<void()> wake;
+  };
+  GroupHost(Parts parts, cairn::v1::FormRequest formed, NodeId self);
   ~GroupHost() override;
   GroupHost(const GroupHost&) = delete;
   GroupHost& operator=(const GroupHost&) = delete;
@@ -43,17 +57,20 @@ class GroupHost : private WorkerPorts, private LinkListener, private ReplySink {
   // Opens group 0 and starts everything. Errors: the store's.
   absl::Status Start();
   // What has to be done from time to time, or after `wake`: opens groups, writes the cluster
-  // into a new catalog, settles the verdict on the disk.
-  void Work();
+  // into a new catalog, settles the verdict on the disk, follows the catalog's members, moves
+  // replicas. Returns whether it should be called again soon.
+  // Errors: the node cannot go on: it was removed from the cluster, or its disk fails.
+  absl::StatusOr<bool> Work();
   // Answers everything that waits, closes the streams, syncs. Again: does nothing.
   void Stop();
 
   [[nodiscard]] NodeId self() const { return self_; }
-  [[nodiscard]] const cairn::v1::FormRequest& formed() const { return formed_; }
+  [[nodiscard]] PeerBook& book() { return book_; }
+  [[nodiscard]] const PeerBook& book() const { return book_; }
   [[nodiscard]] const GroupKeeper& keeper() const { return *keeper_; }
   [[nodiscard]] bool Post(GroupId group, Event& event);
   [[nodiscard]] bool PostAndRun(GroupId group, Event& event);
-  void PostUrgent(GroupId group, Event event);
+  void PostUrgent(GroupId group, Event event) override;
   // `from`: whose connection it came on.
   void Receive(NodeId from, cairn::v1::ExchangeRequest& request);
   void DrainAll();
@@ -72,28 +89,42 @@ class GroupHost : private WorkerPorts, private LinkListener, private ReplySink {
   [[nodiscard]] bool HasSpace() const override;
   // LinkListener.
   void OnLink(LinkChange change) override;
+  void OnRemoved(const std::string& refusal) override;
   // ReplySink: of the proposal that writes the cluster into the catalog.
   void OnReply(uint64_t token, Reply reply) override;
 
-  void ConnectPeers();
+  // StewardPorts; PostUrgent is the public one.
+  absl::Status Settle(NodeId leader, const cairn::v1::SettleRequest& request) override;
+
+  // Opens and closes streams as members come and go, and notes them for the next start.
+  absl::Status FollowMembers();
   void ProposeFormed();
   void SettleVerdict();
 
+  const Parts parts_;
+  // As it was when this node came to the cluster, or started.
   const cairn::v1::FormRequest formed_;
   const NodeId self_;
   storage::LogStore* const store_;
   const Clock* const clock_;
   Metrics* const metrics_;
+  PeerBook book_;
 
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<GroupKeeper> keeper_;
   std::unique_ptr<PeerTransport> transport_;
-  absl::Mutex pulse_mutex_;  // Leaf.
+  Steward steward_;
+  std::vector<Peer> connected_to_;  // Node's own thread: what the transport was given last.
+  std::string saved_;               // Node's own thread: the cluster, as it was noted last.
+  absl::Mutex pulse_mutex_;         // Leaf.
   NodePulse pulse_ ABSL_GUARDED_BY(pulse_mutex_);
   storage::CommitQueue commits_;
   storage::ReadQueue reads_;
   std::atomic<bool> proposing_{false};
   bool stopped_ = false;
+
+  absl::Mutex mutex_;
+  std::string removed_ ABSL_GUARDED_BY(mutex_);  // Why the node is no member any more; or empty.
 };
 
 }  // namespace cairn::server

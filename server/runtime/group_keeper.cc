@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/check.h"
-#include "base/overloaded.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "server/group_load.h"
@@ -107,8 +106,11 @@ std::string GroupKeeper::Load(GroupStart& start) {
 // ---- The catalog, on group 0's worker ------------------------------------------------------
 
 void GroupKeeper::OnCatalogChange(const CatalogChange& change) {
+  Publish();
   switch (change.kind) {
     case CatalogChange::Kind::kCreated:
+    case CatalogChange::Kind::kPlaced:
+    case CatalogChange::Kind::kSettled:
       OnCreated(change.log_id);
       break;
     case CatalogChange::Kind::kUpdated:
@@ -117,12 +119,14 @@ void GroupKeeper::OnCatalogChange(const CatalogChange& change) {
     case CatalogChange::Kind::kDeleted:
       OnDeleted(change.log_id);
       break;
+    case CatalogChange::Kind::kConfirmed:
+      OnConfirmed();
+      break;
     case CatalogChange::Kind::kFormed:
     case CatalogChange::Kind::kMember:
     case CatalogChange::Kind::kPolicy:
       break;
   }
-  Publish();
 }
 
 GroupStart GroupKeeper::NewStart(const CatalogLog& log) const {
@@ -131,8 +135,10 @@ GroupStart GroupKeeper::NewStart(const CatalogLog& log) const {
   start.name = log.name;
   start.settings = log.settings;
   start.base = log.base;
-  start.initial_voters = log.replicas;
   start.verdict = store_->Verdict();
+  // Once the log was moved, those of its founders that hold it know better than this row who votes.
+  start.placement = log.placement.value();
+  if (!log.placement) start.initial_voters = log.replicas;
   return start;
 }
 
@@ -140,12 +146,34 @@ void GroupKeeper::OnCreated(GroupId id) {
   // The catalog may be ahead of this change: what it no longer has was deleted behind it.
   const CatalogLog* log = catalog_.Find(id);
   if (log == nullptr) return;
-  if (!std::binary_search(log->replicas.begin(), log->replicas.end(), self_)) return;
-  if (!open_.insert(id).second) return;
-  if (stored_ids_.contains(id)) {
+  if (confirmed_) {
+    Follow(*log);
+  } else if (stored_ids_.contains(id) && open_.insert(id).second) {
+    // Whoever holds it may be needed to elect a leader, also if it has moved meanwhile.
     Note(OpenTask{*log});
+  }
+}
+
+void GroupKeeper::OnConfirmed() {
+  confirmed_ = true;
+  for (const auto& [id, log] : catalog_.logs()) Follow(log);
+}
+
+void GroupKeeper::Follow(const CatalogLog& log) {
+  const bool mine = std::binary_search(log.replicas.begin(), log.replicas.end(), self_);
+  if (!mine) {
+    if (open_.erase(log.id) == 0) return;
+    left_.insert(log.id);
+    Note(LeaveTask{log.id, log.placement.value(), log.replicas.front()});
+    return;
+  }
+  if (!open_.insert(log.id).second) return;
+  if (left_.contains(log.id)) {
+    Note(ComeBackTask{NewStart(log)});
+  } else if (stored_ids_.contains(log.id)) {
+    Note(OpenTask{log});
   } else {
-    WorkerOf(id).AddGroup(MakeConfig(), NewStart(*log), nullptr);
+    WorkerOf(log.id).AddGroup(MakeConfig(), NewStart(log), nullptr);
   }
 }
 
@@ -192,26 +220,51 @@ std::vector<std::string> GroupKeeper::Work() {
   }
   std::vector<std::string> alarms;
   for (Task& task : tasks) {
-    std::visit(Overloaded{
-                   [&](const OpenTask& in) {
-                     GroupStart start = NewStart(in.log);
-                     const std::string alarm = Load(start);
-                     if (!alarm.empty()) alarms.push_back(alarm);
-                     // Without a base to start from it must not begin anew: it has voted.
-                     if (!start.stored) return;
-                     WorkerOf(in.log.id).AddGroup(MakeConfig(), std::move(start), nullptr);
-                   },
-                   [&](UpdateTask& in) {
-                     WorkerOf(in.group).UpdateGroup(in.group, std::move(in.settings));
-                   },
-                   [&](const RemoveTask& in) {
-                     stored_.erase(in.group);
-                     WorkerOf(in.group).RemoveGroup(in.group);
-                   },
-               },
-               task);
+    std::string alarm = std::visit([this](auto& inner) { return Do(inner); }, task);
+    if (!alarm.empty()) alarms.push_back(std::move(alarm));
   }
   return alarms;
+}
+
+std::string GroupKeeper::Do(OpenTask& task) {
+  GroupStart start = NewStart(task.log);
+  std::string alarm = Load(start);
+  if (start.stored) {
+    WorkerOf(task.log.id).AddGroup(MakeConfig(), std::move(start), nullptr);
+  } else {
+    // Without a base to start from it must not begin anew: it has voted.
+    unreadable_.insert(task.log.id);
+  }
+  return alarm;
+}
+
+std::string GroupKeeper::Do(UpdateTask& task) {
+  WorkerOf(task.group).UpdateGroup(task.group, std::move(task.settings));
+  return "";
+}
+
+std::string GroupKeeper::Do(RemoveTask& task) {
+  stored_.erase(task.group);
+  unreadable_.erase(task.group);
+  WorkerOf(task.group).RemoveGroup(task.group);
+  return "";
+}
+
+std::string GroupKeeper::Do(LeaveTask& task) {
+  WorkerOf(task.group).LeaveGroup(task.group, task.placement, task.successor);
+  return "";
+}
+
+std::string GroupKeeper::Do(ComeBackTask& task) {
+  const GroupId id = task.start.group;
+  if (unreadable_.contains(id)) {
+    return fmt::format(
+        "log {} ({}) was moved to this node, which holds an older replica of it that "
+        "cannot be read: move it elsewhere, or replace the node",
+        id, task.start.name);
+  }
+  WorkerOf(id).AddGroup(MakeConfig(), std::move(task.start), nullptr);
+  return "";
 }
 
 bool GroupKeeper::IsCatalogConfirmed() const {

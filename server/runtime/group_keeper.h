@@ -1,10 +1,14 @@
 // GroupKeeper: the groups of this node: which ones exist, on which worker, and how a name
 // leads to one.
 //
-// The catalog alone decides (design section 8): a group is created when group 0 applies its
-// log's creation and names this node, and removed when it applies the deletion. What the
-// store holds for a log id is opened when the replayed catalog says that the log exists;
+// The catalog alone decides (design section 8): a group is created when group 0 applies what
+// places its log here, and removed when it applies the deletion, or that the log has moved. What
+// the store holds for a log id is opened when the replayed catalog says that the log exists;
 // absence from an older catalog is no deletion, and peers' messages never create a group.
+//
+// A catalog that is being replayed tells of placements that are long over: nothing is made or left
+// by it before a leader has told where the catalog stands (CatalogChange::kConfirmed). Two nodes
+// that made the replicas of such a placement anew would elect a leader between them.
 //
 // Opening what is stored reads the disk, so the worker that applies the catalog only notes
 // it, and Work() does it on the node's own thread. A log that is new here is opened at once,
@@ -95,15 +99,34 @@ class GroupKeeper {
   struct RemoveTask {
     GroupId group;
   };
-  using Task = std::variant<OpenTask, UpdateTask, RemoveTask>;
+  // The log has moved elsewhere.
+  struct LeaveTask {
+    GroupId group;
+    uint64_t placement;
+    NodeId successor;
+  };
+  // It comes back, behind a LeaveTask.
+  struct ComeBackTask {
+    GroupStart start;
+  };
+  using Task = std::variant<OpenTask, UpdateTask, RemoveTask, LeaveTask, ComeBackTask>;
 
   [[nodiscard]] bool IsCatalogConfirmed() const;
   [[nodiscard]] Rejection NotFound(std::string_view log) const;
   void OnCreated(GroupId id);
+  void OnConfirmed();
+  // Makes, opens or leaves the replica of `log`, as the catalog has it now.
+  void Follow(const CatalogLog& log);
   void OnUpdated(const CatalogChange& change);
   void OnDeleted(GroupId id);
   void Publish();
   void Note(Task task);
+  // Work's part for one task. Returns an alarm, or "".
+  std::string Do(OpenTask& task);
+  std::string Do(UpdateTask& task);
+  std::string Do(RemoveTask& task);
+  std::string Do(LeaveTask& task);
+  std::string Do(ComeBackTask& task);
   // Fills in what the store holds of the group. "" or an alarm.
   std::string Load(GroupStart& start);
   [[nodiscard]] GroupStart NewStart(const CatalogLog& log) const;
@@ -120,9 +143,12 @@ class GroupKeeper {
   Seq published_seq_;
   std::set<GroupId> open_;        // Created on a worker, or noted to be.
   std::set<GroupId> stored_ids_;  // Keys of stored_, as found at the start.
+  std::set<GroupId> left_;        // Since the start.
+  bool confirmed_ = false;
 
   // ---- The node's own thread -----------------------------------------------------------------
   std::map<GroupId, storage::StoredGroup> stored_;  // Not opened yet.
+  std::set<GroupId> unreadable_;                    // Stored, and could not be opened.
 
   mutable AccessState access_;
 

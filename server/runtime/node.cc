@@ -31,11 +31,10 @@
 namespace cairn::server {
 namespace {
 
-constexpr uint32_t kProtocol = 1;
-// Pauses of the node's own thread: between rounds of asking; while the catalog is empty;
-// and when there is nothing to hurry for.
+// Pauses of the node's own thread: between rounds of asking; while the catalog is empty or replicas
+// are being moved; and when there is nothing to hurry for.
 constexpr int64_t kFormingPauseMs = 200;
-constexpr int64_t kYoungPauseMs = 20;
+constexpr int64_t kBusyPauseMs = 20;
 constexpr int64_t kIdlePauseMs = 1000;
 constexpr int64_t kSayWhyEveryUs = 5 * kMicrosPerSecond;
 constexpr int64_t kDrainPollMs = 5;
@@ -179,8 +178,14 @@ absl::Status Node::Impl::StartHost() {
   ASSIGN_OR_RETURN(const NodeId self, FindSelf(formed, config.name, store->Identity().incarnation));
   spdlog::info("node {} ({}) of cluster {}, {} members", self, config.name, formed.cluster_id(),
                formed.members_size());
-  host_owner = std::make_unique<GroupHost>(&config, formed, self, store.get(), &clock, &metrics,
-                                           tls.get(), [this] { Wake(); });
+  host_owner = std::make_unique<GroupHost>(GroupHost::Parts{.config = &config,
+                                                            .store = store.get(),
+                                                            .clock = &clock,
+                                                            .metrics = &metrics,
+                                                            .tls = tls.get(),
+                                                            .calls = &formation_client,
+                                                            .wake = [this] { Wake(); }},
+                                           formed, self);
   RETURN_IF_ERROR(host_owner->Start());
   host_ready.store(host_owner.get(), std::memory_order_release);
   return absl::OkStatus();
@@ -234,10 +239,14 @@ void Node::Impl::Run() {
 int64_t Node::Impl::Round() {
   if (tls != nullptr) tls->WatchExpiries();
   if (host() == nullptr) return FormingRound();
-  host_owner->Work();
+  const absl::StatusOr<bool> busy = host_owner->Work();
+  if (!busy.ok()) {
+    Fail(busy.status());
+    return 0;
+  }
   RestMemory();
   LookForDamage();
-  return host()->keeper().view()->catalog.cluster_id().empty() ? kYoungPauseMs : kIdlePauseMs;
+  return *busy ? kBusyPauseMs : kIdlePauseMs;
 }
 
 void Node::Impl::RestMemory() {
@@ -267,7 +276,7 @@ bool Node::Impl::IsWhole() const {
 bool Node::Impl::TryToBeSpared() {
   if (clock.Mono() - started_at < kMinUptimeUs || draining || !IsWhole()) return false;
   if (FreeBytes(config.data_dir) < store->Stats().disk_bytes) return false;
-  if (!repair_turn.Decide(host()->formed(), host()->self())) return false;
+  if (!repair_turn.Decide(host()->book().Formed(), host()->self())) return false;
   const absl::Status asked = store->RebuildAtNextOpen();
   if (!asked.ok()) Fail(asked);
   return asked.ok();
@@ -358,7 +367,7 @@ NodeStatus Node::Status() const {
   status.disk_free_bytes = FreeBytes(impl_->config.data_dir);
   if (const GroupHost* host = impl_->host()) {
     status.node_id = host->self();
-    status.cluster_id = host->formed().cluster_id();
+    status.cluster_id = host->book().cluster_id();
   }
   const absl::Status failure = Failure();
   status.detail = NotReady();
@@ -398,14 +407,7 @@ std::vector<GroupView> Node::Groups() const {
 
 std::string Node::AddressOf(NodeId node) const {
   const GroupHost* host = impl_->host();
-  if (host == nullptr) return "";
-  const std::shared_ptr<const CatalogView> view = host->keeper().view();
-  const auto it = view->catalog.members().find(node);
-  if (it != view->catalog.members().end()) return it->second.address;
-  for (const cairn::v1::FormMember& member : host->formed().members()) {
-    if (NodeId(member.node_id()) == node) return member.address();
-  }
-  return "";
+  return host != nullptr ? host->book().AddressOf(node) : "";
 }
 
 std::vector<std::string> Node::MemberAddresses() const {
@@ -415,12 +417,7 @@ std::vector<std::string> Node::MemberAddresses() const {
   }
   const GroupHost* host = impl_->host();
   if (host == nullptr) return addresses;
-  for (const cairn::v1::FormMember& member : host->formed().members()) {
-    addresses.push_back(member.address());
-  }
-  for (const auto& [id, member] : host->keeper().view()->catalog.members()) {
-    addresses.push_back(member.address);
-  }
+  for (std::string& address : host->book().Addresses()) addresses.push_back(std::move(address));
   return addresses;
 }
 
@@ -441,7 +438,7 @@ Metrics::Snapshot Node::Impl::LookAtEverything() const {
     }
   }
   if (const GroupHost* running = host()) {
-    const cairn::v1::FormRequest& formed = running->formed();
+    const cairn::v1::FormRequest formed = running->book().Formed();
     now.peers = static_cast<uint64_t>(formed.members_size()) - 1;
     now.peers_connected = running->connected_peers();
     AddGroupsTo(running->Views(), formed, running->self(), config.metrics_per_log, now);
@@ -464,29 +461,23 @@ std::string Node::MetricsText() const {
 // ---- For the peer service
 // -------------------------------------------------------------------------
 
-std::string Node::CheckHello(const cairn::v1::PeerHello& hello) const {
+cairn::v1::ExchangeResponse Node::CheckHello(const cairn::v1::PeerHello& hello) {
+  cairn::v1::ExchangeResponse answer;
+  GroupHost* host = impl_->host();
+  if (host == nullptr) {
+    answer.set_refusal("this node's cluster is still forming");
+    return answer;
+  }
+  PeerBook::Answer checked = host->book().Check(hello);
+  if (checked.news) impl_->Wake();
+  answer.set_refusal(std::move(checked.refusal));
+  answer.set_removed(checked.removed);
+  return answer;
+}
+
+bool Node::WasRemoved(NodeId node) const {
   const GroupHost* host = impl_->host();
-  if (host == nullptr) return "this node's cluster is still forming";
-  if (hello.protocol() != kProtocol) {
-    return fmt::format("protocol {} is not spoken here, only {}", hello.protocol(), kProtocol);
-  }
-  if (hello.cluster_id() != host->formed().cluster_id()) {
-    return fmt::format("this node belongs to cluster {}, not to {}", host->formed().cluster_id(),
-                       hello.cluster_id());
-  }
-  if (NodeId(hello.to_node_id()) != host->self()) {
-    return fmt::format("this is node {}, not {}", host->self(), hello.to_node_id());
-  }
-  for (const cairn::v1::FormMember& member : host->formed().members()) {
-    if (member.node_id() != hello.from_node_id()) continue;
-    if (member.incarnation() == hello.from_incarnation()) return "";
-    return fmt::format(
-        "node {} ({}) has another data directory: incarnation {:016x} is known, "
-        "{:016x} calls",
-        member.node_id(), member.name(), member.incarnation(), hello.from_incarnation());
-  }
-  return fmt::format("node {} is no member of cluster {}", hello.from_node_id(),
-                     hello.cluster_id());
+  return host != nullptr && host->book().WasRemoved(node);
 }
 
 void Node::Receive(NodeId from, cairn::v1::ExchangeRequest& request) {

@@ -104,8 +104,10 @@ class Node {
   [[nodiscard]] std::string NotReady() const;
 
   // ---- For peers: their streams (peer_receiver.h) and the peer service ------------------
-  // Empty when the hello is acceptable, else the refusal.
-  [[nodiscard]] std::string CheckHello(const cairn::v1::PeerHello& hello) const;
+  // Whether who says so is a member: what it is answered.
+  [[nodiscard]] cairn::v1::ExchangeResponse CheckHello(const cairn::v1::PeerHello& hello);
+  // Whether it was a member, and is none any more. Cheap.
+  [[nodiscard]] bool WasRemoved(NodeId node) const;
   // Routes messages to their groups; drops what no group here takes. Spends `request`, which came
   // on a connection of `from`.
   void Receive(NodeId from, cairn::v1::ExchangeRequest& request);

@@ -224,6 +224,7 @@ bool PeerLink::Greet(SocketStream& stream) {
   if (!answer.ParseFromString(bytes)) return false;
   if (answer.refusal().empty()) return true;
   SayOnce("refuses this node: " + answer.refusal());
+  if (answer.removed()) listener_->OnRemoved(answer.refusal());
   return false;
 }
 

@@ -45,6 +45,8 @@ class LinkListener {
  public:
   virtual ~LinkListener() = default;
   virtual void OnLink(LinkChange change) = 0;
+  // A peer says that this node was removed from the cluster, for good.
+  virtual void OnRemoved(const std::string& refusal) = 0;
 };
 
 struct PeerLinkOptions {

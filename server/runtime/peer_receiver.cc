@@ -19,6 +19,8 @@ namespace {
 constexpr size_t kMaxConnections = 256;
 constexpr uint32_t kMaxHelloBytes = 64 << 10;
 constexpr int64_t kHelloTimeoutUs = 5 * kMicrosPerSecond;
+// A silent connection is looked at this often: its peer may have been removed.
+constexpr int kLookAgainMs = 1000;
 
 bool ReadHello(SocketStream& stream, MonoMicros deadline, cairn::v1::ExchangeRequest& request) {
   char header[kFrameHeaderBytes];
@@ -29,8 +31,8 @@ bool ReadHello(SocketStream& stream, MonoMicros deadline, cairn::v1::ExchangeReq
   return stream.ReceiveAll(bytes, deadline) && request.ParseFromString(bytes);
 }
 
-// Blocks until there is something. False at the end of the stream.
-bool ReadSome(SocketStream& stream, FrameReader& reader) {
+// Blocks until there is something, or for `timeout_ms`. False at the end of the stream.
+bool ReadSome(SocketStream& stream, FrameReader& reader, int timeout_ms) {
   while (true) {
     size_t got = 0;
     const Progress progress = stream.Receive({reader.space(), reader.space_bytes()}, &got);
@@ -39,8 +41,7 @@ bool ReadSome(SocketStream& stream, FrameReader& reader) {
       return true;
     }
     if (progress == Progress::kBroken) return false;
-    // Whatever it says, the next read knows better.
-    (void)AwaitSocket(stream.socket(), progress == Progress::kWritable, /*timeout_ms=*/-1);
+    if (!AwaitSocket(stream.socket(), progress == Progress::kWritable, timeout_ms)) return true;
   }
 }
 
@@ -82,8 +83,7 @@ void PeerReceiver::Stop() {
 void PeerReceiver::Serve(Connection* connection) {
   SocketStream& stream = connection->stream;
   TunePeerSocket(stream.socket());
-  NodeId peer;
-  if (Greet(stream, &peer)) Carry(peer, stream);
+  if (const NodeId peer = Greet(stream)) Carry(peer, stream);
   if (!stream.error().empty()) {
     spdlog::warn("a connection that speaks the peers' protocol is closed: TLS: {}", stream.error());
   }
@@ -92,29 +92,30 @@ void PeerReceiver::Serve(Connection* connection) {
   connection->done = true;
 }
 
-bool PeerReceiver::Greet(SocketStream& stream, NodeId* peer) {
+NodeId PeerReceiver::Greet(SocketStream& stream) {
   const MonoMicros deadline = SystemClock().Mono() + kHelloTimeoutUs;
   char magic[kPeerMagic.size()];
-  if (!stream.ReceiveAll(magic, deadline)) return false;
+  if (!stream.ReceiveAll(magic, deadline)) return NodeId();
   if (NodeTls* const tls = node_->tls()) {
     const TlsContext context = tls->Now()->accepting;
-    if (context == nullptr) return false;  // A node alone has no peers.
+    if (context == nullptr) return NodeId();  // A node alone has no peers.
     stream.AcceptTls(context);
-    if (!stream.ShakeHands(deadline)) return false;
+    if (!stream.ShakeHands(deadline)) return NodeId();
   }
   cairn::v1::ExchangeRequest request;
-  if (!ReadHello(stream, deadline, request)) return false;
-  *peer = NodeId(request.hello().from_node_id());
-  cairn::v1::ExchangeResponse answer;
-  answer.set_refusal(Refusal(stream, request.hello()));
+  if (!ReadHello(stream, deadline, request)) return NodeId();
+  const cairn::v1::ExchangeResponse answer = Judge(stream, request.hello());
   std::string bytes;
   AppendFrame(answer, bytes);
-  return stream.SendAll(bytes, deadline) && answer.refusal().empty();
+  const bool welcome = stream.SendAll(bytes, deadline) && answer.refusal().empty();
+  return welcome ? NodeId(request.hello().from_node_id()) : NodeId();
 }
 
-std::string PeerReceiver::Refusal(const SocketStream& stream,
-                                  const cairn::v1::PeerHello& hello) const {
-  const std::string address = node_->AddressOf(NodeId(hello.from_node_id()));
+cairn::v1::ExchangeResponse PeerReceiver::Judge(const SocketStream& stream,
+                                                const cairn::v1::PeerHello& hello) const {
+  std::string address = node_->AddressOf(NodeId(hello.from_node_id()));
+  // A member that is not known of here yet shows the certificate of where it says it is.
+  if (address.empty()) address = hello.from_address();
   // Who is no member is told nothing else; a hello that names none is refused by the node.
   if (stream.tls() != nullptr && !address.empty()) {
     const TlsCertificate shown(SSL_get1_peer_certificate(stream.tls()));
@@ -123,7 +124,9 @@ std::string PeerReceiver::Refusal(const SocketStream& stream,
     if (!checked.ok()) {
       spdlog::error("a connection as node {} ({}) is refused: {}", hello.from_node_id(), address,
                     ToStd(checked.message()));
-      return std::string(ToStd(checked.message()));
+      cairn::v1::ExchangeResponse refused;
+      refused.set_refusal(std::string(ToStd(checked.message())));
+      return refused;
     }
   }
   return node_->CheckHello(hello);
@@ -132,7 +135,9 @@ std::string PeerReceiver::Refusal(const SocketStream& stream,
 void PeerReceiver::Carry(NodeId peer, SocketStream& stream) {
   FrameReader reader;
   cairn::v1::ExchangeRequest request;
-  while (ReadSome(stream, reader)) {
+  while (ReadSome(stream, reader, kLookAgainMs)) {
+    // When it connects again it is told why.
+    if (node_->WasRemoved(peer)) return;
     request.Clear();
     while (const std::optional<std::string_view> frame = reader.Next()) {
       // Messages of later frames are put behind those of earlier ones.

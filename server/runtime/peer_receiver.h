@@ -44,11 +44,11 @@ class PeerReceiver {
   };
 
   void Serve(Connection* connection);
-  // Reads the hello, which names `*peer`, and answers it. False: the connection is of no use.
-  bool Greet(SocketStream& stream, NodeId* peer);
-  // Why the hello is not accepted; empty: it is.
-  [[nodiscard]] std::string Refusal(const SocketStream& stream,
-                                    const cairn::v1::PeerHello& hello) const;
+  // Reads the hello and answers it. Who it is; 0: the connection is of no use.
+  NodeId Greet(SocketStream& stream);
+  [[nodiscard]] cairn::v1::ExchangeResponse Judge(const SocketStream& stream,
+                                                  const cairn::v1::PeerHello& hello) const;
+  // Until the connection ends, or its peer is no member any more.
   void Carry(NodeId peer, SocketStream& stream);
   void Reap() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

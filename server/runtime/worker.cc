@@ -99,6 +99,10 @@ void Worker::AddGroup(GroupConfig config, GroupStart start, Catalog* catalog) {
 
 void Worker::RemoveGroup(GroupId group) { mailbox_.PushUrgent(RemoveGroupCommand{group}); }
 
+void Worker::LeaveGroup(GroupId group, uint64_t placement, NodeId successor) {
+  mailbox_.PushUrgent(LeaveGroupCommand{group, placement, successor});
+}
+
 void Worker::UpdateGroup(GroupId group, cairn::v1::LogSettings settings) {
   mailbox_.PushUrgent(UpdateGroupCommand{group, std::move(settings)});
 }
@@ -269,6 +273,8 @@ void Worker::Handle(storage::ReadResult result) {
 
 void Worker::Handle(AddGroupCommand command) {
   const GroupId id = command.start.group;
+  // A replica that comes back may still be here: LeaveGroup has kept it.
+  if (command.start.placement != 0 && groups_.contains(id)) return;
   CHECK(!groups_.contains(id));
   const std::string name = command.start.name;
   auto group = Group::Create(std::move(command.config), std::move(command.start), &budget_,
@@ -288,21 +294,31 @@ void Worker::Handle(AddGroupCommand command) {
 }
 
 void Worker::Handle(RemoveGroupCommand command) {
+  Drop(command.group, Because(cairn::v1::REASON_LOG_NOT_FOUND, "the log was deleted"));
+}
+
+void Worker::Handle(LeaveGroupCommand command) {
   const auto it = groups_.find(command.group);
+  if (it == groups_.end() || it->second.group == nullptr) return;
+  if (it->second.group->core().membership().version > command.placement) return;
+  Rejection moved = Because(cairn::v1::REASON_NOT_LEADER, "the replica here was moved");
+  moved.info.set_actual(command.successor.value());
+  Drop(command.group, moved);
+}
+
+void Worker::Drop(GroupId id, const Rejection& why) {
+  const auto it = groups_.find(id);
   if (it != groups_.end()) {
-    if (it->second.group != nullptr) {
-      it->second.group->Shutdown(Because(cairn::v1::REASON_LOG_NOT_FOUND, "the log was deleted"),
-                                 effects_);
-    }
-    std::erase_if(touched_, [&](const auto& entry) { return entry.first == command.group; });
-    schedule_.Remove(command.group);
+    if (it->second.group != nullptr) it->second.group->Shutdown(why, effects_);
+    std::erase_if(touched_, [&](const auto& entry) { return entry.first == id; });
+    schedule_.Remove(id);
     groups_.erase(it);
-    changed_.push_back(command.group);
+    changed_.push_back(id);
     views_stale_ = true;
   }
   // Behind all earlier writes of the group, also those of this turn.
   storage::GroupWrite write;
-  write.group = command.group;
+  write.group = id;
   write.remove = true;
   effects_.writes.push_back(std::move(write));
   effects_.write_ids.push_back(0);

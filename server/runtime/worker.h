@@ -82,7 +82,12 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   void PostUrgent(GroupEvent event);
   // Control: creates, removes, updates a group; in order with events.
   void AddGroup(GroupConfig config, GroupStart start, Catalog* catalog);
-  void RemoveGroup(GroupId group);  // Also moves its data to the trash.
+  // The log was deleted: its data goes to the trash.
+  void RemoveGroup(GroupId group);
+  // The log was moved to other nodes, `successor` among them, by `placement`: the replica's data
+  // goes to the trash, unless a later placement has brought the log back, as its own configuration
+  // knows: the catalog here may be behind. Not what cannot be opened either.
+  void LeaveGroup(GroupId group, uint64_t placement, NodeId successor);
   void UpdateGroup(GroupId group, cairn::v1::LogSettings settings);
   // To every group of this worker.
   void Broadcast(LinkChange change);
@@ -114,6 +119,11 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   struct RemoveGroupCommand {
     GroupId group;
   };
+  struct LeaveGroupCommand {
+    GroupId group;
+    uint64_t placement;
+    NodeId successor;
+  };
   struct UpdateGroupCommand {
     GroupId group;
     cairn::v1::LogSettings settings;
@@ -126,9 +136,9 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   struct DeliverCommand {
     std::vector<Effects::OutReply> replies;
   };
-  using Item =
-      std::variant<GroupEvent, Committed, storage::ReadResult, AddGroupCommand, RemoveGroupCommand,
-                   UpdateGroupCommand, BroadcastCommand, DrainCommand, DeliverCommand>;
+  using Item = std::variant<GroupEvent, Committed, storage::ReadResult, AddGroupCommand,
+                            RemoveGroupCommand, LeaveGroupCommand, UpdateGroupCommand,
+                            BroadcastCommand, DrainCommand, DeliverCommand>;
 
   // What was last seen of a group's core, to notice changes that Views() should show.
   struct Standing {
@@ -168,6 +178,9 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   void Handle(GroupEvent event);
   void Handle(AddGroupCommand command);
   void Handle(RemoveGroupCommand command);
+  void Handle(LeaveGroupCommand command);
+  // Answers all that waits with `why`, forgets the group and drops its data.
+  void Drop(GroupId id, const Rejection& why);
   void Handle(UpdateGroupCommand command);
   void Handle(BroadcastCommand command);
   void Handle(DrainCommand);

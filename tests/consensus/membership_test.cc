@@ -81,11 +81,31 @@ TEST(MembershipTest, ChangesThatAreRefused) {
 TEST(MembershipTest, BytesComeBack) {
   for (const Membership& membership :
        {Membership(), Three(),
-        Membership{.voters = Ids({1, 0xfedcba9876543210}), .outgoing = Ids({2}), .learners = {}}}) {
+        Membership{.voters = Ids({1, 0xfedcba9876543210}), .outgoing = Ids({2}), .learners = {}},
+        Membership{.voters = Ids({1}), .outgoing = {}, .learners = Ids({2}), .version = 7},
+        Membership{.voters = {}, .outgoing = {}, .learners = {}, .version = ~0ull}}) {
     const auto decoded = DecodeMembership(EncodeMembership(membership));
     ASSERT_TRUE(decoded.ok());
     EXPECT_EQ(*decoded, membership);
   }
+}
+
+TEST(MembershipTest, WithoutAVersionTheBytesAreThoseOfBefore) {
+  Membership members = Three();
+  const std::string plain = EncodeMembership(members);
+  members.version = 9;
+  EXPECT_EQ(EncodeMembership(members).size(), plain.size() + 8);
+  EXPECT_EQ(plain.front(), 1);
+}
+
+TEST(MembershipTest, AnOlderWishDoesNotUndoANewerOne) {
+  Membership members = Three();
+  members.version = 5;
+  const MembershipChange change{.voters = members.voters, .learners = Ids({9}), .version = 4};
+  EXPECT_EQ(BeginChange(members, change).status().code(), absl::StatusCode::kInvalidArgument);
+  const auto begun = BeginChange(members, {change.voters, change.learners, 5});
+  ASSERT_TRUE(begun.ok());
+  EXPECT_EQ(begun->version, 5u);
 }
 
 TEST(MembershipTest, DamagedBytesAreTold) {
@@ -100,7 +120,8 @@ TEST(MembershipTest, DamagedBytesAreTold) {
     char value;
   };
   const Case cases[] = {
-      {"unknown version", 0, 2},
+      {"an unknown format", 0, 3},
+      {"a format with a version that is not there", 0, 2},
       {"a count of thousands of members", 2, 0x7f},
       {"ids out of order", 9, 9},
       {"id 0", 9, 0},

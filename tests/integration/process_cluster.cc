@@ -88,16 +88,13 @@ ProcessCluster::ProcessCluster(Options options)
 }
 
 std::vector<std::string> ProcessCluster::Flags(size_t node) const {
-  std::vector<std::string> flags = {"--name",
-                                    fmt::format("n{}", node + 1),
-                                    "--data-dir",
-                                    DataDir(node),
-                                    "--listen",
-                                    Endpoint(node),
-                                    "--http-listen",
-                                    HttpEndpoint(node),
-                                    "--initial-cluster",
-                                    InitialCluster()};
+  std::vector<std::string> flags = {"--name",        fmt::format("n{}", node + 1),
+                                    "--data-dir",    DataDir(node),
+                                    "--listen",      Endpoint(node),
+                                    "--http-listen", HttpEndpoint(node)};
+  const bool founds = node < founders();
+  flags.insert(flags.end(), {founds ? "--initial-cluster" : "--join",
+                             founds ? InitialCluster() : Endpoint(0) + "," + Endpoint(1)});
   flags.insert(flags.end(), options_.flags.begin(), options_.flags.end());
   return flags;
 }
@@ -144,6 +141,10 @@ void ProcessCluster::StartAll() {
   for (size_t node = 0; node < size(); ++node) Start(node);
 }
 
+void ProcessCluster::StartFounders() {
+  for (size_t node = 0; node < founders(); ++node) Start(node);
+}
+
 void ProcessCluster::Signal(size_t node, int signal) { processes_.at(node)->Signal(signal); }
 
 void ProcessCluster::Kill(size_t node) { processes_.at(node)->Kill(); }
@@ -162,10 +163,16 @@ int ProcessCluster::Get(size_t node, const std::string& path, std::string* body)
   return result->status;
 }
 
-bool ProcessCluster::AwaitAllReady(int seconds) {
+bool ProcessCluster::AwaitAllReady(int seconds) { return AwaitFirstReady(size(), seconds); }
+
+bool ProcessCluster::AwaitFoundersReady(int seconds) {
+  return AwaitFirstReady(founders(), seconds);
+}
+
+bool ProcessCluster::AwaitFirstReady(size_t nodes, int seconds) {
   return Eventually(
       [&] {
-        for (size_t node = 0; node < size(); ++node) {
+        for (size_t node = 0; node < nodes; ++node) {
           if (!IsReady(node)) return false;
         }
         return true;
@@ -203,7 +210,7 @@ std::string ProcessCluster::Output(size_t node) const {
 
 std::string ProcessCluster::InitialCluster() const {
   std::string members;
-  for (size_t node = 0; node < size(); ++node) {
+  for (size_t node = 0; node < founders(); ++node) {
     members += fmt::format("{}n{}={}", node == 0 ? "" : ",", node + 1, Endpoint(node));
   }
   return members;

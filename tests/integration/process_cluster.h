@@ -31,6 +31,8 @@ class ProcessCluster {
     std::string program;  // cairnd, or a program that takes the same flags.
     std::string dir;      // Holds nI and nI.log for node I.
     size_t nodes = 3;
+    // The first of them form the cluster; the others join it when they are started. 0: all form it.
+    size_t founders = 0;
     std::vector<std::string> flags;  // For every node.
     std::vector<Host> hosts;         // One for each node; none: all are on the loopback.
   };
@@ -45,6 +47,8 @@ class ProcessCluster {
   // From the next start on: variables ("KEY=value") on top of our own environment.
   void SetEnvironment(size_t node, std::vector<std::string> variables);
   void StartAll();
+  // Those that form the cluster.
+  void StartFounders();
   // Sends a signal. Requires: the process was started and not waited for.
   void Signal(size_t node, int signal);
   // SIGKILL, and waits for the end.
@@ -59,6 +63,10 @@ class ProcessCluster {
   int Get(size_t node, const std::string& path, std::string* body = nullptr) const;
   [[nodiscard]] bool IsReady(size_t node) const { return Get(node, "/readyz") == 200; }
   bool AwaitAllReady(int seconds = 60);
+  bool AwaitFoundersReady(int seconds = 60);
+  [[nodiscard]] size_t founders() const {
+    return options_.founders == 0 ? options_.nodes : options_.founders;
+  }
 
   [[nodiscard]] size_t size() const { return processes_.size(); }
   [[nodiscard]] std::string Endpoint(size_t node) const;
@@ -79,6 +87,7 @@ class ProcessCluster {
   };
   [[nodiscard]] std::vector<std::string> Flags(size_t node) const;
   void Spawn(std::vector<std::string> command, size_t node);
+  bool AwaitFirstReady(size_t nodes, int seconds);
 
   const Options options_;
   const int base_port_;

@@ -63,7 +63,25 @@ class Town : public FormationPeers {
     return house->formation->Form(request);
   }
 
+  absl::StatusOr<cairn::v1::JoinResponse> Join(const std::string& address,
+                                               const cairn::v1::JoinRequest& request) override {
+    joins.push_back(address);
+    if (!join_answer.ok()) return join_answer;
+    cairn::v1::JoinResponse response;
+    cairn::v1::FormRequest& formed = *response.mutable_formed();
+    formed.set_cluster_id("running");
+    formed.set_joined(true);
+    cairn::v1::FormMember& member = *formed.add_members();
+    member.set_node_id(4);
+    member.set_name(request.name());
+    member.set_address(request.address());
+    member.set_incarnation(request.incarnation());
+    return response;
+  }
+
   bool lose_forms = false;
+  absl::Status join_answer;
+  std::vector<std::string> joins;
 
  private:
   void Build(const std::string& name, uint64_t incarnation) {
@@ -160,6 +178,37 @@ TEST(FormationTest, WhoMissedTheFormingLearnsItByAsking) {
   EXPECT_TRUE(Step(town, "n2"));
   EXPECT_EQ(town.formation("n2").formed()->cluster_id(),
             town.formation("n1").formed()->cluster_id());
+}
+
+TEST(FormationTest, ANodeThatJoinsAsksUntilItIsLetIn) {
+  Town town({"n4"});
+  NodeConfig& config = town.at("n4").config;
+  config.initial_cluster.clear();
+  config.join = {"a:1", "b:1"};
+  config.advertise = "n4:1";
+  town.join_answer = absl::UnavailableError("no room");
+  const auto waits = town.formation("n4").Step();
+  ASSERT_TRUE(waits.ok());
+  EXPECT_FALSE(*waits);
+  EXPECT_EQ(town.formation("n4").waiting_for(), "a:1: no room; b:1: no room");
+
+  town.join_answer = absl::OkStatus();
+  const auto joined = town.formation("n4").Step();
+  ASSERT_TRUE(joined.ok()) << joined.status();
+  EXPECT_TRUE(*joined);
+  EXPECT_TRUE(town.formation("n4").formed()->joined());
+  ASSERT_TRUE(town.Restart("n4").ok());
+  EXPECT_EQ(town.formation("n4").formed()->cluster_id(), "running") << "and remembers it";
+}
+
+TEST(FormationTest, ANodeThatMayNeverJoinGivesUp) {
+  Town town({"n4"});
+  town.at("n4").config.join = {"a:1", "b:1"};
+  town.join_answer = absl::InvalidArgumentError("that name is taken");
+  const auto refused = town.formation("n4").Step();
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("that name is taken"));
+  EXPECT_EQ(town.joins.size(), 1u);
 }
 
 TEST(FormationTest, ARestartRemembersAndDrawsNothingNew) {

@@ -186,6 +186,7 @@ class Listener : public LinkListener {
     absl::MutexLock lock(&mutex_);
     states_.push_back(change.state);
   }
+  void OnRemoved(const std::string&) override {}
   bool WaitForLast(State state) {
     absl::MutexLock lock(&mutex_);
     const auto is_last = [&] { return !states_.empty() && states_.back() == state; };

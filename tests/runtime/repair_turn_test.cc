@@ -28,6 +28,10 @@ class FakePeers : public FormationPeers {
     response.set_wants_repair(answer.wants_repair);
     return response;
   }
+  absl::StatusOr<cairn::v1::JoinResponse> Join(const std::string&,
+                                               const cairn::v1::JoinRequest&) override {
+    return absl::UnimplementedError("nobody joins here");
+  }
   absl::StatusOr<cairn::v1::FormResponse> Form(const std::string&,
                                                const cairn::v1::FormRequest&) override {
     return absl::UnimplementedError("nobody is formed here");

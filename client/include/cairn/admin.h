@@ -79,6 +79,17 @@ class Admin {
   // Would stopping that node cost any log its quorum?
   absl::StatusOr<StopAdvice> CanIStop(NodeId node_id, const CallOptions& options = {});
 
+  // Makes room for a node; it becomes a member when it starts with --join. Returns its id. Again
+  // for the same: the same id. Errors: INVALID: name or address belong to another member.
+  absl::StatusOr<NodeId> AddMember(const NewMember& member, const CallOptions& options = {});
+  // Says what a member shall be (not kLearner). Returns when the wish is noted: GetMembers tells
+  // how far it is. Errors: INVALID: no such member, or the last one that serves.
+  absl::Status ChangeMember(NodeId node_id, MemberState state, const CallOptions& options = {});
+  // Moves a log's replica; returns where its replicas will be, when the wish is noted.
+  // Errors: LOG_NOT_FOUND; INVALID: `from` has none, `to` has one or takes none, or it is moving.
+  absl::StatusOr<std::vector<NodeId>> MoveReplica(std::string_view log, NodeId from, NodeId to,
+                                                  const CallOptions& options = {});
+
  private:
   client::Core* core_;
 };

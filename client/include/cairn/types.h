@@ -194,17 +194,37 @@ struct NodeStatus {
   int64_t time_us = 0;  // The node's wall clock when it answered, since 1970; 0: not told.
 };
 
+// What the cluster wants of a member (proto/cairn/v1/cluster.proto).
+enum class MemberState {
+  kActive,    // It gets replicas, and may vote in the catalog.
+  kLearner,   // It follows the catalog only.
+  kDraining,  // Its replicas are moved to others; it stays a member.
+  kLeaving,   // Its replicas are moved to others, then it is removed for good.
+};
+
 struct MemberInfo {
   NodeId node_id;
   std::string name;
   std::string address;  // "host:port" for clients and peers.
   std::string zone;
-  uint64_t incarnation = 0;
+  uint64_t incarnation = 0;  // Of its data directory; 0: it was added and has not joined yet.
+  MemberState state = MemberState::kActive;
+  uint64_t replicas = 0;  // Logs of which it has a replica, or is about to.
 };
 
 struct Members {
   std::string cluster_id;
   std::vector<MemberInfo> members;
+  std::vector<std::string> moving_logs;  // Being moved between members; at most 100.
+  uint64_t moving = 0;                   // How many they are.
+};
+
+// A node for which room is made in a cluster: as it will be started.
+struct NewMember {
+  std::string name;     // --name
+  std::string address;  // --advertise, "host:port"
+  std::string zone;     // --zone; may be empty.
+  bool learner = false;
 };
 
 struct StopAdvice {
