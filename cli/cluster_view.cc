@@ -63,12 +63,28 @@ std::vector<MemberInfo> MembersOrEndpoints(Session& session, Admin& admin) {
   return guessed;
 }
 
+bool IsExpected(const MemberInfo& member) {
+  return member.node_id != NodeId() && member.incarnation == 0;
+}
+
 absl::StatusOr<ClusterStatusView> CollectClusterStatus(Session& session,
                                                        const std::string& log_prefix) {
   ASSIGN_OR_RETURN(Admin admin, session.admin());
   ClusterStatusView view;
   absl::Status first_error;
   for (const MemberInfo& member : MembersOrEndpoints(session, admin)) {
+    if (IsExpected(member)) {
+      view.nodes.push_back({member.name,
+                            member.node_id,
+                            member.address,
+                            "expected",
+                            "",
+                            {},
+                            {},
+                            0,
+                            "added, and not started yet"});
+      continue;
+    }
     const auto status = admin.Status(member.address, true, {.timeout = kPerNodeTimeout});
     if (!status.ok()) {
       first_error.Update(status.status());

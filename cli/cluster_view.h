@@ -15,7 +15,7 @@ struct NodeRowView {
   std::string node;
   NodeId node_id;
   std::string address;
-  std::string state;  // "unreachable" when the node did not answer.
+  std::string state;  // "unreachable" when the node did not answer; "expected": it has not joined.
   std::string version;
   DurationMs uptime_ms;
   ByteCount disk_free_bytes;
@@ -80,6 +80,9 @@ struct ClusterStatusView {
 // Members by the catalog; while no catalog answers, the endpoints that were given, so that a
 // cluster without a quorum or one that is forming can still be looked at.
 std::vector<MemberInfo> MembersOrEndpoints(Session& session, Admin& admin);
+
+// Whether a member by the catalog was added and has not been started yet.
+bool IsExpected(const MemberInfo& member);
 
 // Asks all members, in turn. Errors: only when no node answers at all.
 absl::StatusOr<ClusterStatusView> CollectClusterStatus(Session& session,

@@ -72,7 +72,7 @@ absl::StatusOr<ExitCode> RunDoctor(Session& session) {
   ASSIGN_OR_RETURN(Admin admin, session.admin());
   std::vector<NodeVisit> visits;
   for (const MemberInfo& member : MembersOrEndpoints(session, admin)) {
-    visits.push_back(Visit(session, admin, member));
+    if (!IsExpected(member)) visits.push_back(Visit(session, admin, member));
   }
   VisitStrangers(session, admin, visits);
   return Show(session, Diagnose(visits));

@@ -322,6 +322,7 @@ void RaftCore::CheckInvariants() const {
   CHECK_LE(memberships_.front().first, terms_.Before().index);
   for (size_t i = 1; i < memberships_.size(); ++i) {
     CHECK_LE(memberships_[i - 1].first, memberships_[i].first);
+    CHECK_LE(memberships_[i - 1].second.version, memberships_[i].second.version);
   }
   CHECK_LE(memberships_.back().first, terms_.Last().index);
 

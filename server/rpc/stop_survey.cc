@@ -32,6 +32,13 @@ std::set<Replica> SoundReplicas(const std::vector<v1::StatusResponse>& answers) 
   return sound;
 }
 
+std::vector<NodeId> CatalogVoters(const server::Node& node) {
+  for (const server::GroupView& view : node.Groups()) {
+    if (view.group == kCatalogGroup) return view.voters;
+  }
+  return {};
+}
+
 bool KeepsQuorum(const std::set<Replica>& sound, GroupId group, const std::vector<NodeId>& replicas,
                  NodeId stopping) {
   const bool concerned = std::find(replicas.begin(), replicas.end(), stopping) != replicas.end();
@@ -44,20 +51,23 @@ bool KeepsQuorum(const std::set<Replica>& sound, GroupId group, const std::vecto
 
 }  // namespace
 
-void JudgeStop(const server::Catalog& catalog, NodeId stopping,
-               const std::vector<v1::StatusResponse>& answers, v1::CanIStopResponse& response) {
+void JudgeStop(const server::Catalog& catalog, const std::vector<NodeId>& catalog_voters,
+               NodeId stopping, const std::vector<v1::StatusResponse>& answers,
+               v1::CanIStopResponse& response) {
   const std::set<Replica> sound = SoundReplicas(answers);
   const auto judge = [&](const std::string& name, GroupId group,
                          const std::vector<NodeId>& replicas) {
     if (KeepsQuorum(sound, group, replicas, stopping)) return;
     response.set_can_stop(false);
-    if (response.logs_size() < kMaxLogs) response.add_logs(name);
+    const bool named = response.logs_size() > 0 && response.logs(response.logs_size() - 1) == name;
+    if (!named && response.logs_size() < kMaxLogs) response.add_logs(name);
   };
   response.set_can_stop(true);
-  std::vector<NodeId> members;
-  for (const auto& [id, member] : catalog.members()) members.push_back(id);
-  judge("catalog", kCatalogGroup, members);
-  for (const auto& [id, log] : catalog.logs()) judge(log.name, id, log.replicas);
+  judge("catalog", kCatalogGroup, catalog_voters);
+  for (const auto& [id, log] : catalog.logs()) {
+    if (log.moving()) judge(log.name, id, log.wanted);
+    judge(log.name, id, log.replicas);
+  }
 }
 
 StopSurvey::StopSurvey(Environment* environment, grpc::CallbackServerContext* context,
@@ -66,13 +76,14 @@ StopSurvey::StopSurvey(Environment* environment, grpc::CallbackServerContext* co
       context_(context),
       stopping_(stopping),
       response_(response),
-      view_(environment->node->catalog()) {
+      view_(environment->node->catalog()),
+      catalog_voters_(CatalogVoters(*environment->node)) {
   request_.set_with_groups(true);
 }
 
 StopSurvey* StopSurvey::Start() {
   for (const auto& [id, member] : view_->catalog.members()) {
-    if (id == stopping_) continue;
+    if (id == stopping_ || member.incarnation == 0) continue;
     inquiries_.push_back(std::make_unique<Inquiry>(environment_->channels.To(member.address)));
   }
   {
@@ -99,7 +110,7 @@ void StopSurvey::Settle(const v1::StatusResponse* answer) {
     absl::MutexLock lock(&mutex_);
     if (answer != nullptr) answers_.push_back(*answer);
     last = --open_ == 0;
-    if (last) JudgeStop(view_->catalog, stopping_, answers_, *response_);
+    if (last) JudgeStop(view_->catalog, catalog_voters_, stopping_, answers_, *response_);
   }
   if (last) Finish(grpc::Status::OK);
 }

@@ -22,9 +22,11 @@
 namespace cairn::rpc {
 
 // The part that decides. `answers` holds what the members other than `stopping` said of
-// themselves; who is missing there did not answer.
-void JudgeStop(const server::Catalog& catalog, NodeId stopping,
-               const std::vector<v1::StatusResponse>& answers, v1::CanIStopResponse& response);
+// themselves; who is missing there did not answer. `catalog_voters` vote in the catalog's group.
+// A log that is being moved must keep the quorum of those that shall vote and of all that hold it.
+void JudgeStop(const server::Catalog& catalog, const std::vector<NodeId>& catalog_voters,
+               NodeId stopping, const std::vector<v1::StatusResponse>& answers,
+               v1::CanIStopResponse& response);
 
 class StopSurvey final : public grpc::ServerUnaryReactor {
  public:
@@ -51,6 +53,7 @@ class StopSurvey final : public grpc::ServerUnaryReactor {
   const NodeId stopping_;
   v1::CanIStopResponse* const response_;
   const std::shared_ptr<const server::CatalogView> view_;
+  const std::vector<NodeId> catalog_voters_;  // As this node knows them.
   v1::StatusRequest request_;
   std::vector<std::unique_ptr<Inquiry>> inquiries_;  // Filled before the first is started.
 

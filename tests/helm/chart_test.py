@@ -60,7 +60,7 @@ REFUSED = [
 
 # Options that the chart sets itself, or that have no place in it.
 NODE_SET = {"config", "check-config", "version", "help", "name", "data-dir", "listen", "advertise",
-            "http-listen", "initial-cluster", "zone", "tls-cert-file", "tls-key-file", "tls-ca-file",
+            "http-listen", "initial-cluster", "join", "zone", "tls-cert-file", "tls-key-file", "tls-ca-file",
             "tls-client-auth", "peer-tls-ca-file", "peer-tls-name", "http-tls",
             "root-token-file", "audit-file"}
 AGENT_SET = {"config", "check-config", "version", "help", "log", "cache", "shard", "ring",

@@ -82,6 +82,9 @@ void Chaos::ChangeMembers(GroupId log) {
     if (listens) op.learners.push_back(id);
   }
   if (op.voters.empty()) return;
+  // Mostly a newer wish, or the same one again; sometimes one that is late.
+  op.version = now.version + random().Below(3);
+  if (op.version > 0 && random().Chance(0.1)) --op.version;
   Note(fmt::format("log {}: members shall be voters {} learners {}", log, fmt::join(op.voters, " "),
                    fmt::join(op.learners, " ")));
   context_.send(leader->id(), log, op);
