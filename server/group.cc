@@ -80,7 +80,6 @@ Origin EmptyLog(const GroupStart& start, const consensus::Membership& membership
 Origin NewGroup(const GroupStart& start) {
   consensus::Membership membership;
   membership.voters = start.initial_voters;
-  membership.version = start.placement;
   return EmptyLog(start, membership, start.damaged);
 }
 

@@ -63,7 +63,7 @@ struct GroupStart {
   // Voters of a group that has no stored state yet. Empty: others hold the log, and will make this
   // replica a learner.
   std::vector<NodeId> initial_voters;
-  // Of a group that has no stored state: the placement that brought it here (Membership::version).
+  // Of a group without initial voters: the placement that brought it here (CatalogLog::placement).
   uint64_t placement = 0;
   // What the store holds; nullopt: nothing, the group is new here. Filled in by LoadGroup
   // (server/group_load.h).
