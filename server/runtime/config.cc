@@ -142,7 +142,7 @@ void AddIdentityOptions(OptionTable& table, NodeConfig& c) {
       "host:port of members of a running cluster, with commas: this node becomes one too, once "
       "`cairn cluster add` has made room for its name. For an empty data directory; without "
       "meaning "
-      "later. Not with --initial-cluster.");
+      "later, and for nodes that --initial-cluster lists.");
   table.Text("zone", &c.zone, CheckZone,
              "Failure domain; replicas of a log go to different zones first.");
   table.Text("log-level", &c.log_level, CheckLevel,
@@ -287,18 +287,23 @@ absl::Status Invalid(const std::string& message) {
 
 // ---- What follows from several options -----------------------------------------------------
 
+// With both options, those that initial-cluster lists form the cluster, and others join it: so all
+// nodes may be started with the same words.
+void ChooseFounding(NodeConfig& config) {
+  if (config.join.empty()) return;
+  const bool founds = std::any_of(config.initial_cluster.begin(), config.initial_cluster.end(),
+                                  [&](const InitialMember& m) { return m.name == config.name; });
+  founds ? config.join.clear() : config.initial_cluster.clear();
+}
+
 absl::Status FillAddresses(NodeConfig& config) {
+  ChooseFounding(config);
   const auto self = std::find_if(config.initial_cluster.begin(), config.initial_cluster.end(),
                                  [&](const InitialMember& m) { return m.name == config.name; });
   if (!config.initial_cluster.empty() && self == config.initial_cluster.end()) {
     return Invalid(fmt::format(
         "option initial-cluster does not list this node: expected {}=host:port among the members",
         config.name));
-  }
-  if (!config.join.empty() && !config.initial_cluster.empty()) {
-    return Invalid(
-        "options join and initial-cluster are both set: expected join to become a member of a "
-        "running cluster, or initial-cluster to form a new one");
   }
   if (config.advertise.empty()) {
     config.advertise = self != config.initial_cluster.end() ? self->address : config.listen;

@@ -36,7 +36,8 @@ struct NodeConfig {
   std::vector<std::string> console_hosts;
   // Sorted by name. Empty: a cluster of this node alone.
   std::vector<InitialMember> initial_cluster;
-  // Members of the cluster that this node joins, "host:port"; then `initial_cluster` is empty.
+  // Members of the cluster that this node joins, "host:port"; then `initial_cluster` is empty, and
+  // the other way round.
   std::vector<std::string> join;
   std::string zone;
 

@@ -102,7 +102,7 @@ std::string Formation::WhyNot(const InitialMember& member,
 
 absl::StatusOr<bool> Formation::Step() {
   if (formed()) return true;
-  if (!config_->join.empty()) return Join();
+  if (!config_->join.empty()) return Join(config_->join);
   cairn::v1::IntroduceRequest request;
   request.set_from_name(config_->name);
   request.set_initial_cluster_hash(hash_);
@@ -117,8 +117,11 @@ absl::StatusOr<bool> Formation::Step() {
       continue;
     }
     if (answer->has_formed()) {
-      RETURN_IF_ERROR(Adopt(answer->formed()));
-      return true;
+      const absl::Status adopted = Adopt(answer->formed());
+      if (adopted.ok()) return true;
+      // What its own words say is more than a refusal to join would.
+      const absl::StatusOr<bool> joined = Join({member.address});
+      return joined.ok() ? joined : adopted;
     }
     const std::string why_not = WhyNot(member, *answer);
     if (!why_not.empty()) Append(missing, why_not);
@@ -132,14 +135,14 @@ absl::StatusOr<bool> Formation::Step() {
   return formed_.has_value();
 }
 
-absl::StatusOr<bool> Formation::Join() {
+absl::StatusOr<bool> Formation::Join(const std::vector<std::string>& addresses) {
   cairn::v1::JoinRequest request;
   request.set_name(config_->name);
   request.set_address(config_->advertise);
   request.set_zone(config_->zone);
   request.set_incarnation(incarnation_);
   std::string missing;
-  for (const std::string& address : config_->join) {
+  for (const std::string& address : addresses) {
     const auto answer = peers_->Join(address, request);
     if (answer.ok()) {
       RETURN_IF_ERROR(Adopt(answer->formed()));

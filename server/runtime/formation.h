@@ -16,7 +16,8 @@
 // name may draw, and it draws only into an empty directory.
 //
 // With --join there is nothing to form: the node asks members of the running cluster to be let in
-// (decision 026), and writes down what they answer.
+// (decision 026), and writes down what they answer. So does a node with an empty directory that
+// finds its cluster formed without it: an operator may have made room for its name anew.
 //
 // Threads: Step from one thread; all else from any. Step and Form write to disk.
 // Lifetime: config, store and peers outlive it.
@@ -85,8 +86,8 @@ class Formation {
   // Why `answer` of `member` is not what forming needs; "" when it is.
   [[nodiscard]] std::string WhyNot(const InitialMember& member,
                                    const cairn::v1::IntroduceResponse& answer) const;
-  // One round of asking to be let in.
-  absl::StatusOr<bool> Join();
+  // One round of asking these members to be let in. Errors: kFailedPrecondition: one says never.
+  absl::StatusOr<bool> Join(const std::vector<std::string>& addresses);
   absl::StatusOr<bool> Coordinate(const std::vector<cairn::v1::IntroduceResponse>& others);
   // Writes `formed` down unless something is written already.
   // Errors: kFailedPrecondition: another cluster, or not this directory; others: the disk's.

@@ -40,6 +40,7 @@ VALUES = {"default": None, "much": MUCH,
 
 REFUSED = [
     ({"replicaCount": 0}, "replicaCount: Must be greater than or equal to 1"),
+    ({"founders": 4}, "expected at most as many founders as nodes"),
     ({"replicas": 3}, "Additional property replicas is not allowed"),
     ({"antiAffinity": "soft"}, 'must be one of the following: "required", "preferred", "none"'),
     ({"config": {"name": "n1"}}, "Additional property name is not allowed"),
@@ -252,8 +253,12 @@ class ChartTest(unittest.TestCase):
                                   "--dry-run=server", "--kube-apiserver", url, values=values)
             self.assertEqual(upgrade({"config": {"workers": 2}}).returncode, 0)
             refused = upgrade({"replicaCount": 5})
+            grown = upgrade({"replicaCount": 5, "founders": 3})
+        self.assertEqual(grown.returncode, 0, grown.stderr)
+        self.assertIn("--join=prod-cairn-0.", grown.stdout)
         self.assertNotEqual(refused.returncode, 0)
         self.assertIn("members cannot be changed after the first start", refused.stderr)
+        self.assertIn("set founders to 3", refused.stderr)
 
     def test_notes_name_every_cache(self):
         with fake_api.serving(self.rendered["much"]) as url:

@@ -161,6 +161,7 @@ TEST_F(ConfigTest, EveryMistakeNamesTheOptionTheValueAndWhatWasExpected) {
       {"member", {"--initial-cluster=n1"}, {"initial-cluster", "\"n1\" has no ="}},
       {"member's address", {"--initial-cluster=n1=h"}, {"initial-cluster", "\"n1=h\""}},
       {"not a member", {"--initial-cluster=n2=h:1"}, {"initial-cluster", "n1=host:port"}},
+      {"whom to join", {"--join=h"}, {"join", "\"h\""}},
       {"a name twice", {"--initial-cluster=n1=h:1,n1=h:2"}, {"\"n1\" twice"}},
       {"an address twice", {"--initial-cluster=n1=h:1,n2=h:1"}, {"h:1", "two members"}},
       {"wildcard", {"--advertise=0.0.0.0:5"}, {"advertise", "0.0.0.0:5", "wildcard"}},

@@ -80,7 +80,7 @@ class Town : public FormationPeers {
   }
 
   bool lose_forms = false;
-  absl::Status join_answer;
+  absl::Status join_answer = absl::InvalidArgumentError("no");
   std::vector<std::string> joins;
 
  private:
@@ -199,6 +199,20 @@ TEST(FormationTest, ANodeThatJoinsAsksUntilItIsLetIn) {
   EXPECT_TRUE(town.formation("n4").formed()->joined());
   ASSERT_TRUE(town.Restart("n4").ok());
   EXPECT_EQ(town.formation("n4").formed()->cluster_id(), "running") << "and remembers it";
+}
+
+// Under its old name, with the words that it was always started with.
+TEST(FormationTest, AFounderThatWasRemovedAndAddedAnewJoins) {
+  Town town({"n1", "n2"});
+  EXPECT_TRUE(Step(town, "n1"));
+  town.Wipe("n2");
+  town.at("n2").config.advertise = "n2:1";
+  town.join_answer = absl::UnavailableError("no room yet");
+  EXPECT_FALSE(Step(town, "n2"));
+  EXPECT_THAT(town.formation("n2").waiting_for(), HasSubstr("no room yet"));
+  town.join_answer = absl::OkStatus();
+  EXPECT_TRUE(Step(town, "n2"));
+  EXPECT_TRUE(town.formation("n2").formed()->joined());
 }
 
 TEST(FormationTest, ANodeThatMayNeverJoinGivesUp) {

@@ -25,10 +25,19 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end }}
 
-{{/* name=host:port of all members: the same on each, and the same for ever. */}}
+{{/* How many nodes form the cluster; those behind them join it. */}}
+{{- define "cairn.founders" -}}
+{{- $founders := int (default .Values.replicaCount .Values.founders) -}}
+{{- if gt $founders (int .Values.replicaCount) -}}
+{{- fail (printf "founders is %d and replicaCount %d: expected at most as many founders as nodes; a founder is taken out by `cairn cluster remove`, and its pod stays without use" $founders (int .Values.replicaCount)) -}}
+{{- end -}}
+{{- $founders -}}
+{{- end }}
+
+{{/* name=host:port of those that form the cluster: the same on each, and the same for ever. */}}
 {{- define "cairn.members" -}}
 {{- $members := list -}}
-{{- range $i := until (int .Values.replicaCount) -}}
+{{- range $i := until (int (include "cairn.founders" .)) -}}
 {{- $pod := printf "%s-%d" (include "cairn.fullname" $) $i -}}
 {{- $members = append $members (printf "%s=%s.%s.%s.svc.%s:%d" $pod $pod (include "cairn.headless" $) $.Release.Namespace $.Values.clusterDomain (int $.Values.ports.grpc)) -}}
 {{- end -}}
@@ -57,7 +66,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- if $old -}}
 {{- $formed := dig "metadata" "annotations" "cairn/members" "" $old -}}
 {{- if and $formed (ne $formed (include "cairn.members" .)) -}}
-{{- fail (printf "members cannot be changed after the first start: the cluster was formed by %s; keep replicaCount, names, clusterDomain and ports.grpc" $formed) -}}
+{{- fail (printf "members cannot be changed after the first start: the cluster was formed by %s; keep names, clusterDomain and ports.grpc, and for more nodes set founders to %d and replicaCount to what there shall be" $formed (len (splitList "," $formed))) -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
