@@ -191,7 +191,7 @@ TEST_F(MembersProcessTest, ADeadNodeIsReplacedAndNeverLetInAgain) {
   ASSERT_TRUE(Eventually([&] {
     return cluster_->Output(1).find("an operator has to run `cairn cluster add n2") !=
            std::string::npos;
-  }));
+  })) << cluster_->Output(1);
   const auto id = client_->admin().AddMember({.name = "n2", .address = cluster_->Endpoint(1)});
   ASSERT_TRUE(id.ok()) << id.status();
   EXPECT_EQ(*id, NodeId(5));
