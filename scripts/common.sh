@@ -79,3 +79,7 @@ http_get() {
   exec {socket}>&-
   [ "$status" = 200 ]
 } 2>/dev/null
+
+# buf ARGUMENT… — the linter of protos, from npm. has_buf — whether npm can get it.
+buf() { npm exec --yes --package=@bufbuild/buf@1.75.0 -- buf "$@"; }
+has_buf() { timeout 60 npm exec --yes --package=@bufbuild/buf@1.75.0 -- buf --version >/dev/null 2>&1; }

@@ -20,7 +20,7 @@ cd "$(dirname "$0")/../.."
 rounds=3 own_value=256 base_port=25100 out=build/compare-catch-up docs=0
 parse_options --mib "$@"
 readonly mib=$own_value rate=500 seconds=10
-begin_comparison
+begin_comparison awk
 start_cluster
 readonly newcomer="127.0.0.1:$((base_port + 40))"
 

@@ -47,7 +47,7 @@ class FormationPeers {
       const std::string& address, const cairn::v1::IntroduceRequest& request) = 0;
   virtual absl::StatusOr<cairn::v1::FormResponse> Form(const std::string& address,
                                                        const cairn::v1::FormRequest& request) = 0;
-  // Errors: kInvalidArgument: waiting cannot help.
+  // May block for some seconds. Errors: kInvalidArgument: waiting cannot help.
   virtual absl::StatusOr<cairn::v1::JoinResponse> Join(const std::string& address,
                                                        const cairn::v1::JoinRequest& request) = 0;
 };

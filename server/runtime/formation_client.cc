@@ -10,6 +10,8 @@ namespace cairn::server {
 namespace {
 
 constexpr auto kCallTimeout = std::chrono::seconds(1);
+// Joining waits for the catalog's majority, and whoever joins has nothing else to do.
+constexpr auto kJoinTimeout = std::chrono::seconds(5);
 
 std::unique_ptr<cairn::v1::PeerService::Stub> Connect(const std::string& address, NodeTls* tls) {
   grpc::ChannelArguments args;
@@ -52,7 +54,7 @@ absl::StatusOr<cairn::v1::FormResponse> FormationClient::Form(
 absl::StatusOr<cairn::v1::JoinResponse> FormationClient::Join(
     const std::string& address, const cairn::v1::JoinRequest& request) {
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
+  context.set_deadline(std::chrono::system_clock::now() + kJoinTimeout);
   cairn::v1::JoinResponse response;
   const grpc::Status status = Connect(address, tls_)->Join(&context, request, &response);
   if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT) {
