@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -26,6 +27,13 @@ class ConsoleTest : public ::testing::Test {
     cluster_ = new TestCluster(3);
     cluster_->Create("orders");
     for (int i = 1; i <= 5; ++i) Append("record " + std::to_string(i));
+    // The console shows what its own node has.
+    EXPECT_TRUE(rpc::Eventually([] {
+      const auto groups = (*cluster_)[0].node().Groups();
+      return std::any_of(groups.begin(), groups.end(), [](const server::GroupView& view) {
+        return view.name == "orders" && view.last_seq == Seq(5);
+      });
+    }));
     rpc::RpcServer* rpc = &(*cluster_)[0].rpc();
     console_ = new Console(rpc->LocalChannel(),
                            [rpc](const std::string& address) { return rpc->ChannelTo(address); },

@@ -136,7 +136,7 @@ class Rolling {
                        client_->admin().Status(endpoint, /*with_groups=*/true));
       for (const GroupStatus& group : status.groups) {
         uint64_t& term = terms[group.log];
-        term = std::max(term, group.term);
+        term = std::max(term, group.term.value());
       }
     }
     return terms;

@@ -21,6 +21,7 @@ class BackupServiceTest : public ::testing::Test {
     const grpc::Status status = Call(*backup_[0], &Stub::BeginImport, begin, &begun);
     EXPECT_TRUE(status.ok()) << status.error_message();
     log_id_ = begun.log_id();
+    cluster_.AwaitLeader("log");
   }
 
   v1::ImportRecordsRequest Import(uint64_t after, int64_t timestamp_us = 1000) const {

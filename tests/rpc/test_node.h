@@ -155,11 +155,16 @@ class TestCluster {
     grpc::ClientContext context;
     const grpc::Status status = nodes_[0]->log->CreateLog(&context, request, &response);
     EXPECT_TRUE(status.ok()) << status.error_message();
+    AwaitLeader(name);
+    return response.log_id();
+  }
+
+  // Until every node knows who leads the log.
+  void AwaitLeader(const std::string& log) {
     EXPECT_TRUE(Eventually([&] {
       return std::all_of(nodes_.begin(), nodes_.end(),
-                         [&](const auto& node) { return !node || KnowsLeader(*node, name); });
+                         [&](const auto& node) { return !node || KnowsLeader(*node, log); });
     }));
-    return response.log_id();
   }
 
   // The node that leads `log`, as the nodes themselves say.

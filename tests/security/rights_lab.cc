@@ -53,11 +53,23 @@ RightsLab::RightsLab(size_t nodes, const std::vector<std::string>& logs, TlsFile
   CHECK(cluster_->AwaitAllReady());
   root_ = ClientAs(kRootToken);
   for (const std::string& log : logs) CHECK(root_->admin().CreateLog(log).ok());
+  AwaitLeaders();
   // Somebody must have the right to turn it off again, with a token.
   Put(PrincipalWith("ops", "*", {Right::kAdmin}));
   (void)Token("ops");
   CHECK(Access(*root_).Enable().ok());
   AwaitPolicy();
+}
+
+void RightsLab::AwaitLeaders() {
+  for (const std::string& endpoint : cluster_->Endpoints()) {
+    CHECK(Eventually([&] {
+      const auto status = root_->admin().Status(endpoint, /*with_groups=*/true);
+      return status.ok() &&
+             std::all_of(status->groups.begin(), status->groups.end(),
+                         [](const auto& group) { return group.leader_node_id != NodeId(); });
+    }));
+  }
 }
 
 void RightsLab::AwaitPolicy() {

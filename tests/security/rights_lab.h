@@ -32,6 +32,8 @@ class RightsLab {
   [[nodiscard]] Client& root() { return *root_; }
   // Until every node has the policy as it is now.
   void AwaitPolicy();
+  // Until every node knows who leads each log that it has.
+  void AwaitLeaders();
 
   // Makes a principal or replaces what it holds, and waits until every node knows.
   void Put(const Principal& principal);
