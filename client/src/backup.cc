@@ -4,31 +4,15 @@
 #include "cairn/v1/backup.pb.h"
 #include "client/src/convert.h"
 #include "client/src/core.h"
+#include "client/src/log_request.h"
 
 namespace cairn {
 namespace {
 
 using client::CallSpec;
+using client::For;
 using client::Method;
-
-CallSpec Spec(Method method, std::string_view log, const CallOptions& options) {
-  CallSpec spec;
-  spec.method = method;
-  spec.log = std::string(log);
-  spec.traits = {.idempotent = client::IsIdempotent(method),
-                 .log_known = true,
-                 .wait_out_storage_full = false};
-  spec.options = options;
-  return spec;
-}
-
-template <class Request>
-Request For(const Log& log) {
-  Request request;
-  request.set_log(log.name());
-  request.set_log_id(log.id().value());
-  return request;
-}
+using client::SpecOf;
 
 }  // namespace
 
@@ -61,7 +45,7 @@ absl::StatusOr<ChainPoint> Backup::ImportRecords(const Log& log, Seq if_last_seq
   }
   ASSIGN_OR_RETURN(const auto response,
                    core_->CallAndWait<v1::ImportRecordsResponse>(
-                       Spec(Method::kImportRecords, log.name(), options), request));
+                       SpecOf(Method::kImportRecords, log.name(), options), request));
   return ChainPoint{Seq{response.last_seq()}, response.chain(), true};
 }
 
@@ -71,7 +55,7 @@ absl::Status Backup::FinishImport(const Log& log, Seq last_seq, uint64_t chain,
   request.set_last_seq(last_seq.value());
   request.set_chain(chain);
   return core_
-      ->CallAndWait<v1::FinishImportResponse>(Spec(Method::kFinishImport, log.name(), options),
+      ->CallAndWait<v1::FinishImportResponse>(SpecOf(Method::kFinishImport, log.name(), options),
                                               request)
       .status();
 }
@@ -80,8 +64,9 @@ absl::StatusOr<ChainPoint> Backup::GetChain(const Log& log, std::optional<Seq> s
                                             const CallOptions& options) {
   auto request = For<v1::GetChainRequest>(log);
   if (seq) request.set_seq(seq->value());
-  ASSIGN_OR_RETURN(const auto response, core_->CallAndWait<v1::GetChainResponse>(
-                                            Spec(Method::kGetChain, log.name(), options), request));
+  ASSIGN_OR_RETURN(const auto response,
+                   core_->CallAndWait<v1::GetChainResponse>(
+                       SpecOf(Method::kGetChain, log.name(), options), request));
   return ChainPoint{Seq{response.seq()}, response.chain(), response.importing()};
 }
 

@@ -6,6 +6,7 @@
 #include "client/src/await.h"
 #include "client/src/convert.h"
 #include "client/src/core.h"
+#include "client/src/log_request.h"
 #include "client/src/read_stream.h"
 #include "client/src/record_encoder.h"
 
@@ -14,27 +15,12 @@ namespace {
 
 using client::CallSpec;
 using client::Core;
+using client::For;
 using client::Method;
 using client::Route;
 
 CallSpec Spec(const Log& log, Method method, const CallOptions& options) {
-  CallSpec spec;
-  spec.method = method;
-  spec.log = log.name();
-  spec.traits = {.idempotent = client::IsIdempotent(method),
-                 .log_known = true,
-                 .wait_out_storage_full = false};
-  spec.options = options;
-  return spec;
-}
-
-// The fields that every request about a log begins with.
-template <class Request>
-Request For(const Log& log) {
-  Request request;
-  request.set_log(log.name());
-  request.set_log_id(log.id().value());
-  return request;
+  return client::SpecOf(method, log.name(), options);
 }
 
 template <class Request>
