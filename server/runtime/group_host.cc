@@ -14,7 +14,6 @@
 namespace cairn::server {
 namespace {
 
-constexpr uint32_t kProtocol = 1;
 // Often enough that an election timeout, of three ticks or more, misses none.
 constexpr int64_t kPulseTicks = 1;
 constexpr MonoMicros kProposalTimeoutUs = 5 * kMicrosPerSecond;
@@ -32,7 +31,7 @@ PeerLinkOptions LinkOptions(const NodeConfig& config, const cairn::v1::FormReque
   options.hello.set_cluster_id(formed.cluster_id());
   options.hello.set_from_node_id(self.value());
   options.hello.set_from_incarnation(incarnation);
-  options.hello.set_protocol(kProtocol);
+  options.hello.set_protocol(kPeerProtocol);
   options.queue_bytes = config.peer_queue_bytes;
   options.request_bytes = config.peer_message_bytes;
   options.random_seed = DrawSeed();

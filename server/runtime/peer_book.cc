@@ -6,11 +6,6 @@
 #include <utility>
 
 namespace cairn::server {
-namespace {
-
-constexpr uint32_t kProtocol = 1;
-
-}  // namespace
 
 PeerBook::PeerBook(const cairn::v1::FormRequest& formed, NodeId self)
     : cluster_id_(formed.cluster_id()), self_(self), joined_(formed.joined()) {
@@ -35,8 +30,9 @@ bool PeerBook::Update(const Catalog& catalog) {
 }
 
 PeerBook::Answer PeerBook::Check(const cairn::v1::PeerHello& hello) {
-  if (hello.protocol() != kProtocol) {
-    return {fmt::format("protocol {} is not spoken here, only {}", hello.protocol(), kProtocol)};
+  if (hello.protocol() != kPeerProtocol) {
+    return {
+        fmt::format("protocol {} is not spoken here, only {}", hello.protocol(), kPeerProtocol)};
   }
   if (hello.cluster_id() != cluster_id_) {
     return {

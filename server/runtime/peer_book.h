@@ -13,6 +13,7 @@
 // Threads: any. One leaf mutex.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -24,6 +25,9 @@
 #include "server/runtime/peer_link.h"
 
 namespace cairn::server {
+
+// Of the streams between nodes (PeerHello::protocol).
+inline constexpr uint32_t kPeerProtocol = 1;
 
 class PeerBook {
  public:

@@ -4,7 +4,7 @@
 //   rolling --from OLD/cairnd --to NEW/cairnd [--logs 5]
 //
 // As docs/operations.md has operators do it: ask whether the node may stop, SIGTERM, wait for its
-// end, start, wait until it is ready and holds what the others hold. Exit code 0 only if no append
+// end, start, wait until it is ready and the next one may stop. Exit code 0 only if no append
 // failed after its retries, each node was stopped with exit code 0, no log changed its leader more
 // than once for a node, and every replica holds what was acknowledged. The last line tells the
 // longest time without an acknowledgement.
@@ -142,7 +142,7 @@ class Rolling {
     return terms;
   }
 
-  // Every log would keep its quorum without the node, and no follower lacks much of what it has.
+  // Until every log would keep its quorum without the node.
   absl::Status AwaitMayStop(size_t node) {
     std::string why = "no answer";
     const bool may = Eventually(
