@@ -17,8 +17,9 @@
 namespace cairn::adapter {
 namespace {
 
-// Head, feeder and presence wait on one thread each; leases and reads need the others.
-constexpr size_t kBackgroundThreads = 6;
+// Head, feeder, presence, the slot log and a throw-away engine's feeder wait on one thread each;
+// leases and reads need the others.
+constexpr size_t kBackgroundThreads = 9;
 constexpr Millis kOpenRetry{300};
 constexpr Millis kPulse{50};
 constexpr Millis kCountReplicas{5'000};

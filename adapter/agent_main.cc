@@ -13,10 +13,12 @@
 #include "adapter/redis/adopt_command.h"
 #include "adapter/redis/agent_process.h"
 #include "adapter/redis/front/front.h"
+#include "adapter/redis/resharding/reshard_command.h"
 #include "adapter/restore_command.h"
 #include "adapter/snapshot_command.h"
 #include "adapter/status_command.h"
 #include "base/clock.h"
+#include "base/descriptors.h"
 
 namespace cairn::adapter {
 namespace {
@@ -58,6 +60,7 @@ constexpr std::array kTools = {
     Tool{"restore", RunRestoreCommand},
     Tool{"invalidate", memcache::RunInvalidateCommand},
     Tool{"adopt", redis::RunAdoptCommand},
+    Tool{"reshard", redis::RunReshardCommand},
     Tool{"status", RunStatusCommand},
 };
 
@@ -70,6 +73,7 @@ constexpr char kUsage[] =
     "  restore    builds a cache as of any kept record or moment\n"
     "  invalidate deletes in other pools what changes in memcached caches\n"
     "  adopt      a live Redis becomes a cache, and an agent takes its place\n"
+    "  reshard    moves slots between the logs of a cache\n"
     "  status     how a cache's agents are\n";
 
 }  // namespace
@@ -77,6 +81,8 @@ constexpr char kUsage[] =
 
 int main(int argc, char** argv) {
   namespace adapter = cairn::adapter;
+  cairn::OccupyStandardStreams(argv);
+  cairn::RaiseDescriptorLimit();
   const std::vector<std::string> words(argv + 1, argv + argc);
   const std::string_view command = words.empty() ? "--help" : std::string_view(words.front());
   if (command == "--help" || command == "-h") {

@@ -96,12 +96,8 @@ absl::Status FinishBase(AgentBaseConfig& config) {
   config.data_dir = std::filesystem::absolute(config.data_dir, error).string();
   if (error) return Invalid(fmt::format("option data-dir: {}", error.message()));
   if (config.advertise.empty()) config.advertise = config.listen;
-  for (const char* wildcard : {"0.0.0.0:", "[::]:"}) {
-    if (!config.advertise.starts_with(wildcard)) continue;
-    return Invalid(
-        fmt::format("option advertise is \"{}\": expected an address that others can "
-                    "connect to, not a wildcard",
-                    config.advertise));
+  if (const std::string wrong = CheckNoWildcard(config.advertise); !wrong.empty()) {
+    return Invalid(fmt::format("option advertise is \"{}\": {}", config.advertise, wrong));
   }
   if (config.tls_cert.empty() != config.tls_key.empty()) {
     return Invalid("options tls-cert and tls-key: expected both or none");

@@ -52,15 +52,17 @@ AgentPresence::AgentPresence(asio::any_io_executor executor, Background* backgro
       tell_(std::move(tell)),
       rounds_(std::move(executor), options_.interval, [this] { return LookOnce(); }) {}
 
-// One look, and the lease if it is not held. Blocks.
+// One look, and the lease if it is not held. Blocks. The log is made at the first one only: it is a
+// call of the catalog, which stands in the audit log.
 absl::StatusOr<AgentPresence::Round> AgentPresence::Look(Client* client, const Options& options,
-                                                         std::shared_ptr<LeaseKeeper> keeper) {
-  OpenLogOptions open;
-  open.call.timeout = kCallTimeout;
-  open.create_if_missing = true;
-  ASSIGN_OR_RETURN(Log log, client->OpenLog(options.log_name + kAgentsSuffix, open));
-  Round round;
-  round.keeper = std::move(keeper);
+                                                         Round round) {
+  if (!round.log) {
+    OpenLogOptions open;
+    open.call.timeout = kCallTimeout;
+    open.create_if_missing = true;
+    ASSIGN_OR_RETURN(round.log, client->OpenLog(options.log_name + kAgentsSuffix, open));
+  }
+  const Log& log = *round.log;
   if (round.keeper == nullptr || !round.keeper->IsSafe()) {
     LeaseOptions lease;
     lease.lease_name = LeaseName(options.address, options.sentinel);
@@ -89,25 +91,26 @@ absl::StatusOr<std::vector<PresentAgent>> AgentPresence::List(Client* client,
 }
 
 asio::awaitable<void> AgentPresence::LookOnce() {
-  auto look = [client = client_, options = options_, keeper = keeper_] {
-    return Look(client, options, keeper);
+  auto look = [client = client_, options = options_, last = last_] {
+    return Look(client, options, last);
   };
   absl::StatusOr<Round> round = co_await background_->Run(std::move(look));
   denial_.Note("the presence of agents is not known", round.status());
   if (!round.ok()) {
     spdlog::debug("the presence of agents is not known: {}", ToStd(round.status().message()));
+    const Reason reason = GetReason(round.status());
+    if (reason == Reason::kLogNotFound || reason == Reason::kLogRecreated) last_.log.reset();
     co_return;
   }
-  keeper_ = std::move(round->keeper);
-  if (agents_ == round->agents) co_return;
-  agents_ = std::move(round->agents);
-  tell_(agents_);
+  const bool told = round->agents == last_.agents;
+  last_ = *std::move(round);
+  if (!told) tell_(last_.agents);
 }
 
 asio::awaitable<void> AgentPresence::Stop() {
   co_await rounds_.Stop();
-  if (keeper_ == nullptr) co_return;
-  auto release = [keeper = std::move(keeper_)] {
+  if (last_.keeper == nullptr) co_return;
+  auto release = [keeper = std::move(last_.keeper)] {
     return keeper->Release({.timeout = absl::Seconds(1)});
   };
   // One that cannot be released runs out.

@@ -16,6 +16,7 @@
 #include <asio/awaitable.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,7 +60,7 @@ class AgentPresence {
   // Says good-bye.
   asio::awaitable<void> Stop();
 
-  [[nodiscard]] const std::vector<PresentAgent>& agents() const { return agents_; }
+  [[nodiscard]] const std::vector<PresentAgent>& agents() const { return last_.agents; }
 
   // Who is there, for somebody who is none of them. Blocks. Empty when no agent ever was.
   static absl::StatusOr<std::vector<PresentAgent>> List(Client* client,
@@ -67,20 +68,20 @@ class AgentPresence {
 
  private:
   struct Round {
+    std::optional<Log> log;  // Nothing: it has to be opened, or made.
     std::shared_ptr<LeaseKeeper> keeper;
     std::vector<PresentAgent> agents;
   };
 
-  static absl::StatusOr<Round> Look(Client* client, const Options& options,
-                                    std::shared_ptr<LeaseKeeper> keeper);
+  // `round` is the last one that went well.
+  static absl::StatusOr<Round> Look(Client* client, const Options& options, Round round);
   asio::awaitable<void> LookOnce();
 
   Background* const background_;
   Client* const client_;
   const Options options_;
   const Tell tell_;
-  std::shared_ptr<LeaseKeeper> keeper_;
-  std::vector<PresentAgent> agents_;
+  Round last_;
   DenialNote denial_;
   Rounds rounds_;
 };

@@ -11,10 +11,13 @@
 #include <vector>
 
 #include "adapter/certificate_watch.h"
+#include "adapter/metrics_text.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/http_server.h"
 #include "base/process_log.h"
 #include "base/strings.h"
+#include "cairn/error.h"
 
 namespace cairn::adapter {
 namespace {
@@ -64,14 +67,26 @@ std::vector<TlsFiles> CertificatesOf(const AgentBaseConfig& config) {
           {cluster.certificate_file, cluster.key_file, cluster.ca_file}};
 }
 
+// So far an agent may be ahead of its log; what it is, its own page tells.
+std::string LagLimits(const AgentBaseConfig& config) {
+  MetricsPage page;
+  page.Gauge("durability_lag_limit_bytes", "--lag-bytes.", config.lag_bytes);
+  page.Gauge("durability_lag_limit_seconds", "--lag-ms.",
+             MetricSeconds(static_cast<int64_t>(config.lag_ms) * kMicrosPerMilli));
+  return page.Take();
+}
+
 // Null: none are asked for.
-absl::StatusOr<std::unique_ptr<HttpServer>> StartPages(const std::string& listen,
+absl::StatusOr<std::unique_ptr<HttpServer>> StartPages(const AgentBaseConfig& config,
                                                        const HostedAgent& agent,
                                                        const CertificateWatch& certificates) {
-  if (listen.empty()) return std::unique_ptr<HttpServer>();
-  return HttpServer::Start(listen,
-                           {.metrics = [&] { return agent.Metrics() + certificates.Metrics(); },
-                            .not_ready = [&agent] { return agent.NotReady(); }});
+  if (config.metrics_listen.empty()) return std::unique_ptr<HttpServer>();
+  const auto metrics = [&agent, &certificates, limits = LagLimits(config)] {
+    return agent.Metrics() + limits + certificates.Metrics();
+  };
+  return HttpServer::Start(config.metrics_listen, {.metrics = metrics, .not_ready = [&agent] {
+                                                     return agent.NotReady();
+                                                   }});
 }
 
 }  // namespace
@@ -93,7 +108,7 @@ int RunAgent(const AgentBaseConfig& config, const MakeAgent& make) {
     return Fail("cannot serve", started);
   }
   const CertificateWatch certificates(CertificatesOf(config));
-  auto pages = StartPages(config.metrics_listen, **agent, certificates);
+  auto pages = StartPages(config, **agent, certificates);
   if (!pages.ok()) return Fail("cannot serve", pages.status());
   absl::Status ended;
   std::thread engine_thread([&] {
@@ -108,6 +123,11 @@ int RunAgent(const AgentBaseConfig& config, const MakeAgent& make) {
     (*agent)->RequestStop();
   }
   engine_thread.join();
+  if (GetReason(ended) == Reason::kLogRecreated) {
+    spdlog::critical(
+        "the log was deleted and made anew, or its cluster was recovered: started "
+        "again, this agent serves what the new one has");
+  }
   if (!ended.ok()) return Fail("cannot go on", ended);
   Say(fmt::format("cairn-agent of {} has stopped", config.log));
   return kExitOk;

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <asio/co_spawn.hpp>
 #include <asio/ip/address.hpp>
 #include <asio/ip/tcp.hpp>
@@ -11,6 +12,7 @@
 #include <asio/post.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/use_awaitable.hpp>
+#include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -18,6 +20,7 @@
 #include <filesystem>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace cairn::adapter {
 namespace {
@@ -32,18 +35,64 @@ std::optional<uint16_t> ReadPort(std::string_view text) {
   return port;
 }
 
-absl::StatusOr<EngineSocket::endpoint_type> ToEndpoint(const EngineAddress& address) {
+using Endpoints = std::vector<EngineSocket::endpoint_type>;
+
+// Nullopt: the host is a name.
+std::optional<EngineSocket::endpoint_type> ToEndpoint(const EngineAddress& address) {
   if (!address.unix_path.empty()) {
     return EngineSocket::endpoint_type(asio::local::stream_protocol::endpoint(address.unix_path));
   }
   std::error_code error;
-  const std::string host = address.host == "localhost" ? "127.0.0.1" : address.host;
-  const asio::ip::address ip = asio::ip::make_address(host, error);
-  if (error) {
-    return absl::InvalidArgumentError(
-        fmt::format("engine address {}: not an IP address", address.ToString()));
-  }
+  const asio::ip::address ip = asio::ip::make_address(address.host, error);
+  if (error) return std::nullopt;
   return EngineSocket::endpoint_type(asio::ip::tcp::endpoint(ip, address.port));
+}
+
+bool MayBeName(std::string_view host) {
+  constexpr size_t kMaxNameBytes = 253;
+  return !host.empty() && host.size() <= kMaxNameBytes &&
+         std::all_of(host.begin(), host.end(), [](unsigned char c) {
+           return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_';
+         });
+}
+
+// What is left of a look-up whose caller does not wait any more ends by itself.
+struct LookUp {
+  explicit LookUp(const asio::any_io_executor& executor) : resolver(executor), done(executor) {}
+  asio::ip::tcp::resolver resolver;
+  WakeUp done;
+  std::optional<absl::StatusOr<Endpoints>> found;
+};
+
+void TakeFound(LookUp* look_up, const std::error_code& error,
+               const asio::ip::tcp::resolver::results_type& results) {
+  if (error) {
+    look_up->found = absl::UnavailableError(error.message());
+  } else {
+    Endpoints endpoints;
+    for (const auto& result : results) endpoints.emplace_back(result.endpoint());
+    look_up->found = std::move(endpoints);
+  }
+  look_up->done.Wake();
+}
+
+asio::awaitable<absl::StatusOr<Endpoints>> Find(asio::any_io_executor executor,
+                                                EngineAddress address, Millis timeout) {
+  if (const auto endpoint = ToEndpoint(address)) co_return Endpoints(1, *endpoint);
+  const auto look_up = std::make_shared<LookUp>(executor);
+  look_up->resolver.async_resolve(
+      address.host, std::to_string(address.port), asio::ip::resolver_base::numeric_service,
+      [look_up](const std::error_code& error, asio::ip::tcp::resolver::results_type results) {
+        TakeFound(look_up.get(), error, results);
+      });
+  co_await look_up->done.Wait(timeout);
+  if (!look_up->found) {
+    co_return absl::DeadlineExceededError(
+        fmt::format("looking up {}: no answer in time", address.host));
+  }
+  if (look_up->found->ok()) co_return *std::move(look_up->found);
+  co_return absl::UnavailableError(fmt::format("looking up {}: {}", address.host,
+                                               std::string(look_up->found->status().message())));
 }
 
 }  // namespace
@@ -77,8 +126,9 @@ absl::StatusOr<EngineAddress> ParseEngineAddress(std::string_view text) {
   }
   address.host = host;
   address.port = *port;
-  if (const auto endpoint = ToEndpoint(address); !endpoint.ok()) return endpoint.status();
-  return address;
+  if (ToEndpoint(address) || MayBeName(host)) return address;
+  return absl::InvalidArgumentError(
+      fmt::format("engine address {}: expected an IP address or a name before the port", text));
 }
 
 absl::Status PrepareEngineDirectory(const std::string& directory, const EngineAddress& address) {
@@ -139,11 +189,19 @@ absl::Status SocketDeadline::Judge(const std::error_code& error, std::string_vie
 
 asio::awaitable<absl::Status> ConnectEngine(EngineSocket* socket, EngineAddress address,
                                             Millis timeout) {
-  const absl::StatusOr<EngineSocket::endpoint_type> endpoint = ToEndpoint(address);
-  if (!endpoint.ok()) co_return endpoint.status();
-  SocketDeadline deadline(socket, timeout);
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point give_up = Clock::now() + timeout;
+  const absl::StatusOr<Endpoints> found = co_await Find(socket->get_executor(), address, timeout);
+  if (!found.ok()) co_return found.status();
+  const auto left = std::chrono::duration_cast<Millis>(give_up - Clock::now());
+  SocketDeadline deadline(socket, std::max(left, Millis(1)));
   std::error_code error;
-  co_await socket->async_connect(*endpoint, asio::redirect_error(asio::use_awaitable, error));
+  for (const EngineSocket::endpoint_type& endpoint : *found) {
+    std::error_code ignored;
+    if (socket->is_open()) socket->close(ignored);
+    co_await socket->async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
+    if (!error || deadline.expired()) break;
+  }
   if (!error && deadline.expired()) error = asio::error::timed_out;
   absl::Status status = deadline.Judge(error, "connecting to the engine at " + address.ToString());
   if (status.ok() && address.unix_path.empty()) {

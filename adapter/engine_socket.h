@@ -33,7 +33,7 @@ using Millis = std::chrono::milliseconds;
 // Where an engine listens, and as whom the agent logs in.
 struct EngineAddress {
   std::string unix_path;  // Not empty: this, and no host.
-  std::string host;       // An address in numbers: a look-up of a name could stop the thread.
+  std::string host;       // An address in numbers, or a name, which is looked up to connect.
   uint16_t port = 0;
   std::string user;      // Empty: the default user.
   std::string password;  // Empty: none is asked for.
@@ -42,7 +42,7 @@ struct EngineAddress {
   [[nodiscard]] std::string ToString() const;
 };
 
-// "unix:/path", "127.0.0.1:6379", "[::1]:6379" or "localhost:6379".
+// "unix:/path", "127.0.0.1:6379", "[::1]:6379" or "cache.example:6379".
 absl::StatusOr<EngineAddress> ParseEngineAddress(std::string_view text);
 
 // Makes the directory, for this user alone, in which an engine of the agent's own has its socket.
@@ -80,7 +80,8 @@ class SocketDeadline {
   asio::steady_timer timer_;
 };
 
-// Requires: `socket` is not open, and lives until this is done.
+// A name is looked up anew each time, on a thread of Asio's; its addresses are tried in turn, all
+// within `timeout`. Requires: `socket` is not open, and lives until this is done.
 asio::awaitable<absl::Status> ConnectEngine(EngineSocket* socket, EngineAddress address,
                                             Millis timeout);
 

@@ -19,6 +19,7 @@
 
 #include "adapter/agent_options.h"
 #include "adapter/snapshot_fetch.h"
+#include "adapter/tool_process.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/process_log.h"
@@ -35,8 +36,6 @@ constexpr int kExitSignal = 130;
 // One tails the log, one moves a dump; the others read and describe.
 constexpr size_t kBackgroundThreads = 4;
 constexpr absl::Duration kOpenTimeout = absl::Seconds(15);
-
-const char* FromEnvironment(const char* name) { return std::getenv(name); }
 
 absl::StatusOr<std::string> MakePrivateDirectory(const std::string& wanted) {
   std::error_code error;
@@ -70,31 +69,16 @@ void AddLogToolOptions(OptionTable& table, LogToolConfig& config) {
 int RunLogToolProcess(OptionTable& table, const std::vector<std::string>& argv,
                       const LogToolConfig& config, const std::function<absl::Status()>& finish,
                       const std::function<int()>& run) {
-  std::vector<std::string> words = argv;
-  for (std::string& word : words) {
-    if (word == "-o") word = "--output";
-  }
-  absl::StatusOr<OptionTable::Asked> asked = table.Parse(words, FromEnvironment);
-  absl::Status status = asked.status();
-  if (status.ok() && asked->print.empty()) {
-    status = config.log.empty() ? absl::InvalidArgumentError(
-                                      "option log is required: expected "
-                                      "the cache's log")
-                                : finish();
-  }
-  if (!status.ok()) {
-    fmt::print(stderr, "cairn-agent: {}\n", ToStd(status.message()));
-    return kExitConfig;
-  }
-  if (!asked->print.empty()) {
-    fmt::print("{}\n", asked->print);
-    return kExitOk;
-  }
-  if (asked->check_config) {
+  const auto check = [&] {
+    return config.log.empty()
+               ? absl::InvalidArgumentError("option log is required: expected the cache's log")
+               : finish();
+  };
+  return RunToolProcess(table, argv, check, [&](const OptionTable::Asked& asked) {
+    if (!asked.check_config) return run();
     fmt::print("the configuration for the log {} is fine\n", config.log);
     return kExitOk;
-  }
-  return run();
+  });
 }
 
 LogTool::LogTool(LogToolConfig config)
@@ -112,7 +96,10 @@ LogTool::~LogTool() {
 absl::Status LogTool::Prepare() {
   ASSIGN_OR_RETURN(engine_command_, SplitCommand(config_.engine_cmd));
   if (!config_.store.empty()) {
-    ASSIGN_OR_RETURN(store_, OpenSnapshotStore(config_.store, FromEnvironment));
+    ASSIGN_OR_RETURN(store_,
+                     objects::OpenObjectStore(config_.store, [](const char* name) -> const char* {
+                       return std::getenv(name);
+                     }));
   }
   ASSIGN_OR_RETURN(client_, Client::Connect(ClusterOptions(config_.endpoints)));
   OpenLogOptions open;

@@ -29,10 +29,10 @@
 #include "adapter/engine_socket.h"
 #include "adapter/progress_report.h"
 #include "adapter/replay_host.h"
-#include "adapter/snapshot_store.h"
 #include "base/option_table.h"
 #include "cairn/client.h"
 #include "cairn/log.h"
+#include "storage/objects/object_store.h"
 
 namespace cairn::adapter {
 
@@ -94,7 +94,7 @@ class LogTool {
   Background background_;
   std::unique_ptr<ProgressReport> report_;
   std::vector<std::string> engine_command_;
-  std::unique_ptr<SnapshotStore> store_;
+  std::unique_ptr<objects::ObjectStore> store_;
   std::unique_ptr<Client> client_;
   std::unique_ptr<Log> log_;
   std::string directory_;

@@ -1,5 +1,6 @@
 #include "adapter/other_logs.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "adapter/holder_names.h"
@@ -46,6 +47,22 @@ void OtherLogs::Start() {
   rounds_.Start();
 }
 
+void OtherLogs::Watch(const std::vector<std::string>& names) {
+  if (std::equal(names.begin(), names.end(), logs_.begin(), logs_.end(),
+                 [](const std::string& name, const OtherLog& log) { return name == log.name; })) {
+    return;
+  }
+  std::vector<OtherLog> logs;
+  for (const std::string& name : names) {
+    const auto known = std::find_if(logs_.begin(), logs_.end(),
+                                    [&](const OtherLog& log) { return log.name == name; });
+    logs.push_back(known == logs_.end() ? OtherLog{.name = name} : *known);
+  }
+  logs_ = std::move(logs);
+  ++generation_;
+  tell_(logs_);
+}
+
 std::vector<OtherLog> OtherLogs::Look(Client* client, const Options& options,
                                       std::vector<OtherLog> known) {
   for (OtherLog& other : known) {
@@ -61,8 +78,9 @@ asio::awaitable<void> OtherLogs::LookOnce() {
   auto look = [client = client_, options = options_, known = logs_] {
     return Look(client, options, known);
   };
+  const uint64_t generation = generation_;
   std::vector<OtherLog> seen = co_await background_->Run(std::move(look));
-  if (rounds_.stopping() || seen == logs_) co_return;
+  if (rounds_.stopping() || generation != generation_ || seen == logs_) co_return;
   logs_ = std::move(seen);
   tell_(logs_);
 }

@@ -11,6 +11,7 @@
 
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -50,6 +51,8 @@ class OtherLogs {
   OtherLogs& operator=(const OtherLogs&) = delete;
 
   void Start();
+  // Others from now on; what is known of some stays.
+  void Watch(const std::vector<std::string>& names);
   asio::awaitable<void> Stop() { return rounds_.Stop(); }
 
  private:
@@ -62,6 +65,7 @@ class OtherLogs {
   const Options options_;
   const Tell tell_;
   std::vector<OtherLog> logs_;
+  uint64_t generation_ = 0;  // Of their names.
   Rounds rounds_;
 };
 

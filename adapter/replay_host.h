@@ -10,14 +10,14 @@
 
 #include "adapter/background.h"
 #include "adapter/progress_report.h"
-#include "adapter/snapshot_store.h"
+#include "storage/objects/object_store.h"
 
 namespace cairn::adapter {
 
 struct ReplayHost {
   asio::any_io_executor executor;
   Background* background = nullptr;
-  SnapshotStore* store = nullptr;  // Null: there is none.
+  objects::ObjectStore* store = nullptr;  // Null: there is none.
   ProgressReport* report = nullptr;
   // Of throw-away engines; logs of memcached need none.
   std::vector<std::string> engine_command;

@@ -17,7 +17,8 @@ namespace {
 // "" when the snapshot serves the query, else why not.
 std::string CheckUsable(const SnapshotName& name, const SnapshotManifest& manifest,
                         const SnapshotQuery& query) {
-  if (manifest.log_name != query.log_name || manifest.log_id != query.log_id) {
+  const bool is_id = query.any_id || manifest.log_id == query.log_id;
+  if (manifest.log_name != query.log_name || !is_id) {
     return fmt::format("is of log {} with id {}", manifest.log_name, manifest.log_id);
   }
   if (manifest.seq != name.seq) return fmt::format("says seq {}", manifest.seq);
@@ -35,16 +36,18 @@ bool IsOfManifest(const absl::Status& status) {
          absl::IsResourceExhausted(status) || absl::IsNotFound(status);
 }
 
-absl::StatusOr<SnapshotManifest> ReadManifest(SnapshotStore& store, const SnapshotName& name) {
-  ASSIGN_OR_RETURN(const std::string text, GetBytes(store, name.ManifestKey(), kMaxManifestBytes));
+absl::StatusOr<SnapshotManifest> ReadManifest(objects::ObjectStore& store,
+                                              const SnapshotName& name) {
+  ASSIGN_OR_RETURN(const std::string text,
+                   objects::GetBytes(store, name.ManifestKey(), kMaxManifestBytes));
   return ParseManifest(text);
 }
 
 }  // namespace
 
-std::vector<ListedSnapshot> GroupBySnapshot(const std::vector<StoredObject>& listing) {
+std::vector<ListedSnapshot> GroupBySnapshot(const std::vector<objects::StoredObject>& listing) {
   std::map<std::string, ListedSnapshot, std::greater<>> by_folder;
-  for (const StoredObject& object : listing) {
+  for (const objects::StoredObject& object : listing) {
     std::optional<SnapshotName> name = SnapshotOfKey(object.key);
     if (!name.has_value()) continue;
     ListedSnapshot& snapshot = by_folder[name->folder];
@@ -64,9 +67,11 @@ std::vector<ListedSnapshot> GroupBySnapshot(const std::vector<StoredObject>& lis
   return snapshots;
 }
 
-absl::StatusOr<FoundSnapshot> FindSnapshot(SnapshotStore& store, const SnapshotQuery& query) {
-  const std::string prefix = SnapshotsOfLog(query.log_name, query.log_id);
-  ASSIGN_OR_RETURN(const std::vector<StoredObject> listing, store.List(prefix));
+absl::StatusOr<FoundSnapshot> FindSnapshot(objects::ObjectStore& store,
+                                           const SnapshotQuery& query) {
+  const std::string prefix =
+      query.any_id ? SnapshotsOfName(query.log_name) : SnapshotsOfLog(query.log_name, query.log_id);
+  ASSIGN_OR_RETURN(const std::vector<objects::StoredObject> listing, store.List(prefix));
   FoundSnapshot found;
   for (const ListedSnapshot& listed : GroupBySnapshot(listing)) {
     if (!listed.has_manifest || listed.name.seq > query.max_seq) continue;
@@ -107,7 +112,7 @@ RemovalPlan PlanRemoval(const std::vector<ListedSnapshot>& snapshots, const Rete
   return plan;
 }
 
-absl::Status RemoveSnapshot(SnapshotStore& store, const ListedSnapshot& snapshot) {
+absl::Status RemoveSnapshot(objects::ObjectStore& store, const ListedSnapshot& snapshot) {
   if (snapshot.has_manifest) RETURN_IF_ERROR(store.Delete(snapshot.name.ManifestKey()));
   for (const std::string& key : snapshot.data_keys) RETURN_IF_ERROR(store.Delete(key));
   return absl::OkStatus();

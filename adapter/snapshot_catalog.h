@@ -19,9 +19,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "adapter/snapshot_manifest.h"
-#include "adapter/snapshot_store.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "storage/objects/object_store.h"
 
 namespace cairn::adapter {
 
@@ -35,13 +35,16 @@ struct ListedSnapshot {
 };
 
 // From a listing below SnapshotsOfLog, by seq, the newest first.
-std::vector<ListedSnapshot> GroupBySnapshot(const std::vector<StoredObject>& listing);
+std::vector<ListedSnapshot> GroupBySnapshot(const std::vector<objects::StoredObject>& listing);
 
 struct SnapshotQuery {
   std::string log_name;
   GroupId log_id;
   Seq max_seq{UINT64_MAX};
   EngineVersion reader;  // The engine that is to load it.
+  // Also of logs that had the name under other ids: of one that was made again from a backup, or
+  // recovered, the chain tells whether they are of its history.
+  bool any_id = false;
 };
 
 struct FoundSnapshot {
@@ -53,7 +56,7 @@ struct FoundSnapshot {
 
 // The newest snapshot that the query allows.
 // Errors: NOT_FOUND when there is none, with the reasons; those of the store.
-absl::StatusOr<FoundSnapshot> FindSnapshot(SnapshotStore& store, const SnapshotQuery& query);
+absl::StatusOr<FoundSnapshot> FindSnapshot(objects::ObjectStore& store, const SnapshotQuery& query);
 
 struct RetentionPolicy {
   uint64_t keep_newest = 2;  // At least 1.
@@ -73,6 +76,6 @@ RemovalPlan PlanRemoval(const std::vector<ListedSnapshot>& snapshots, const Rete
                         Seq registered, WallMicros now_us);
 
 // The manifest first, so that at no moment a snapshot exists whose data does not.
-absl::Status RemoveSnapshot(SnapshotStore& store, const ListedSnapshot& snapshot);
+absl::Status RemoveSnapshot(objects::ObjectStore& store, const ListedSnapshot& snapshot);
 
 }  // namespace cairn::adapter

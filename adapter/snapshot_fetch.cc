@@ -79,7 +79,7 @@ absl::StatusOr<const SnapshotObject*> DumpOf(const FoundSnapshot& found) {
   return absl::DataLossError(fmt::format("snapshot {} has no {}", found.name.folder, kDumpObject));
 }
 
-absl::Status Download(SnapshotStore& store, const FoundSnapshot& found,
+absl::Status Download(objects::ObjectStore& store, const FoundSnapshot& found,
                       const FetchOptions& options) {
   ASSIGN_OR_RETURN(const SnapshotObject* dump, DumpOf(found));
   NewFile file(options.path);
@@ -147,7 +147,29 @@ absl::Status CheckChain(Log log, const LogDescription& log_now, Seq seq, uint64_
                   seq, chain, actual, log_now.name));
 }
 
-absl::StatusOr<std::optional<FoundSnapshot>> ChooseSnapshot(SnapshotStore* store, Log log,
+namespace {
+
+// A log that was made again, from a backup or by `cairn recover`, has another id and the history
+// that the snapshots of its name are of. Whether a snapshot is of that history, the chain tells.
+// Errors: kNotFound: none is; those of the store and the log.
+absl::StatusOr<FoundSnapshot> FindUnderOtherId(objects::ObjectStore& store, const Log& log,
+                                               const LogDescription& log_now, SnapshotQuery query) {
+  query.any_id = true;
+  query.max_seq = std::min(query.max_seq, log_now.last_seq);
+  ASSIGN_OR_RETURN(FoundSnapshot found, FindSnapshot(store, query));
+  const absl::Status same = CheckChain(log, log_now, found.manifest.seq, found.manifest.chain);
+  if (absl::IsDataLoss(same) || absl::IsFailedPrecondition(same)) {
+    return absl::NotFoundError(same.message());
+  }
+  RETURN_IF_ERROR(same);
+  spdlog::info("snapshot {} is of the log {} when it had the id {}", found.name.folder, log.name(),
+               found.manifest.log_id);
+  return found;
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<FoundSnapshot>> ChooseSnapshot(objects::ObjectStore* store, Log log,
                                                             const SnapshotChoice& choice) {
   ASSIGN_OR_RETURN(const LogDescription log_now, DescribeNow(log, /*with_segments=*/true));
   const Seq adopted = AdoptedSeq(log_now);
@@ -164,7 +186,9 @@ absl::StatusOr<std::optional<FoundSnapshot>> ChooseSnapshot(SnapshotStore* store
   absl::StatusOr<FoundSnapshot> found = FindSnapshot(*store, query);
   if (absl::IsNotFound(found.status())) {
     if (whole) return std::nullopt;
-    return NotCovered(log_now, std::string(found.status().message()));
+    const absl::Status none = found.status();
+    found = FindUnderOtherId(*store, log, log_now, query);
+    if (absl::IsNotFound(found.status())) return NotCovered(log_now, std::string(none.message()));
   }
   if (!found.ok()) return found.status();
   for (const std::string& passed_over : found->passed_over) {
@@ -184,7 +208,7 @@ absl::StatusOr<std::optional<FoundSnapshot>> ChooseSnapshot(SnapshotStore* store
   return *std::move(found);
 }
 
-absl::StatusOr<std::optional<FetchedSnapshot>> FetchSnapshot(SnapshotStore* store, Log log,
+absl::StatusOr<std::optional<FetchedSnapshot>> FetchSnapshot(objects::ObjectStore* store, Log log,
                                                              const FetchOptions& options) {
   ASSIGN_OR_RETURN(std::optional<FoundSnapshot> found,
                    ChooseSnapshot(store, std::move(log), {options.reader, options.max_seq}));

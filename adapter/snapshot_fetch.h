@@ -1,7 +1,7 @@
 // FetchSnapshot: the newest snapshot of a log from its store, as a file, for whoever begins anew:
 // a replica's engine, the next snapshot, a restore.
 //
-//   SnapshotStore ──FindSnapshot, DownloadObject──► file ──► engine
+//   objects::ObjectStore ──FindSnapshot, DownloadObject──► file ──► engine
 //   Log ──Describe, Read──► the chain there is the manifest's
 //
 // What is handed out continues: the log still has the record behind it, or none is wanted. And it
@@ -23,9 +23,9 @@
 #include "absl/status/statusor.h"
 #include "adapter/snapshot_catalog.h"
 #include "adapter/snapshot_manifest.h"
-#include "adapter/snapshot_store.h"
 #include "base/ids.h"
 #include "cairn/log.h"
+#include "storage/objects/object_store.h"
 
 namespace cairn::adapter {
 
@@ -61,11 +61,11 @@ struct FetchedSnapshot {
 // Errors: kFailedPrecondition when records are trimmed, or data were adopted, that no snapshot
 // covers, saying what the
 // operator can do; kDataLoss when snapshot and log are not of one history; those of store and log.
-absl::StatusOr<std::optional<FoundSnapshot>> ChooseSnapshot(SnapshotStore* store, Log log,
+absl::StatusOr<std::optional<FoundSnapshot>> ChooseSnapshot(objects::ObjectStore* store, Log log,
                                                             const SnapshotChoice& choice);
 
 // The same, with its dump in a file.
-absl::StatusOr<std::optional<FetchedSnapshot>> FetchSnapshot(SnapshotStore* store, Log log,
+absl::StatusOr<std::optional<FetchedSnapshot>> FetchSnapshot(objects::ObjectStore* store, Log log,
                                                              const FetchOptions& options);
 
 // Whether the log's chain as of `seq` is `chain`.

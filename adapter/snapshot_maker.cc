@@ -14,10 +14,11 @@
 namespace cairn::adapter {
 namespace {
 
-absl::Status RemoveOld(SnapshotStore* store, const Log& log, const RetentionPolicy& retention,
-                       WallMicros now_us, SnapshotResult* result) {
+absl::Status RemoveOld(objects::ObjectStore* store, const Log& log,
+                       const RetentionPolicy& retention, WallMicros now_us,
+                       SnapshotResult* result) {
   const std::string prefix = SnapshotsOfLog(log.name(), log.id());
-  ASSIGN_OR_RETURN(const std::vector<StoredObject> listing, store->List(prefix));
+  ASSIGN_OR_RETURN(const std::vector<objects::StoredObject> listing, store->List(prefix));
   const RemovalPlan plan =
       PlanRemoval(GroupBySnapshot(listing), retention, result->manifest.seq, now_us);
   for (const ListedSnapshot& old : plan.expired) {
@@ -32,7 +33,7 @@ absl::Status RemoveOld(SnapshotStore* store, const Log& log, const RetentionPoli
 
 }  // namespace
 
-std::string LocationOf(const SnapshotStore& store, const SnapshotName& name) {
+std::string LocationOf(const objects::ObjectStore& store, const SnapshotName& name) {
   const std::string_view url = store.url();
   const std::string_view place = url.substr(0, url.find('?'));  // Options of S3 stand behind it.
   return fmt::format("{}/{}{}", place, name.folder, url.substr(place.size()));
@@ -48,7 +49,7 @@ absl::Status RegisterStored(Client* client, Log log, const SnapshotManifest& man
   return client->admin().UpdateLog(log.name(), log.id(), settings).status();
 }
 
-absl::Status SettleSnapshot(Client* client, Log log, SnapshotStore* store, CacheKind kind,
+absl::Status SettleSnapshot(Client* client, Log log, objects::ObjectStore* store, CacheKind kind,
                             const SnapshotMakerOptions& options, WallMicros now_us,
                             SnapshotResult* result) {
   RETURN_IF_ERROR(RegisterStored(client, log, result->manifest, result->location));

@@ -51,7 +51,7 @@ class SnapshotMaker {
 };
 
 // For people, and for Log::RegisterSnapshot.
-std::string LocationOf(const SnapshotStore& store, const SnapshotName& name);
+std::string LocationOf(const objects::ObjectStore& store, const SnapshotName& name);
 
 // The log learns of the snapshot and compares the chain. From then on it does not let go of a
 // record that no snapshot of ours covers.
@@ -61,7 +61,7 @@ absl::Status RegisterStored(Client* client, Log log, const SnapshotManifest& man
 // Registers the result's snapshot, which may be an old one (the process that stored it may have
 // died right then), trims the log and removes old snapshots, and fills in what came of it. Removal
 // that fails is only told: what stays costs space; the snapshot is as good as any.
-absl::Status SettleSnapshot(Client* client, Log log, SnapshotStore* store, CacheKind kind,
+absl::Status SettleSnapshot(Client* client, Log log, objects::ObjectStore* store, CacheKind kind,
                             const SnapshotMakerOptions& options, WallMicros now_us,
                             SnapshotResult* result);
 

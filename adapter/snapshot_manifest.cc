@@ -11,9 +11,9 @@
 #include <system_error>
 #include <utility>
 
-#include "adapter/snapshot_store.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "storage/objects/object_store.h"
 
 namespace cairn::adapter {
 namespace {
@@ -155,7 +155,7 @@ absl::StatusOr<SnapshotDatabase> ParseDatabase(const Json& json) {
 }
 
 bool IsObjectName(std::string_view name) {
-  return name != kManifestFile && name.size() <= 200 && CheckKey(name).empty() &&
+  return name != kManifestFile && name.size() <= 200 && objects::CheckKey(name).empty() &&
          name.find('/') == std::string_view::npos;
 }
 
@@ -306,8 +306,10 @@ std::string SnapshotName::Key(std::string_view object) const {
   return fmt::format("{}/{}", folder, object);
 }
 
+std::string SnapshotsOfName(std::string_view log_name) { return FolderOfLog(log_name) + "/"; }
+
 std::string SnapshotsOfLog(std::string_view log_name, GroupId log_id) {
-  return fmt::format("{}/{}/", FolderOfLog(log_name), log_id);
+  return fmt::format("{}{}/", SnapshotsOfName(log_name), log_id);
 }
 
 SnapshotName NewSnapshotName(std::string_view log_name, GroupId log_id, Seq seq, uint64_t random) {

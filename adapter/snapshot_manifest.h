@@ -95,6 +95,8 @@ struct SnapshotName {
   bool operator==(const SnapshotName&) const = default;
 };
 
+// What all snapshots of logs of that name begin with, whatever their ids; a slash at its end.
+std::string SnapshotsOfName(std::string_view log_name);
 // What all snapshots of a log begin with; a slash at its end.
 std::string SnapshotsOfLog(std::string_view log_name, GroupId log_id);
 // A new one; `random` is what distinguishes it.

@@ -61,7 +61,7 @@ class Digest {
 // Turns a source of content into a source of what is stored.
 class Compressor {
  public:
-  explicit Compressor(SnapshotStore::Source source)
+  explicit Compressor(objects::ObjectStore::Source source)
       : source_(source), context_(ZSTD_createCCtx()), input_(ZSTD_CStreamInSize(), '\0') {
     CHECK(context_ != nullptr);
     CHECK(
@@ -97,7 +97,7 @@ class Compressor {
     return absl::OkStatus();
   }
 
-  SnapshotStore::Source source_;
+  objects::ObjectStore::Source source_;
   std::unique_ptr<ZSTD_CCtx, Deleter> context_;
   std::string input_;
   ZSTD_inBuffer pending_ = {nullptr, 0, 0};
@@ -109,7 +109,7 @@ class Compressor {
 // Turns what is stored into content, for the sink.
 class Decompressor {
  public:
-  Decompressor(const SnapshotObject& object, SnapshotStore::Sink sink)
+  Decompressor(const SnapshotObject& object, objects::ObjectStore::Sink sink)
       : compression_(object.compression),
         max_content_bytes_(object.content_bytes),
         sink_(sink),
@@ -159,7 +159,7 @@ class Decompressor {
 
   const Compression compression_;
   const uint64_t max_content_bytes_;
-  SnapshotStore::Sink sink_;
+  objects::ObjectStore::Sink sink_;
   std::unique_ptr<ZSTD_DCtx, Deleter> context_;
   std::string output_;
   bool frame_open_ = true;
@@ -169,7 +169,7 @@ class Decompressor {
 // Checks what comes and passes it on, kHeldBackBytes late.
 class Verifier {
  public:
-  Verifier(const SnapshotObject& object, std::string place, SnapshotStore::Sink sink)
+  Verifier(const SnapshotObject& object, std::string place, objects::ObjectStore::Sink sink)
       : object_(object), place_(std::move(place)), content_(object, sink) {}
 
   absl::Status Add(std::string_view bytes) {
@@ -222,9 +222,10 @@ class Verifier {
 
 }  // namespace
 
-absl::StatusOr<SnapshotObject> UploadObject(SnapshotStore& store, const SnapshotName& snapshot,
+absl::StatusOr<SnapshotObject> UploadObject(objects::ObjectStore& store,
+                                            const SnapshotName& snapshot,
                                             std::string_view object_name, Compression compression,
-                                            SnapshotStore::Source source) {
+                                            objects::ObjectStore::Source source) {
   Digest digest;
   Compressor compressor(source);
   const auto stored = [&](char* buffer, size_t capacity) -> absl::StatusOr<size_t> {
@@ -250,26 +251,26 @@ absl::StatusOr<SnapshotObject> UploadObject(SnapshotStore& store, const Snapshot
   return object;
 }
 
-absl::Status DownloadObject(SnapshotStore& store, const SnapshotName& snapshot,
-                            const SnapshotObject& object, SnapshotStore::Sink sink) {
+absl::Status DownloadObject(objects::ObjectStore& store, const SnapshotName& snapshot,
+                            const SnapshotObject& object, objects::ObjectStore::Sink sink) {
   const std::string key = snapshot.Key(object.name);
   Verifier verifier(object, fmt::format("{}: {}", store.url(), key), sink);
   RETURN_IF_ERROR(store.Get(key, [&](std::string_view bytes) { return verifier.Add(bytes); }));
   return verifier.Finish();
 }
 
-absl::Status PublishSnapshot(SnapshotStore& store, const SnapshotName& snapshot,
+absl::Status PublishSnapshot(objects::ObjectStore& store, const SnapshotName& snapshot,
                              const SnapshotManifest& manifest) {
   for (const SnapshotObject& object : manifest.objects) {
     const std::string key = snapshot.Key(object.name);
-    ASSIGN_OR_RETURN(const StoredObject stored, store.Head(key));
+    ASSIGN_OR_RETURN(const objects::StoredObject stored, store.Head(key));
     if (stored.bytes != object.bytes) {
       return absl::FailedPreconditionError(fmt::format("{}: {} has {} bytes, the manifest says {}",
                                                        store.url(), key, stored.bytes,
                                                        object.bytes));
     }
   }
-  return PutBytes(store, snapshot.ManifestKey(), FormatManifest(manifest));
+  return objects::PutBytes(store, snapshot.ManifestKey(), FormatManifest(manifest));
 }
 
 }  // namespace cairn::adapter

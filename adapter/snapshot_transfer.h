@@ -24,7 +24,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "adapter/snapshot_manifest.h"
-#include "adapter/snapshot_store.h"
+#include "storage/objects/object_store.h"
 
 namespace cairn::adapter {
 
@@ -32,17 +32,18 @@ inline constexpr size_t kHeldBackBytes = size_t{64} << 10;
 
 // Stores what `source` hands out as object `object_name` of the snapshot; returns its line of the
 // manifest.
-absl::StatusOr<SnapshotObject> UploadObject(SnapshotStore& store, const SnapshotName& snapshot,
+absl::StatusOr<SnapshotObject> UploadObject(objects::ObjectStore& store,
+                                            const SnapshotName& snapshot,
                                             std::string_view object_name, Compression compression,
-                                            SnapshotStore::Source source);
+                                            objects::ObjectStore::Source source);
 
 // Hands the object's content to `sink`.
-absl::Status DownloadObject(SnapshotStore& store, const SnapshotName& snapshot,
-                            const SnapshotObject& object, SnapshotStore::Sink sink);
+absl::Status DownloadObject(objects::ObjectStore& store, const SnapshotName& snapshot,
+                            const SnapshotObject& object, objects::ObjectStore::Sink sink);
 
 // Stores the manifest: from now on the snapshot exists. Requires: its objects are stored.
 // FAILED_PRECONDITION when the store has not all of them in their size.
-absl::Status PublishSnapshot(SnapshotStore& store, const SnapshotName& snapshot,
+absl::Status PublishSnapshot(objects::ObjectStore& store, const SnapshotName& snapshot,
                              const SnapshotManifest& manifest);
 
 }  // namespace cairn::adapter

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <asio/io_context.hpp>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -18,6 +17,7 @@
 #include "adapter/agent_presence.h"
 #include "adapter/memcache/agent_question.h"
 #include "adapter/redis/agent_question.h"
+#include "adapter/tool_process.h"
 #include "base/option_table.h"
 #include "base/process_log.h"
 #include "base/status_macros.h"
@@ -29,7 +29,6 @@ namespace {
 
 constexpr int kExitOk = 0;
 constexpr int kExitFailed = 1;
-constexpr int kExitConfig = 2;
 constexpr Millis kPatience{2'000};
 
 struct StatusConfig {
@@ -173,24 +172,14 @@ int RunStatusCommand(const std::vector<std::string>& argv) {
                      .footer = "Exit codes: 0 a primary serves; 1 none does; 2 wrong "
                                "configuration."});
   AddOptions(table, config);
-  std::vector<std::string> words = argv;
-  std::replace(words.begin(), words.end(), std::string("-o"), std::string("--output"));
   SetUpProcessLog("cairn-agent", "error", "text");
-  const absl::StatusOr<OptionTable::Asked> asked =
-      table.Parse(words, [](const char* name) -> const char* { return std::getenv(name); });
-  absl::Status status = asked.status();
-  if (status.ok() && asked->print.empty() && config.agent.empty() == config.log.empty()) {
-    status = absl::InvalidArgumentError("expected one of the options agent and log");
-  }
-  if (!status.ok()) {
-    fmt::print(stderr, "cairn-agent: {}\n", ToStd(status.message()));
-    return kExitConfig;
-  }
-  if (!asked->print.empty()) {
-    fmt::print("{}\n", asked->print);
-    return kExitOk;
-  }
-  return Report(config);
+  const auto finish = [&config] {
+    return config.agent.empty() == config.log.empty()
+               ? absl::InvalidArgumentError("expected one of the options agent and log")
+               : absl::OkStatus();
+  };
+  return RunToolProcess(table, argv, finish,
+                        [&config](const OptionTable::Asked&) { return Report(config); });
 }
 
 }  // namespace cairn::adapter

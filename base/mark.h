@@ -36,7 +36,12 @@ namespace cairn {
   X(kLostRefusesVote, "a node whose disk lost something refused its vote")                       \
   X(kElectedByAll, "an election was decided with a doubtful voter, since all had answered")      \
   X(kAbsolved, "a node that doubted its disk is sound again")                                    \
+  X(kAbsolvedByQuorum, "... or may be, by a quorum alone, since it only listens")                \
   X(kSuspect, "a majority refused a leader's entries")                                           \
+  X(kRunOffered, "a follower far behind was offered a run of entries in bulk")                   \
+  X(kRunTaken, "a replica took the run that it had fetched")                                     \
+  X(kRunOpen, "a run ended within a segment")                                                    \
+  X(kRunAhead, "a run was at hand when it was asked for")                                        \
   X(kFellAsleep, "a leader let its group hibernate")                                             \
   X(kWoken, "a replica that hibernated was woken by a message")                                  \
   X(kWokenBySilence, "... by the silence of a node, which is its leader's or a follower's")      \

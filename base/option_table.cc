@@ -233,6 +233,11 @@ std::string CheckHostPort(std::string_view address) {
   return "";
 }
 
+std::string CheckNoWildcard(std::string_view address) {
+  const bool wildcard = address.starts_with("0.0.0.0:") || address.starts_with("[::]:");
+  return wildcard ? "expected an address that others can connect to, not a wildcard" : "";
+}
+
 TextCheck OneOf(std::vector<std::string> values) {
   return [values = std::move(values)](std::string_view text) -> std::string {
     if (std::find(values.begin(), values.end(), text) != values.end()) return "";

@@ -83,6 +83,8 @@ class OptionTable {
 // "" when `address` is "host:port" with a port in 1 … 65535 (IPv6 hosts in brackets), else what is
 // wrong with it.
 std::string CheckHostPort(std::string_view address);
+// "" unless `address`, a "host:port", is one to listen at that nobody can connect to.
+std::string CheckNoWildcard(std::string_view address);
 
 // For options with few values.
 TextCheck OneOf(std::vector<std::string> values);

@@ -22,9 +22,13 @@ constexpr Row kRows[] = {
   {PlantedBug::id, name, Origin::origin, story, "cairn-sim"},
     CAIRN_PLANTED_BUGS_LIST(CAIRN_PLANTED_BUGS_ROW)
 #undef CAIRN_PLANTED_BUGS_ROW
+#define CAIRN_PLANTED_BUGS_ROW(id, name, origin, story) \
+  {PlantedBug::id, name, Origin::origin, story, "cairn-sim --members"},
+        CAIRN_PLANTED_MEMBER_BUGS_LIST(CAIRN_PLANTED_BUGS_ROW)
+#undef CAIRN_PLANTED_BUGS_ROW
 #define CAIRN_PLANTED_BUGS_ROW(id, name, origin, story, finder) \
   {PlantedBug::id, name, Origin::origin, story, #finder},
-        CAIRN_PLANTED_AGENT_BUGS_LIST(CAIRN_PLANTED_BUGS_ROW)
+            CAIRN_PLANTED_AGENT_BUGS_LIST(CAIRN_PLANTED_BUGS_ROW)
 #undef CAIRN_PLANTED_BUGS_ROW
 };
 

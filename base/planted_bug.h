@@ -47,6 +47,8 @@
     "what is before the first kept entry gets the term of that entry")                         \
   X(kReadWithoutRound, "read-without-round", kField,                                           \
     "a leader answers linearizable reads without asking a quorum")                             \
+  X(kSleepIsLease, "sleep-is-lease", kCode,                                                    \
+    "a leader whose group hibernated answers the first reads without asking a quorum")         \
   X(kReadBeforeOwnCommit, "read-before-own-commit", kField,                                    \
     "a new leader answers reads before an entry of its term is committed")                     \
   X(kServesBeforeCaughtUp, "serves-before-caught-up", kField,                                  \
@@ -110,6 +112,19 @@
   X(kCaughtUpUnconfirmed, "caught-up-unconfirmed", kDesign,                                    \
     "a tail is told that it has caught up with what this replica has applied")
 
+// Of members that come and go: found by cairn-sim --members.
+#define CAIRN_PLANTED_MEMBER_BUGS_LIST(X)                                               \
+  X(kReturnsAsNew, "returns-as-new", kCode,                                             \
+    "a replica that was given away and comes back votes as if it had never been there") \
+  X(kPlacedUnconfirmed, "placed-unconfirmed", kCode,                                    \
+    "a node makes the replicas of which a catalog tells that is being read anew")       \
+  X(kSettledBeforeCommit, "settled-before-commit", kCode,                               \
+    "old replicas are dropped before the configuration without them is committed")      \
+  X(kSleeperNotMoved, "sleeper-not-moved", kCode,                                       \
+    "what moves replicas passes over a log that hibernates: nothing is asked of it")    \
+  X(kRegisteredBeforeStored, "registered-before-stored", kDesign,                       \
+    "a run of the archive is registered, and may be trimmed, before it is stored")
+
 // The agent's, which the simulator of log nodes cannot see. X(…, finder): the test program that
 // has to fail when CAIRN_PLANT names the mistake.
 #define CAIRN_PLANTED_AGENT_BUGS_LIST(X)                                                         \
@@ -122,7 +137,10 @@
     redis_front_test)                                                                            \
   X(kMarkAfterSend, "mark-after-send", kDesign,                                                  \
     "a key is marked when the write's reply arrives, not before the write is sent",              \
-    redis_front_test)
+    redis_front_test)                                                                            \
+  X(kMoveWithoutLease, "move-without-lease", kCode,                                              \
+    "a primary takes part in a move of slots without a look at its lease behind the record",     \
+    redis_move_rules_test)
 
 namespace cairn {
 
@@ -130,7 +148,8 @@ enum class PlantedBug : uint8_t {
   kNone,
 #define CAIRN_PLANTED_BUGS_ENUMERATOR(id, ...) id,
   CAIRN_PLANTED_BUGS_LIST(CAIRN_PLANTED_BUGS_ENUMERATOR)
-      CAIRN_PLANTED_AGENT_BUGS_LIST(CAIRN_PLANTED_BUGS_ENUMERATOR)
+      CAIRN_PLANTED_MEMBER_BUGS_LIST(CAIRN_PLANTED_BUGS_ENUMERATOR)
+          CAIRN_PLANTED_AGENT_BUGS_LIST(CAIRN_PLANTED_BUGS_ENUMERATOR)
 #undef CAIRN_PLANTED_BUGS_ENUMERATOR
 };
 

@@ -13,6 +13,14 @@
 #include "cli/units.h"
 #include "cli/view.h"
 
+namespace cairn {
+
+NLOHMANN_JSON_SERIALIZE_ENUM(ArchivePolicy, {{ArchivePolicy::kInherit, "inherit"},
+                                             {ArchivePolicy::kOn, "on"},
+                                             {ArchivePolicy::kOff, "off"}})
+
+}  // namespace cairn
+
 namespace cairn::cli {
 namespace {
 
@@ -38,6 +46,7 @@ void ForEachSetting(Settings& settings, Visit visit) {
   visit("segment_bytes", settings.segment_bytes);
   visit("append_bytes_per_second", settings.append_bytes_per_second);
   visit("appends_per_second", settings.appends_per_second);
+  visit("archive", settings.archive);
 }
 
 Json ToJson(const BackedUpLog& log) {

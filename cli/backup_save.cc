@@ -9,13 +9,13 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/record_region.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "cairn/admin.h"
 #include "cairn/backup.h"
 #include "cli/backup_commands.h"
 #include "cli/backup_files.h"
-#include "cli/chain_check.h"
 #include "cli/jobs.h"
 #include "cli/raw_reader.h"
 #include "cli/terminal.h"
@@ -82,6 +82,7 @@ class LogSave {
     while (next_seq_ <= saved_.last_seq) {
       const Seq before = next_seq_;
       const absl::Status status = ReadOnce();
+      if (!written_.ok()) return written_;
       if (absl::IsDataLoss(status) || absl::IsCancelled(status)) return status;
       if (next_seq_ > before) failures = 0;
       if (status.ok() && next_seq_ > before) continue;
@@ -100,8 +101,9 @@ class LogSave {
   absl::Status ReadOnce() {
     ASSIGN_OR_RETURN(const LogDescription log, log_.Describe({.linearizable = true}));
     ASSIGN_OR_RETURN(const ClientOptions client, session_.MakeClientOptions());
-    const RawReadOptions read{log.leader_address, log_.name(),     log_.id(),
-                              next_seq_,          saved_.last_seq, session_.BulkTimeout()};
+    const RawReadOptions read{
+        log.leader_address,     log_.name(),          log_.id(), next_seq_, saved_.last_seq,
+        session_.BulkTimeout(), &session_.interrupt()};
     return ReadRaw(client, read, [&](const RawRecordBatch& batch) { return Take(batch); });
   }
 
@@ -111,7 +113,7 @@ class LogSave {
       return absl::DataLossError(
           fmt::format("expected seq {}, found {}", next_seq_, batch.first_seq()));
     }
-    for (const std::string& record : batch.records()) chain_ = NextChain(chain_, record);
+    for (const std::string& record : batch.records()) chain_ = ChainNext(chain_, record);
     next_seq_ = next_seq_ + static_cast<uint64_t>(batch.records_size());
     if (batch.chain() != 0 && batch.chain() != chain_) {
       return absl::DataLossError(fmt::format("the chain at seq {} is {}, but the records give {}",
@@ -119,7 +121,8 @@ class LogSave {
                                              FormatHash(chain_)));
     }
     const uint64_t before = parts_.bytes();
-    RETURN_IF_ERROR(parts_.Add(batch));
+    written_ = parts_.Add(batch);
+    RETURN_IF_ERROR(written_);
     saved_.records += static_cast<uint64_t>(batch.records_size());
     records_done_ += static_cast<uint64_t>(batch.records_size());
     bytes_done_ += parts_.bytes() - before;
@@ -133,6 +136,7 @@ class LogSave {
   std::atomic<uint64_t>& records_done_;
   BackedUpLog saved_;
   uint64_t expected_bytes_ = 0;
+  absl::Status written_;  // Not OK: what was read is not in the files, so it must not go on.
   // As of what was read.
   Seq next_seq_;
   uint64_t chain_ = 0;

@@ -1,17 +1,13 @@
 #include "cli/chain_check.h"
 
 #include <fmt/format.h>
-#include <xxhash.h>
 
 #include <algorithm>
 
+#include "base/record_region.h"
 #include "cli/units.h"
 
 namespace cairn::cli {
-
-uint64_t NextChain(uint64_t chain, std::string_view record) {
-  return XXH3_64bits_withSeed(record.data(), record.size(), chain);
-}
 
 ChainCheck::ChainCheck(const std::vector<SegmentInfo>& segments, Seq first_seq) {
   std::copy_if(segments.begin(), segments.end(), std::back_inserter(segments_),
@@ -45,7 +41,7 @@ absl::Status ChainCheck::Add(Seq seq, std::string_view record) {
     }
     ++segments_begun_;
   }
-  chain_ = NextChain(chain_, record);
+  chain_ = ChainNext(chain_, record);
   ++next_seq_;
   ++records_;
   bytes_ += record.size();

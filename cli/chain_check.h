@@ -1,5 +1,4 @@
-// ChainCheck: recomputes a log's chain over stored records (storage/entry_codec.h defines it):
-//   chain(n) = XXH3_64bits_withSeed(serialized record n, seed = chain(n-1)).
+// ChainCheck: recomputes a log's chain over stored records (base/record_region.h).
 //
 // Fed with a replica's segment table and then its batches, in order, it says at which
 // seq the stored bytes stop being what the log's chain promises.
@@ -14,8 +13,6 @@
 #include "cairn/types.h"
 
 namespace cairn::cli {
-
-uint64_t NextChain(uint64_t chain, std::string_view record);
 
 class ChainCheck {
  public:

@@ -46,6 +46,8 @@ std::span<const CommandFamily> Families() {
       CommandFamily{"segment", "list and verify a log's segments", SegmentCommands()},
       CommandFamily{"snapshot", "snapshots of consumers; saving and restoring logs",
                     SnapshotCommands()},
+      CommandFamily{"archive", "look into the archive of logs, and restore from it",
+                    ArchiveCommands()},
       CommandFamily{"cluster", "look at the cluster, change its members, move what they hold",
                     ClusterCommands()},
       CommandFamily{"auth", "say who may do what", AuthCommands()},

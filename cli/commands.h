@@ -50,6 +50,7 @@ std::span<const CommandSpec> AuthTokenCommands();
 std::span<const CommandSpec> AuthQuotaCommands();
 std::span<const CommandSpec> SegmentCommands();
 std::span<const CommandSpec> SnapshotCommands();
+std::span<const CommandSpec> ArchiveCommands();
 std::span<const CommandSpec> BenchCommands();
 std::span<const CommandSpec> ToolCommands();
 

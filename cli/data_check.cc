@@ -1,7 +1,5 @@
 #include "cli/data_check.h"
 
-#include "base/strings.h"
-
 namespace cairn::cli {
 namespace {
 
@@ -23,48 +21,18 @@ CheckedLogRow LogRow(const Json& log) {
   return row;
 }
 
-CheckFindingRow FindingRow(const Json& finding) {
-  return {.kind = finding.at("kind").get<std::string>(),
-          .file = finding.at("file").get<std::string>(),
-          .what = finding.at("what").get<std::string>(),
-          .advice = finding.at("advice").get<std::string>()};
-}
-
 }  // namespace
 
-absl::Status DataCheck::Take(std::string_view line) {
-  try {
-    return TakeParsed(Json::parse(line));
-  } catch (const Json::exception&) {
-    return absl::InternalError(ToAbsl(fmt::format(
-        "cairnd answered \"{}\", which this tool does not understand: install both in one version",
-        line.substr(0, 200))));
-  }
-}
-
-absl::Status DataCheck::TakeParsed(const Json& line) {
-  if (line.contains("error")) {
-    const Json& error = line["error"];
-    return {static_cast<absl::StatusCode>(error.at("code").get<int>()),
-            ToAbsl(error.at("message").get_ref<const std::string&>())};
-  }
+void DataCheck::TakeRow(const Json& line) {
   if (line.contains("log")) view_.logs.push_back(LogRow(line["log"]));
   if (line.contains("finding")) view_.findings.push_back(FindingRow(line["finding"]));
-  if (line.contains("progress")) {
-    const Json& progress = line["progress"];
-    progress_ = {.stage = progress.at("stage").get<std::string>(),
-                 .done = progress.at("done").get<uint64_t>(),
-                 .total = progress.at("total").get<uint64_t>()};
-  }
   if (line.contains("result")) {
     const Json& result = line["result"];
     view_.whole = result.at("whole").get<bool>();
     view_.files = result.at("files").get<uint64_t>();
     view_.bytes = {result.at("bytes").get<uint64_t>()};
     view_.recovery = result.at("recovery").get<std::string>();
-    complete_ = true;
   }
-  return absl::OkStatus();
 }
 
 }  // namespace cairn::cli

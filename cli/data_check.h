@@ -1,14 +1,12 @@
-// DataCheck: what `cairnd --check-data` finds, gathered from its lines.
-//
-// The tool has neither the store nor its formats (docs/decisions/024): the node's program, which is
-// installed with it, looks, and says one JSON object a line (server/runtime/check_data.h).
+// DataCheck: what `cairnd --check-data` finds, gathered from its lines
+// (server/runtime/check_data.h).
 #pragma once
 
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "cli/data_lines.h"
 #include "cli/view.h"
 
 namespace cairn::cli {
@@ -37,20 +35,6 @@ struct CheckedLogRow {
   }
 };
 
-struct CheckFindingRow {
-  std::string kind;  // "damage" or "remark".
-  std::string file;
-  std::string what;
-  std::string advice;
-  template <class F>
-  void Fields(F&& field) const {
-    field("kind", kind);
-    field("file", file);
-    field("what", what);
-    field("advice", advice);
-  }
-};
-
 struct DataCheckView {
   std::string directory;
   bool whole = false;
@@ -58,7 +42,7 @@ struct DataCheckView {
   ByteCount bytes;
   std::string recovery;
   std::vector<CheckedLogRow> logs;
-  std::vector<CheckFindingRow> findings;
+  std::vector<DataFindingRow> findings;
   template <class F>
   void Fields(F&& field) const {
     field("directory", directory);
@@ -71,29 +55,15 @@ struct DataCheckView {
   }
 };
 
-struct DataCheckProgress {
-  std::string stage;
-  uint64_t done = 0;
-  uint64_t total = 0;
-};
-
-class DataCheck {
+class DataCheck final : public DataLines {
  public:
   explicit DataCheck(std::string directory) { view_.directory = std::move(directory); }
-
-  // Takes one line. Errors: the one that the line tells of; kInternal for a line that is none.
-  absl::Status Take(std::string_view line);
-  // The result was told: nothing is missing.
-  [[nodiscard]] bool complete() const { return complete_; }
   [[nodiscard]] const DataCheckView& view() const { return view_; }
-  [[nodiscard]] const DataCheckProgress& progress() const { return progress_; }
 
  private:
-  absl::Status TakeParsed(const Json& line);
+  void TakeRow(const Json& line) override;
 
   DataCheckView view_;
-  DataCheckProgress progress_;
-  bool complete_ = false;
 };
 
 }  // namespace cairn::cli

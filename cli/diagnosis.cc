@@ -199,6 +199,9 @@ DoctorView Diagnose(const std::vector<NodeVisit>& visits) {
   Findings findings;
   for (const NodeVisit& visit : visits) {
     CheckReachable(visit, findings);
+    if (visit.certificate) {
+      JudgeShown(*visit.certificate, visit.with_tls, visit.address, findings);
+    }
     if (!visit.error.empty()) continue;
     CheckAddress(visit, findings);
     CheckState(visit, findings);

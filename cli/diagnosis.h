@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cairn/types.h"
+#include "cli/certificate.h"
 #include "cli/findings.h"
 
 namespace cairn::cli {
@@ -19,6 +20,9 @@ struct NodeVisit {
   double round_trip_ms = 0;
   // Its wall clock less ours, to within half a round trip; nothing: not told.
   std::optional<double> clock_ahead_ms;
+  // Looked at if this client speaks TLS, or the node did not answer; nothing: nobody listens.
+  std::optional<ShownCertificate> certificate;
+  bool with_tls = false;  // Whether this client speaks TLS.
   NodeStatus status;
 };
 

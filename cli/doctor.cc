@@ -23,7 +23,7 @@ void CompareClocks(const Clock& clock, NodeVisit& visit) {
   visit.clock_ahead_ms = then_ms - (now_ms - visit.round_trip_ms / 2);
 }
 
-NodeVisit Visit(Session& session, Admin& admin, const MemberInfo& member) {
+NodeVisit Visit(Session& session, Admin& admin, const TlsOptions& tls, const MemberInfo& member) {
   const std::string& address = member.address;
   NodeVisit visit{.address = address, .name = member.name};
   // The first call also pays for the connection, so the second one is timed.
@@ -37,6 +37,10 @@ NodeVisit Visit(Session& session, Admin& admin, const MemberInfo& member) {
   } else {
     visit.error = ToStd(status.status().message());
   }
+  visit.with_tls = tls.enabled;
+  if (tls.enabled || !visit.error.empty()) {
+    visit.certificate = LookAtCertificate(address, tls, kVisitTimeout);
+  }
   return visit;
 }
 
@@ -48,17 +52,16 @@ bool IsVisited(const std::vector<NodeVisit>& visits, const NodeVisit& other) {
 }
 
 // Endpoints that we were given and that lead to no member: to another cluster, perhaps.
-void VisitStrangers(Session& session, Admin& admin, std::vector<NodeVisit>& visits) {
-  const absl::StatusOr<ClientOptions> options = session.MakeClientOptions();
-  if (!options.ok()) return;
-  for (const std::string& endpoint : options->endpoints) {
+void VisitStrangers(Session& session, Admin& admin, const ClientOptions& options,
+                    std::vector<NodeVisit>& visits) {
+  for (const std::string& endpoint : options.endpoints) {
     const bool listed = std::any_of(visits.begin(), visits.end(), [&](const NodeVisit& visit) {
       return visit.address == endpoint;
     });
     if (listed) continue;
     MemberInfo stranger;
     stranger.address = endpoint;
-    NodeVisit visit = Visit(session, admin, stranger);
+    NodeVisit visit = Visit(session, admin, options.tls, stranger);
     if (visit.error.empty() && !IsVisited(visits, visit)) visits.push_back(std::move(visit));
   }
 }
@@ -70,11 +73,12 @@ ExitCode Show(Session& session, const DoctorView& view) {
 
 absl::StatusOr<ExitCode> RunDoctor(Session& session) {
   ASSIGN_OR_RETURN(Admin admin, session.admin());
+  ASSIGN_OR_RETURN(const ClientOptions options, session.MakeClientOptions());
   std::vector<NodeVisit> visits;
   for (const MemberInfo& member : MembersOrEndpoints(session, admin)) {
-    if (!IsExpected(member)) visits.push_back(Visit(session, admin, member));
+    if (!IsExpected(member)) visits.push_back(Visit(session, admin, options.tls, member));
   }
-  VisitStrangers(session, admin, visits);
+  VisitStrangers(session, admin, options, visits);
   return Show(session, Diagnose(visits));
 }
 

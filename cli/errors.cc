@@ -107,6 +107,11 @@ Verdict Judge(const ErrorInfo& info) {
       return {ExitCode::kConditionFailed,
               "give a principal admin on '*' and a token first (`cairn auth grant`, "
               "`cairn auth token create`)"};
+    case Reason::kArchiveDamaged:
+      return {ExitCode::kDataLoss,
+              "`cairn archive verify` says what else is damaged: put the object back"};
+    case Reason::kArchiveUnavailable:
+      return {ExitCode::kUnavailable, "the archive does not answer: try again"};
     case Reason::kOutcomeUnknown:
       return {ExitCode::kUnknownOutcome, "it may have been done: read the log before trying again"};
   }

@@ -114,10 +114,11 @@ void CheckClockSync(Findings& findings) {
 void CheckLimits(Findings& findings) {
   rlimit files = {};
   getrlimit(RLIMIT_NOFILE, &files);
-  const std::string detail = fmt::format("{} open files", files.rlim_cur);
-  if (files.rlim_cur < kFewFiles) {
+  // cairnd raises its own to the hard limit.
+  const std::string detail = fmt::format("{} open files", files.rlim_max);
+  if (files.rlim_max < kFewFiles) {
     findings.Warn("limits", "this shell", detail,
-                  "give cairnd more: LimitNOFILE= in its unit, or ulimit -n");
+                  "give cairnd more: LimitNOFILE= in its unit, or ulimit -Hn");
   } else {
     findings.Ok("limits", "this shell", detail);
   }

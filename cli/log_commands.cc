@@ -4,12 +4,15 @@
 #include <iostream>
 
 #include "base/status_macros.h"
+#include "cairn/backup.h"
 #include "cli/commands.h"
 #include "cli/log_views.h"
 #include "cli/terminal.h"
 
 namespace cairn::cli {
 namespace {
+
+constexpr absl::Duration kLeaderPatience = absl::Seconds(2);
 
 // Settings as flags; what is not given stays unset.
 void AddSettings(CLI::App& app, LogSettings& settings) {
@@ -25,6 +28,17 @@ void AddSettings(CLI::App& app, LogSettings& settings) {
                "Quota of appended bytes, at least 1KiB; what comes faster is slowed down; 0: none");
   app.add_option("--appends-per-second", settings.appends_per_second,
                  "Quota of append requests, whatever their size; 0: none");
+  app.add_option_function<std::string>(
+         "--archive",
+         [&settings](const std::string& text) {
+           const auto policy = ArchivePolicies().find(text);
+           if (policy == ArchivePolicies().end()) {
+             throw CLI::ValidationError("--archive", "expected on, off or inherit");
+           }
+           settings.archive = policy->second;
+         },
+         "Copy the records to the archive, and trim only what is there; inherit: as the nodes say")
+      ->type_name("on|off|inherit");
 }
 
 Runner DeclareCreate(CLI::App& app) {
@@ -66,6 +80,14 @@ Runner DeclareList(CLI::App& app) {
   };
 }
 
+// Its leader knows, and is asked only if there is one: a log without is described at once.
+std::optional<bool> IsImporting(const Log& log, const LogDescription& described) {
+  if (described.leader_address.empty() || described.stale) return std::nullopt;
+  const absl::StatusOr<ChainPoint> end =
+      Backup(log.core()).GetChain(log, std::nullopt, {.timeout = kLeaderPatience});
+  return end.ok() ? std::optional<bool>(end->importing) : std::nullopt;
+}
+
 Runner DeclareDescribe(CLI::App& app) {
   struct Options {
     std::string name;
@@ -79,7 +101,7 @@ Runner DeclareDescribe(CLI::App& app) {
     ASSIGN_OR_RETURN(Log log, session.OpenLog(options->name));
     ASSIGN_OR_RETURN(const LogDescription description,
                      log.Describe({.linearizable = options->linearizable}));
-    session.out().Show(LogView::From(description));
+    session.out().Show(LogView::From(description, IsImporting(log, description)));
     return ExitCode::kOk;
   };
 }
@@ -96,7 +118,7 @@ Runner DeclareUpdate(CLI::App& app) {
     const LogSettings& settings = options->settings;
     if (!settings.retention_bytes && !settings.retention_ms && !settings.trim_guard &&
         !settings.segment_bytes && !settings.append_bytes_per_second &&
-        !settings.appends_per_second) {
+        !settings.appends_per_second && !settings.archive) {
       return absl::InvalidArgumentError(
           "nothing to change; name a setting, such as "
           "--retention-age 7d");
@@ -179,7 +201,8 @@ constexpr CommandSpec kCommands[] = {
      DeclareList},
     {"describe", "show where a log stands",
      "Shows settings, range of seqs, chain, leader, replicas, leases and snapshots of a log, as "
-     "one replica knows them, or as its leader confirms them (--linearizable).",
+     "one replica knows them, or as its leader confirms them (--linearizable); and whether it is "
+     "being imported: a restore has not ended, and it takes nothing else.",
      "cairn log describe orders --linearizable", DeclareDescribe},
     {"update", "change a log's settings",
      "Changes the settings that are given and prints all of them. Whether a log is fenced cannot "

@@ -1,6 +1,23 @@
 #include "cli/log_views.h"
 
+#include <algorithm>
+
 namespace cairn::cli {
+
+const std::map<std::string, ArchivePolicy>& ArchivePolicies() {
+  static const auto* const kPolicies =
+      new std::map<std::string, ArchivePolicy>{{"inherit", ArchivePolicy::kInherit},
+                                               {"on", ArchivePolicy::kOn},
+                                               {"off", ArchivePolicy::kOff}};
+  return *kPolicies;
+}
+
+std::string ArchivePolicyName(ArchivePolicy policy) {
+  for (const auto& [name, value] : ArchivePolicies()) {
+    if (value == policy) return name;
+  }
+  return "inherit";
+}
 
 SettingsView SettingsView::From(const std::string& log, const LogSettings& settings) {
   return {.log = log,
@@ -10,7 +27,8 @@ SettingsView SettingsView::From(const std::string& log, const LogSettings& setti
           .trim_guard = settings.trim_guard.value_or(""),
           .segment_bytes = {settings.segment_bytes.value_or(0)},
           .append_bytes_per_second = {settings.append_bytes_per_second.value_or(0)},
-          .appends_per_second = settings.appends_per_second.value_or(0)};
+          .appends_per_second = settings.appends_per_second.value_or(0),
+          .archive = ArchivePolicyName(settings.archive.value_or(ArchivePolicy::kInherit))};
 }
 
 LogRowView LogRowView::From(const LogSummary& log) {
@@ -40,7 +58,18 @@ SnapshotRowView SnapshotRowView::From(const SnapshotInfo& snapshot) {
           .location = snapshot.location};
 }
 
-LogView LogView::From(const LogDescription& log) {
+ArchivedLogView ArchivedLogView::From(const LogDescription& log) {
+  return {.on = log.archive->on,
+          .first_seq = log.archive->first_seq,
+          .archived_seq = log.archive->archived_seq,
+          .lag_records =
+              log.last_seq.value() - std::min(log.last_seq, log.archive->archived_seq).value(),
+          .timestamp_us = {log.archive->timestamp_us},
+          .location = log.archive->location,
+          .trouble = log.archive->trouble};
+}
+
+LogView LogView::From(const LogDescription& log, std::optional<bool> importing) {
   LogView view{.settings = SettingsView::From(log.name, log.settings),
                .log_id = log.log_id,
                .first_seq = log.first_seq,
@@ -52,7 +81,8 @@ LogView LogView::From(const LogDescription& log) {
                .leader_node_id = log.leader_node_id,
                .term = log.term,
                .producers = log.producers,
-               .stale = log.stale};
+               .stale = log.stale,
+               .importing = importing};
   for (const ReplicaInfo& replica : log.replicas) {
     view.replicas.push_back(
         {replica.node_id, replica.node_name, replica.role, replica.match_index});
@@ -61,6 +91,7 @@ LogView LogView::From(const LogDescription& log) {
   for (const SnapshotInfo& snapshot : log.snapshots) {
     view.snapshots.push_back(SnapshotRowView::From(snapshot));
   }
+  if (log.archive) view.archived.push_back(ArchivedLogView::From(log));
   return view;
 }
 

@@ -1,6 +1,7 @@
 // Views of logs, segments, leases and snapshots: what the log commands print.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,6 +43,10 @@ struct TrimmedView {
   }
 };
 
+// "inherit", "on", "off", and what they mean.
+const std::map<std::string, ArchivePolicy>& ArchivePolicies();
+std::string ArchivePolicyName(ArchivePolicy policy);
+
 struct SettingsView {
   std::string log;
   bool fenced = false;
@@ -51,6 +56,7 @@ struct SettingsView {
   ByteCount segment_bytes;
   ByteCount append_bytes_per_second;
   uint64_t appends_per_second = 0;
+  std::string archive;
 
   static SettingsView From(const std::string& log, const LogSettings& settings);
   template <class F>
@@ -63,6 +69,7 @@ struct SettingsView {
     field("segment_bytes", segment_bytes);
     field("append_bytes_per_second", append_bytes_per_second);
     field("appends_per_second", appends_per_second);
+    field("archive", archive);
   }
 };
 
@@ -146,6 +153,28 @@ struct SnapshotRowView {
   }
 };
 
+struct ArchivedLogView {
+  bool on = false;
+  Seq first_seq;
+  Seq archived_seq;
+  uint64_t lag_records = 0;
+  LogTime timestamp_us;
+  std::string location;
+  std::string trouble;
+
+  static ArchivedLogView From(const LogDescription& log);
+  template <class F>
+  void Fields(F&& field) const {
+    field("on", on);
+    field("first_seq", first_seq);
+    field("archived_seq", archived_seq);
+    field("lag_records", lag_records);
+    field("timestamp_us", timestamp_us);
+    field("location", location);
+    field("trouble", trouble);
+  }
+};
+
 struct LogView {
   SettingsView settings;
   LogId log_id;
@@ -159,11 +188,13 @@ struct LogView {
   Term term;
   uint64_t producers = 0;
   bool stale = false;
+  std::optional<bool> importing;  // Nullopt: its leader was not there to say so.
   std::vector<ReplicaRowView> replicas;
   std::vector<LeaseView> leases;
   std::vector<SnapshotRowView> snapshots;
+  std::vector<ArchivedLogView> archived;  // One at most.
 
-  static LogView From(const LogDescription& log);
+  static LogView From(const LogDescription& log, std::optional<bool> importing);
   template <class F>
   void Fields(F&& field) const {
     settings.Fields(field);
@@ -178,9 +209,11 @@ struct LogView {
     field("term", term);
     field("producers", producers);
     field("stale", stale);
+    field("importing", importing);
     field("replicas", replicas);
     field("leases", leases);
     field("snapshots", snapshots);
+    field("archived", archived);
   }
 };
 

@@ -6,6 +6,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "cli/command_line.h"
 #include "cli/errors.h"
 #include "cli/interrupt.h"
@@ -35,6 +36,7 @@ int Execute(const ParsedCommand& command) {
 }
 
 int Main(int argc, char** argv) {
+  OccupyStandardStreams(argv);
   // As in cairnd: Debian's abseil checks the order of all locks, at the price of each.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   CommandLine command_line;

@@ -16,6 +16,9 @@
 namespace cairn::cli {
 namespace {
 
+// As many as the catalog gives a new log, where there are members for them.
+constexpr int64_t kReplicasOfLog = 3;
+
 struct NodeView {
   NodeId node_id;
   std::string name;
@@ -58,6 +61,14 @@ std::string StartLine(const NewMember& member, const Members& members) {
       member.name, member.address, zone, fmt::join(addresses, ","));
 }
 
+// To whoever adds a member a second time: it must not be started with an empty directory.
+std::string HasJoined(const MemberInfo& member) {
+  return fmt::format(
+      "{0} has joined as node {1}: it starts with the directory that it has. If that is lost: "
+      "`cairn cluster remove {0}`, and add it again",
+      member.name, member.node_id);
+}
+
 std::optional<std::string> LackingToJoin(const Members& members, NodeId id,
                                          const std::string& name) {
   const MemberInfo* member = FindById(members, id);
@@ -66,10 +77,27 @@ std::optional<std::string> LackingToJoin(const Members& members, NodeId id,
   return std::nullopt;
 }
 
+// Whether somebody can take a replica from member `id`: the others that serve are as many as a log
+// has replicas.
+bool HasHeir(const Members& members, NodeId id) {
+  const auto serving =
+      std::count_if(members.members.begin(), members.members.end(), [&](const MemberInfo& member) {
+        return member.node_id != id && member.state == MemberState::kActive &&
+               member.incarnation != 0;
+      });
+  return serving >= kReplicasOfLog;
+}
+
 // Of a member that drains or leaves: until nothing is on it, or it is gone.
 std::optional<std::string> LackingToEmpty(const Members& members, NodeId id, bool gone) {
   const MemberInfo* member = FindById(members, id);
   if (member == nullptr) return std::nullopt;
+  if (!gone && member->replicas != 0 && members.moving == 0 && !HasHeir(members, id)) {
+    return fmt::format(
+        "{} has replicas of {} logs, and no other node can take them: `cairn cluster add` one, or "
+        "have one that drains serve again",
+        member->name, member->replicas);
+  }
   if (member->replicas != 0) {
     return fmt::format("{} has replicas of {} logs; {} are being moved", member->name,
                        member->replicas, members.moving);
@@ -105,6 +133,11 @@ Runner DeclareAddMember(CLI::App& app) {
     ASSIGN_OR_RETURN(Admin admin, session.admin());
     ASSIGN_OR_RETURN(const NodeId id, admin.AddMember(*member));
     ASSIGN_OR_RETURN(const Members members, admin.GetMembers());
+    const MemberInfo* added = FindById(members, id);
+    if (added != nullptr && added->incarnation != 0) {
+      session.out().Show(NodeView{id, member->name, "joined"}, HasJoined(*added));
+      return ExitCode::kOk;
+    }
     session.out().Show(
         NodeView{id, member->name, "expected"},
         fmt::format("{} may join as node {}; {}", member->name, id, StartLine(*member, members)));

@@ -1,4 +1,5 @@
-// MemberWait: waits until the cluster has become what was asked for, and says what it waits for.
+// MemberWait: waits until the cluster has become what was asked for, and says what it waits for;
+// after some seconds without progress also which nodes do not answer, and how to go on.
 //
 // Threads: the main one.
 #pragma once

@@ -6,6 +6,7 @@
 #include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/security/credentials.h>
 
+#include <chrono>
 #include <fstream>
 #include <iterator>
 
@@ -19,6 +20,10 @@ namespace {
 constexpr char kReadMethod[] = "/cairn.v1.LogService/Read";
 // A batch of 16 MiB and its framing.
 constexpr int kMaxMessageBytes = 20 << 20;
+// As the client library: a machine that is gone is noticed while a read waits for it.
+constexpr int kPingIntervalMs = 5000;
+constexpr int kPingTimeoutMs = 5000;
+constexpr std::chrono::milliseconds kInterruptInterval{100};
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
   if (path.empty()) return std::string();
@@ -38,6 +43,9 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const ClientOptions& 
                                                            const std::string& endpoint) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kPingIntervalMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingTimeoutMs);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   if (!client.tls.enabled) {
     return grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(), arguments);
   }
@@ -64,9 +72,9 @@ v1::ReadRequest ToRequest(const RawReadOptions& options) {
 class RawCall {
  public:
   RawCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& token,
-          absl::Duration timeout)
-      : stub_(channel) {
-    context_.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+          const RawReadOptions& options)
+      : interrupt_(options.interrupt), stub_(channel) {
+    context_.set_deadline(absl::ToChronoTime(absl::Now() + options.timeout));
     if (!token.empty()) context_.AddMetadata("authorization", "Bearer " + token);
     call_ = stub_.PrepareCall(&context_, kReadMethod, &queue_);
   }
@@ -100,9 +108,17 @@ class RawCall {
   bool Step() {
     void* tag = nullptr;
     bool ok = false;
-    return queue_.Next(&tag, &ok) && ok;
+    const auto wait = [&] {
+      const auto until = std::chrono::system_clock::now() + kInterruptInterval;
+      return queue_.AsyncNext(&tag, &ok, until);
+    };
+    while (wait() == grpc::CompletionQueue::TIMEOUT) {
+      if (interrupt_ != nullptr && interrupt_->Requested()) context_.TryCancel();
+    }
+    return ok;
   }
 
+  const Interrupt* const interrupt_;
   grpc::TemplatedGenericStub<v1::ReadRequest, RawReadResponse> stub_;
   grpc::CompletionQueue queue_;
   grpc::ClientContext context_;
@@ -115,7 +131,7 @@ absl::Status ReadRaw(const ClientOptions& client, const RawReadOptions& options,
                      const std::function<absl::Status(const RawRecordBatch&)>& on_batch) {
   ASSIGN_OR_RETURN(const auto channel, OpenChannel(client, options.endpoint));
   ASSIGN_OR_RETURN(const std::string token, TokenOf(client));
-  RawCall call(channel, token, options.timeout);
+  RawCall call(channel, token, options);
   call.Send(ToRequest(options));
   for (RawReadResponse response; call.Next(response);) {
     for (const RawRecordBatch& batch : response.batches()) RETURN_IF_ERROR(on_batch(batch));

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "cairn/client.h"
 #include "cairn/types.h"
+#include "cli/interrupt.h"
 #include "cli/raw_read.pb.h"
 
 namespace cairn::cli {
@@ -24,10 +25,12 @@ struct RawReadOptions {
   Seq start_seq;  // 0: the first kept one.
   Seq end_seq;    // Inclusive.
   absl::Duration timeout;
+  const Interrupt* interrupt = nullptr;  // Cancels the call (kCancelled); null: nothing does.
 };
 
 // Calls `on_batch` for every batch in order; a status other than OK from it ends the read and is
-// returned. Errors: the server's code and message, without ErrorInfo.
+// returned. Errors: the server's code and message, without ErrorInfo; kUnavailable, within ten
+// seconds, when the server says nothing any more.
 absl::Status ReadRaw(const ClientOptions& client, const RawReadOptions& options,
                      const std::function<absl::Status(const RawRecordBatch&)>& on_batch);
 

@@ -121,8 +121,13 @@ absl::Status ReadAndCheck(Session& session, const std::string& endpoint, const L
   if (log.first_seq > log.last_seq) return absl::OkStatus();  // Nothing is kept.
   ASSIGN_OR_RETURN(const ClientOptions client, session.MakeClientOptions());
   ProgressBar progress(IsTerminal(STDERR_FILENO), log.bytes, session.clock());
-  const RawReadOptions read{endpoint,         log.name,     log.log_id,
-                            check.next_seq(), log.last_seq, session.BulkTimeout()};
+  const RawReadOptions read{endpoint,
+                            log.name,
+                            log.log_id,
+                            check.next_seq(),
+                            log.last_seq,
+                            session.BulkTimeout(),
+                            &session.interrupt()};
   RETURN_IF_ERROR(ReadRaw(client, read, [&](const RawRecordBatch& batch) -> absl::Status {
     Seq seq{batch.first_seq()};
     for (const std::string& record : batch.records()) {

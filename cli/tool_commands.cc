@@ -1,4 +1,4 @@
-// The table of the tools around the tool: check, doctor, drill, completion.
+// The table of the tools around the tool: check, recover, doctor, drill, completion.
 #include "cli/tool_commands.h"
 
 namespace cairn::cli {
@@ -15,6 +15,18 @@ constexpr CommandSpec kCommands[] = {
      "whole, remarks aside; 7: damaged; 3: a node runs on it; 4: it is no node's directory.",
      "cairn check /var/lib/cairn\ncairn check /var/lib/cairn -o json | jq '.findings[].file'",
      DeclareCheck},
+    {"recover", "make a new cluster of the one node that is left",
+     "For the day on which a majority of the nodes is lost for good: reads the directory of a node "
+     "that does not run, without changing it, and makes another one beside it, with which that "
+     "node is a cluster of its own. Logs keep their names, records, seqs, log times and chains; "
+     "every lease ends, producers are dropped, log ids and the cluster id are new, so whoever "
+     "comes from the old cluster is refused. It says for each log what was kept and what may be "
+     "missing. Exit code 0: nothing is known to be missing; 7: something is, and was made all the "
+     "same; 3: a node runs on the directory, or --to is there already.",
+     "cairn recover --from /var/lib/cairn --dry-run\n"
+     "cairn recover --from /var/lib/cairn --to /var/lib/cairn-2\n"
+     "cairn recover --from /var/lib/cairn -o json | jq '.logs[] | select(.missing != \"\")'",
+     DeclareRecover},
     {"doctor", "look for what is wrong with the cluster, and say how to mend it",
      "Asks every member and checks: does it answer, is it the one that should be there, is it "
      "ready, "

@@ -8,6 +8,7 @@
 namespace cairn::cli {
 
 Runner DeclareCheck(CLI::App& app);       // check_command.cc
+Runner DeclareRecover(CLI::App& app);     // recover_command.cc
 Runner DeclareDoctor(CLI::App& app);      // doctor.cc
 Runner DeclareDrill(CLI::App& app);       // drill_command.cc
 Runner DeclareCompletion(CLI::App& app);  // completion.cc

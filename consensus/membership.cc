@@ -49,9 +49,11 @@ class Reader {
     return absl::OkStatus();
   }
 
-  // What follows the lists; the last that is read.
+  // What follows the lists; the last that is read. Version 0 is written in the plain format.
   absl::Status Version(uint64_t& version) {
-    if (bytes_[0] == kVersionedFormat && !U64(version)) return Damaged("no version");
+    if (bytes_[0] == kVersionedFormat && (!U64(version) || version == 0)) {
+      return Damaged("no version");
+    }
     return offset_ == bytes_.size() ? absl::OkStatus() : Damaged("bytes left over");
   }
 

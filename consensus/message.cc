@@ -42,13 +42,17 @@ std::string Describe(const Heartbeat& m) {
 
 std::string Describe(const HeartbeatResponse& m) {
   return fmt::format("heartbeat-ok round={}", m.context) + Flag(m.doubt != 0, "unsound") +
-         Flag(m.asleep, "asleep");
+         Flag(m.asleep, "asleep") + Flag(m.fetching, "fetching");
 }
 
 std::string Describe(const CommitNotice& m) { return fmt::format("committed {}", m.commit); }
 
 std::string Describe(const SnapshotRequest& m) {
   return fmt::format("snapshot at={} {}", ToString(m.position), ToString(m.membership));
+}
+
+std::string Describe(const RunOffer& m) {
+  return fmt::format("run offer prev={} through={}", ToString(m.prev), ToString(m.through));
 }
 
 std::string Describe(const TimeoutNow&) { return "timeout-now"; }

@@ -73,6 +73,8 @@ struct AppendResponse {
   // Rejected, though the logs agree up to the entry before `hint`: the entry at `hint` does not
   // follow from what the sender holds.
   bool contradicts = false;
+  // The sender knows of runs and takes them; filled in by the group.
+  bool takes_runs = false;
   bool operator==(const AppendResponse&) const = default;
 };
 
@@ -95,6 +97,8 @@ struct HeartbeatResponse {
   int64_t wall_us = 0;
   // The sender sleeps, as it was told to: it does not miss heartbeats.
   bool asleep = false;
+  // The sender fetches a run, or writes it; filled in by the group.
+  bool fetching = false;
   bool operator==(const HeartbeatResponse&) const = default;
 };
 
@@ -116,6 +120,23 @@ struct SnapshotRequest {
 };
 // A follower answers with an AppendResponse once the snapshot is on its disk.
 
+// In place of an append, to a follower far behind that takes runs: the entries (prev, through] are
+// committed and may be fetched in bulk (raft_runs.cc). Answered as an append, once they are on
+// disk.
+struct RunOffer {
+  Position prev{};
+  Position through{};
+  // The group's: its state as of `through`, and what of the run the sender's allowance is not
+  // charged for, in bytes.
+  Bytes snapshot;
+  uint64_t free_bytes = 0;
+  // Also the group's: whether the run ends within a segment, and where the next offer will end, so
+  // that it can be fetched ahead; index 0: not known.
+  bool open = false;
+  Position ahead{};
+  bool operator==(const RunOffer&) const = default;
+};
+
 // Tells the follower to campaign at once (thesis 3.10).
 struct TimeoutNow {
   bool operator==(const TimeoutNow&) const = default;
@@ -135,7 +156,7 @@ struct ReadIndexResponse {
 
 using Body = std::variant<VoteRequest, VoteResponse, AppendRequest, AppendResponse, Heartbeat,
                           HeartbeatResponse, SnapshotRequest, TimeoutNow, ReadIndexRequest,
-                          ReadIndexResponse, CommitNotice>;
+                          ReadIndexResponse, CommitNotice, RunOffer>;
 
 struct Message {
   NodeId from;

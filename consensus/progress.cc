@@ -28,9 +28,15 @@ bool Progress::CanSendEntries() const {
     case State::kReplicate:
       return !WindowFull();
     case State::kSnapshot:
+    case State::kFetching:
       return false;
   }
   CHECK_UNREACHABLE();
+}
+
+bool Progress::MayOfferRun() const {
+  return takes_runs_ && filling_ && state_ == State::kReplicate && inflight_.empty() &&
+         next_ == match_ + 1 && match_ >= no_run_before_;
 }
 
 void Progress::OnSent(Index last, uint64_t bytes) {
@@ -78,6 +84,9 @@ bool Progress::OnAccepted(Index match) {
     case State::kSnapshot:
       if (match_ >= snapshot_position_) BecomeReplicate();
       break;
+    case State::kFetching:
+      if (match_ >= run_through_) BecomeReplicate();
+      break;
   }
   return grew;
 }
@@ -90,8 +99,14 @@ bool Progress::RejectionIsNews(Index prev) const {
       return (prev > match_ || unsound()) && prev < next_;
     case State::kSnapshot:
       return false;
+    case State::kFetching:
+      return prev == match_;
   }
   CHECK_UNREACHABLE();
+}
+
+void Progress::OnRejected() {
+  if (state_ == State::kFetching) GiveUpRun();
 }
 
 void Progress::OnContradiction(Position at) {
@@ -108,8 +123,13 @@ std::optional<Position> Progress::contradicts() const {
   return contradicted_;
 }
 
-bool Progress::OnHeartbeatAnswered(uint64_t round) {
+bool Progress::OnHeartbeatAnswered(uint64_t round, bool fetching) {
   round_ = std::max(round_, round);
+  if (state_ == State::kFetching) {
+    quiet_heartbeats_ = fetching ? 0 : quiet_heartbeats_ + 1;
+    if (quiet_heartbeats_ >= kQuietHeartbeats) GiveUpRun();
+    return false;
+  }
   const bool waiting = state_ == State::kProbe      ? probe_sent_
                        : state_ == State::kSnapshot ? snapshot_sent_
                                                     : !inflight_.empty();
@@ -127,7 +147,7 @@ void Progress::OnUnreachable() {
   filling_ = false;
   if (state_ == State::kSnapshot) return;
   // What was in flight is most likely lost. The probe waits until heartbeats are answered.
-  if (state_ == State::kReplicate) BecomeProbe(match_ + 1);
+  if (state_ != State::kProbe) BecomeProbe(match_ + 1);
   probe_sent_ = true;
 }
 
@@ -162,6 +182,19 @@ void Progress::BecomeSnapshot(Index position) {
   ForgetInflight();
   state_ = State::kSnapshot;
   snapshot_position_ = position;
+}
+
+void Progress::BecomeFetching(Index through) {
+  CHECK(MayOfferRun());
+  CHECK_GT(through, match_);
+  ForgetInflight();
+  state_ = State::kFetching;
+  run_through_ = through;
+}
+
+void Progress::GiveUpRun() {
+  no_run_before_ = run_through_;
+  BecomeProbe(match_ + 1);
 }
 
 void Progress::BecomeUnsound(uint64_t doubt, uint64_t round, Index target) {

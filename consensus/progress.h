@@ -6,6 +6,9 @@
 //               bounded by a window of messages and bytes.
 //   kSnapshot   It needs entries that are gone here: it gets the small snapshot, and
 //               nothing else until it has answered.
+//   kFetching   It was offered a run of entries in bulk (raft_runs.cc), and gets nothing else until
+//               it has them, or does not fetch them (any more): then it is probed, and that run is
+//               not offered again.
 //
 // Beside the state, sending can pause: while the driver fills an append that was handed
 // to it, and while it reads entries from disk ("deferred").
@@ -35,7 +38,7 @@ struct Window {
 
 class Progress {
  public:
-  enum class State : uint8_t { kProbe, kReplicate, kSnapshot };
+  enum class State : uint8_t { kProbe, kReplicate, kSnapshot, kFetching };
 
   // A member of which nothing is known: probed at `next`.
   Progress(Index next, Window window) : next_(next), window_(window) {}
@@ -65,6 +68,9 @@ class Progress {
   // empty one is worth sending too.
   [[nodiscard]] bool NeedsProbe() const { return state_ == State::kProbe && CanSendEntries(); }
   [[nodiscard]] bool NeedsSnapshot() const { return state_ == State::kSnapshot && !snapshot_sent_; }
+  // Whether the append in the driver's hand may become the offer of a run: all that was sent is
+  // acknowledged, so the member's log most likely ends there.
+  [[nodiscard]] bool MayOfferRun() const;
   // An append that names entries was handed to the driver, which has to fill it in.
   void OnHandedOut() { filling_ = true; }
   // It was sent with entries through `last`. Ignored if the state was reset since.
@@ -85,6 +91,8 @@ class Progress {
   bool OnAccepted(Index match);
   // Whether a rejection of an append after `prev` is news: not a late one.
   [[nodiscard]] bool RejectionIsNews(Index prev) const;
+  // A rejection that is news; what is sent next is the caller's to say. A run is not offered again.
+  void OnRejected();
   // It refused the entry at `at`, which is not acknowledged and does not follow from what it
   // holds. Sending pauses; heartbeats make it be tried again.
   void OnContradiction(Position at);
@@ -93,7 +101,10 @@ class Progress {
   // A heartbeat was answered. Returns true when appends seem lost: this is the second
   // answer in a row while something sent is not acknowledged and nothing at all came
   // back. The leader then asks by an empty append; a snapshot is due again by itself.
-  bool OnHeartbeatAnswered(uint64_t round);
+  // `fetching`: what it was offered is on its way.
+  bool OnHeartbeatAnswered(uint64_t round, bool fetching = false);
+  // By its last answer it takes runs, or does not.
+  void OnTakesRuns(bool takes_runs) { takes_runs_ = takes_runs; }
   void OnUnreachable();
   // The link to it is up again: a probe need not wait for heartbeats.
   void OnReachable();
@@ -101,6 +112,8 @@ class Progress {
   void BecomeProbe(Index next);
   void BecomeReplicate();
   void BecomeSnapshot(Index position);
+  // Requires: MayOfferRun().
+  void BecomeFetching(Index through);
 
   // It came back with a doubtful disk: what it once acknowledged no longer counts. It
   // may be absolved of `doubt` once all voters have confirmed `round` and it holds
@@ -121,6 +134,8 @@ class Progress {
   };
 
   void ForgetInflight();
+  // What it was offered it does not fetch.
+  void GiveUpRun();
   [[nodiscard]] bool WindowFull() const;
 
   State state_ = State::kProbe;
@@ -131,6 +146,9 @@ class Progress {
   uint64_t inflight_bytes_ = 0;
   Index told_commit_;
   Index snapshot_position_;  // kSnapshot: what it must reach to leave that state.
+  Index run_through_;        // Of the last run that it was offered.
+  Index no_run_before_;      // It is sent entries up to here, since a run failed.
+  bool takes_runs_ = false;
   bool filling_ = false;
   bool deferred_ = false;
   bool probe_sent_ = false;

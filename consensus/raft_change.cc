@@ -58,13 +58,16 @@ absl::Status RaftCore::CheckCaughtUp(const MembershipChange& change) const {
 }
 
 // A set of which no majority is there now would stop the log at once, and the change could not
-// be undone.
+// be undone. Who is there has acknowledged something in this reign: that it was not silent for
+// long means little when the reign has just begun.
 absl::Status RaftCore::CheckQuorumOf(const std::vector<NodeId>& voters) const {
   const auto there =
       static_cast<size_t>(std::count_if(voters.begin(), voters.end(), [&](NodeId id) {
+        if (id == config_.self) return true;
         const auto member = progress_.find(id);
-        return id == config_.self || (member != progress_.end() && !member->second.unsound() &&
-                                      member->second.silent_ticks() < config_.election_ticks);
+        return member != progress_.end() && !member->second.unsound() &&
+               member->second.match() != Index() &&
+               member->second.silent_ticks() < config_.election_ticks;
       }));
   if (there > voters.size() / 2) return absl::OkStatus();
   return absl::FailedPreconditionError(

@@ -162,7 +162,7 @@ void RaftCore::StepLowerTerm(const Message& message) {
                    if (m.pre_vote && !m.granted) HandleVoteResponse(message.from, m);
                  },
                  [&](const AppendRequest& m) { teach(m); }, [&](const Heartbeat& m) { teach(m); },
-                 [&](const SnapshotRequest& m) { teach(m); },
+                 [&](const SnapshotRequest& m) { teach(m); }, [&](const RunOffer& m) { teach(m); },
                  [&](const ReadIndexRequest& m) {
                    Send(message.from, ReadIndexResponse{.context = m.context});
                  },
@@ -180,6 +180,7 @@ void RaftCore::StepBody(Message& message) {
                         [&](const HeartbeatResponse& m) { HandleHeartbeatResponse(from, m); },
                         [&](const CommitNotice& m) { HandleCommitNotice(from, m); },
                         [&](SnapshotRequest& m) { HandleSnapshot(from, m); },
+                        [&](const RunOffer& m) { HandleRunOffer(from, m); },
                         [&](const TimeoutNow&) { HandleTimeoutNow(from); },
                         [&](const ReadIndexRequest& m) { HandleReadIndexRequest(from, m); },
                         [&](const ReadIndexResponse& m) { HandleReadIndexResponse(from, m); }},

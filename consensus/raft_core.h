@@ -11,7 +11,8 @@
 // Sources: raft_core.cc (dispatch, term rules, writes), one per role (raft_follower.cc,
 // raft_candidate.cc, raft_leader.cc), and one per subject that crosses roles: raft_reads.cc,
 // raft_change.cc (membership, transfer), raft_sleep.cc (groups that hibernate),
-// raft_standing.cc (nodes that doubt their disk), raft_suspect.cc (entries that followers refuse).
+// raft_standing.cc (nodes that doubt their disk), raft_suspect.cc (entries that followers refuse),
+// raft_runs.cc (entries that are fetched in bulk).
 //
 // Order that cannot be got wrong: a vote or an acknowledgement which depends on a write
 // stays inside the core until OnPersisted(write id). The leader's own copy counts
@@ -134,6 +135,9 @@ class RaftCore {
   // for until OnAppendReady, which repeats the range.
   void OnAppendDeferred(NodeId to, Index prev);
   void OnAppendReady(NodeId to);
+  // The group offered `to` the run of entries through `through` instead of the append that it had
+  // in hand. Requires: MayOfferRun(to).
+  void OnRunOffered(NodeId to, Index through);
   // The transport could not deliver to `to` (full queue, broken link).
   void OnUnreachable(NodeId to);
 
@@ -188,6 +192,11 @@ class RaftCore {
   [[nodiscard]] bool transferring() const { return transfer_to_ != NodeId(); }
   // The group hibernates here: no ticks are needed but slow ones.
   [[nodiscard]] bool asleep() const { return asleep_; }
+  // Leader only: whether the others that keep up are enough to commit, so that nobody waits for
+  // what `member` lacks.
+  [[nodiscard]] bool CommitsWithout(NodeId member) const;
+  // Leader only: whether an append to `to` that is due may be a RunOffer.
+  [[nodiscard]] bool MayOfferRun(NodeId to) const;
   // Leader only: what is known of each other member.
   [[nodiscard]] const std::map<NodeId, Progress>& progress() const { return progress_; }
 
@@ -290,6 +299,8 @@ class RaftCore {
   // ---- raft_reads.cc --------------------------------------------------------------
   void AskRead(NodeId from, uint64_t context);
   void AnswerConfirmedReads();
+  // The newest round that a quorum has confirmed; 0: none.
+  [[nodiscard]] uint64_t RoundOfQuorum() const;
   void AnswerRead(const PendingRead& read, bool confirmed);
   void RefuseReads();
   void RefuseForwardedReads(const std::vector<uint64_t>& contexts);
@@ -330,11 +341,14 @@ class RaftCore {
   // says otherwise rests on what it has lost.
   bool HearStanding(Progress& progress, uint64_t doubt);
   void MaybeCountAgain(Progress& progress, const AppendResponse& response);
-  [[nodiscard]] bool MayAbsolve(const Progress& progress) const;
+  [[nodiscard]] bool MayAbsolve(NodeId id, const Progress& progress) const;
   [[nodiscard]] uint64_t RoundOfAllVoters() const;
   void MaybeAbsolve();
   void MaybeBecomeSound();
   void BecomeSound();
+
+  // ---- raft_runs.cc ---------------------------------------------------------------
+  void HandleRunOffer(NodeId from, const RunOffer& offer);
 
   // ---- raft_suspect.cc ------------------------------------------------------------
   void HandleContradiction(Progress& progress, Position at);

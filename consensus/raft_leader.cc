@@ -69,6 +69,19 @@ bool RaftCore::QuorumHeard() const {
   return heard == VoteResult::kWon;
 }
 
+bool RaftCore::CommitsWithout(NodeId member) const {
+  const VoteResult rest = TallyVotes(membership(), [&](NodeId id) {
+    if (id == member) return Ballot::kRefused;
+    if (id == config_.self) return Ballot::kGranted;
+    const auto other = progress_.find(id);
+    const bool keeps_up = other != progress_.end() && !other->second.unsound() &&
+                          other->second.silent_ticks() < config_.election_ticks &&
+                          other->second.match() >= commit_;
+    return keeps_up ? Ballot::kGranted : Ballot::kRefused;
+  });
+  return rest == VoteResult::kWon;
+}
+
 void RaftCore::BroadcastHeartbeat() {
   const bool sleep = MaySleep();
   for (const auto& [id, progress] : progress_) {
@@ -152,6 +165,7 @@ void RaftCore::HandleAppendResponse(NodeId from, const AppendResponse& response)
   progress->OnHeard();
   if (!HearStanding(*progress, response.doubt)) return;
   MaybeCountAgain(*progress, response);
+  progress->OnTakesRuns(response.takes_runs);
   if (response.accepted) {
     HandleAccepted(from, *progress, response.match);
   } else if (response.contradicts) {
@@ -177,6 +191,7 @@ void RaftCore::HandleRejected(Progress& progress, const AppendResponse& response
   const Index agree = terms_.LastAtMost(response.hint.index, response.hint.term).index;
   const Index next = std::min(agree + 1, response.rejected_prev);
   if (next < response.rejected_prev) Hit(Mark::kBacktracked);
+  progress.OnRejected();
   progress.BecomeProbe(std::max(progress.match() + 1, next));
 }
 
@@ -185,7 +200,7 @@ void RaftCore::HandleHeartbeatResponse(NodeId from, const HeartbeatResponse& res
   if (progress == nullptr) return;
   progress->OnHeard();
   HearStanding(*progress, response.doubt);
-  const bool appends_seem_lost = progress->OnHeartbeatAnswered(response.context);
+  const bool appends_seem_lost = progress->OnHeartbeatAnswered(response.context, response.fetching);
   // An empty append at the end of what was sent. If something before it was lost it is
   // rejected and the entries are sent again; if the disk over there is just slow, nothing
   // happens. After a probe that carried entries: at its beginning, so that an answer comes
@@ -245,7 +260,7 @@ void RaftCore::SendAppend(NodeId to, Progress& progress, Index last) {
   const Index prev = progress.next().Previous();
   const std::optional<Term> prev_term = terms_.At(prev);
   CHECK(prev_term.has_value());
-  const bool absolves = MayAbsolve(progress) && prev >= progress.absolve_target();
+  const bool absolves = MayAbsolve(to, progress) && prev >= progress.absolve_target();
   progress.TellCommit(std::min(commit_, last));
   Send(to, AppendRequest{.prev = {*prev_term, prev},
                          .last = last,

@@ -31,6 +31,10 @@ void RaftCore::AskRead(NodeId from, uint64_t context) {
   if (may_say && PLANTED(kReadWithoutRound)) {
     return AnswerRead({.from = from, .context = context, .index = index}, true);
   }
+  const bool slept = config_.hibernate_ticks != 0 && quiet_ticks_ >= config_.hibernate_ticks;
+  if (may_say && slept && PLANTED(kSleepIsLease)) {
+    return AnswerRead({.from = from, .context = context, .index = index}, true);
+  }
   Stir();
   BeginRound();
   reads_.Add({.from = from, .context = context, .index = index, .round = reads_.round()});
@@ -44,13 +48,17 @@ void RaftCore::BeginRound() {
   BroadcastHeartbeat();
 }
 
-void RaftCore::AnswerConfirmedReads() {
-  const uint64_t confirmed = QuorumValue(membership(), [&](NodeId id) -> uint64_t {
+uint64_t RaftCore::RoundOfQuorum() const {
+  return QuorumValue(membership(), [&](NodeId id) -> uint64_t {
     // Who may have forgotten a vote or an acknowledgement for a later leader proves nothing.
     if (id == config_.self) return standing_ == Standing::kSound ? reads_.round() : 0;
     const auto member = progress_.find(id);
     return member == progress_.end() || member->second.unsound() ? 0 : member->second.round();
   });
+}
+
+void RaftCore::AnswerConfirmedReads() {
+  const uint64_t confirmed = RoundOfQuorum();
   lease_.OnRoundConfirmed(confirmed);
   for (const PendingRead& read : reads_.Confirm(confirmed)) AnswerRead(read, true);
 }

@@ -8,7 +8,7 @@
 // How a leader L of term T absolves X:
 //   1. L hears from X that it is unsound. It forgets X's match, notes its own last index as
 //      X's target, and begins a round of heartbeats.
-//   2. Every voter has answered that round, in term T.
+//   2. Every voter has answered that round, in term T. (Of an X that only listens, see below.)
 //   3. L sends X an append whose prev is at or past the target, marked `absolves`. X is
 //      sound once it holds everything through it on disk, and says so; L counts it again.
 //   Messages of before a restart may arrive after it. So each start of X in doubt has a
@@ -31,6 +31,17 @@
 //       answered step 2 in term T, after X's crash. So A had not asked for T' by then, and
 //       there was nothing for X to vote for. (A majority's answer would not do: a voter
 //       outside of it may be the candidate that X's old vote is still on its way to.)
+//
+// An X that only listens is absolved by a quorum: of an X that is no voter in L's configuration,
+// which is committed, step 2 asks only that a quorum of voters has answered the round. Voters that
+// are gone for good hence do not stand in the way of a replica that takes the place of one.
+//   No later configuration has X as a voter: it would be that of a leader of a later term, whose
+//   voters would share one with the quorum that has answered in term T since; or L's own.
+//   With an earlier one nobody can win any more, whatever X once promised: L's is committed, and
+//   counted for that were only voters that forget nothing. X itself does not help a leader or a
+//   candidate of an earlier configuration before it is sound, and then its term is T or later, and
+//   its log holds L's configuration.
+// So may forget everything who gave a replica away and gets it back (server/group.h, `damaged`).
 //
 // Until then X confirms no read-index round either: by an entry or a vote that it forgot, a
 // later leader may have been there already. A leader that is itself unsound counts its own
@@ -59,9 +70,13 @@ void RaftCore::MaybeCountAgain(Progress& progress, const AppendResponse& respons
   if (response.match >= progress.absolve_target()) progress.BecomeSound();
 }
 
-bool RaftCore::MayAbsolve(const Progress& progress) const {
-  return progress.unsound() && progress.state() == Progress::State::kReplicate &&
-         RoundOfAllVoters() >= progress.absolve_round();
+bool RaftCore::MayAbsolve(NodeId id, const Progress& progress) const {
+  if (!progress.unsound() || progress.state() != Progress::State::kReplicate) return false;
+  if (RoundOfAllVoters() >= progress.absolve_round()) return true;
+  if (membership().IsVoter(id) || !MembershipCommitted()) return false;
+  if (RoundOfQuorum() < progress.absolve_round()) return false;
+  Hit(Mark::kAbsolvedByQuorum);
+  return true;
 }
 
 uint64_t RaftCore::RoundOfAllVoters() const {
@@ -75,7 +90,7 @@ uint64_t RaftCore::RoundOfAllVoters() const {
 // Requires: this node leads. May end the reign, as any commit may.
 void RaftCore::MaybeAbsolve() {
   for (auto& [id, progress] : progress_) {
-    if (MayAbsolve(progress) && progress.next() > progress.absolve_target()) {
+    if (MayAbsolve(id, progress) && progress.next() > progress.absolve_target()) {
       SendEmptyAppend(id, progress);
     }
   }

@@ -46,6 +46,16 @@ struct ReadState {
   Index index;
 };
 
+// Entries that a leader has offered in bulk and that are wanted here: (prev, through]. The driver
+// fetches them from `from` and steps them in as one append of that node's, of `term`, whose entries
+// but for kConfig have no payloads. It may be asked for the same again meanwhile.
+struct Fetch {
+  NodeId from;
+  Term term;
+  Position prev;
+  Position through;
+};
+
 struct Ready {
   std::vector<Message> messages;
   std::optional<Write> write;
@@ -53,11 +63,12 @@ struct Ready {
   // on this node's own disk; they are on a majority's.
   Index commit;
   std::vector<ReadState> read_states;
+  std::optional<Fetch> fetch;
   // Set when term, role or leader changed.
   bool role_changed = false;
 
   [[nodiscard]] bool empty() const {
-    return messages.empty() && !write && !commit && read_states.empty() && !role_changed;
+    return messages.empty() && !write && !commit && read_states.empty() && !fetch && !role_changed;
   }
 };
 

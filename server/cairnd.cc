@@ -8,8 +8,8 @@
 //   to stderr.
 // Repair: a node that found damage on its disk stops in order and starts itself again, with the
 //   same arguments, in the same process.
-// `--check-data DIR` looks at a directory instead (runtime/check_data.h) and exits 0, or 1 if it
-//   could not.
+// `--check-data DIR` looks at a directory instead (runtime/check_data.h), and `--recover-data …`
+//   makes a new one of it (runtime/recover_data.h): exit code 0, or 1 if it could not.
 // Exit codes: 0 stopped as asked; 1 could not start or go on; 2 the configuration is wrong;
 //   130 a second signal.
 #include <fmt/format.h>
@@ -25,6 +25,7 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -32,6 +33,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "base/check.h"
+#include "base/descriptors.h"
 #include "base/http_server.h"
 #include "base/process_log.h"
 #include "base/status_macros.h"
@@ -42,6 +44,7 @@
 #include "server/runtime/check_data.h"
 #include "server/runtime/config.h"
 #include "server/runtime/node.h"
+#include "server/runtime/recover_data.h"
 
 namespace cairn {
 namespace {
@@ -182,10 +185,15 @@ int Run(server::NodeConfig config) {
 }
 
 int Main(int argc, char** argv) {
+  OccupyStandardStreams(argv);
+  RaiseDescriptorLimit();
   KeepMemoryTogether();
   // Debian builds abseil with the checks of a debug build: every lock, gRPC's too, would pass
   // a process-wide graph of locks. The thread sanitizer looks for cycles in our tests.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  if (argc > 1 && std::string_view(argv[1]) == "--recover-data") {
+    return server::RecoverData({argv + 2, argv + argc}) ? kExitOk : kExitFailed;
+  }
   absl::StatusOr<server::Invocation> invocation = server::ParseInvocation(
       argc, argv, [](const char* name) -> const char* { return std::getenv(name); });
   if (!invocation.ok()) {

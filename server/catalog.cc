@@ -35,6 +35,7 @@ LogSettings DefaultSettings() {
   settings.set_segment_bytes(0);
   settings.set_append_bytes_per_second(0);
   settings.set_appends_per_second(0);
+  settings.set_archive(cairn::v1::ARCHIVE_POLICY_UNSPECIFIED);
   return settings;
 }
 
@@ -279,6 +280,7 @@ absl::StatusOr<CatalogChange> Catalog::ApplyFormed(Seq seq,
   if (!cluster_id_.empty()) return Contradiction(seq, "the cluster was formed before");
   if (std::string wrong = CheckFormed(formed); !wrong.empty()) return Contradiction(seq, wrong);
   cluster_id_ = formed.cluster_id();
+  log_id_base_ = formed.log_id_base();
   for (const cairn::v1::Member& member : formed.members()) {
     members_[NodeId(member.node_id())] = FromProto(member);
   }
@@ -291,7 +293,7 @@ absl::StatusOr<CatalogChange> Catalog::ApplyCreated(Seq seq, const cairn::v1::Lo
   if (by_name_.contains(created.name())) {
     return Contradiction(seq, fmt::format("log {} exists", created.name()));
   }
-  CatalogLog log{.id = GroupId(seq.value()),
+  CatalogLog log{.id = LogIdOf(seq),
                  .name = created.name(),
                  .settings = MergeSettings(DefaultSettings(), created.settings()),
                  .replicas = {},

@@ -2,7 +2,8 @@
 // sets, where a new log's replicas go, and who may do what (access_policy.h).
 //
 // Group 0 is a log like any other; its records are CatalogCommands, and a log's id is the
-// seq of the record that created it, so ids are never reused. The leader judges a command
+// seq of the record that created it, so ids are never reused; in a cluster that was recovered, a
+// base is added, so that the old cluster's are not either. The leader judges a command
 // against the applied catalog and appends it on the condition that nothing was appended
 // since (compare-and-append on its own log), so the catalog needs no speculation.
 // The catalog's log is never trimmed: a node rebuilds the catalog by reading it from seq 1.
@@ -54,6 +55,9 @@ struct CatalogLog {
   // While it is being moved: the voters that it shall have, sorted; else empty.
   std::vector<NodeId> wanted;
   Seq placement;  // Of the LogPlaced that `wanted` is of, or was.
+  // Members that held it once and gave it away, sorted: what is made anew there has forgotten what
+  // it promised.
+  std::vector<NodeId> left = {};
   std::optional<cairn::v1::LogBase> base = std::nullopt;  // It was imported, and began there.
 
   [[nodiscard]] bool moving() const { return !wanted.empty(); }
@@ -102,6 +106,8 @@ class Catalog {
   // Logs that were deleted: their ids, for telling a deletion from "not yet created".
   [[nodiscard]] bool WasDeleted(GroupId id) const;
   [[nodiscard]] Seq applied_seq() const { return applied_seq_; }
+  // The id of a log that the record at `seq` creates.
+  [[nodiscard]] GroupId LogIdOf(Seq seq) const { return GroupId(log_id_base_ + seq.value()); }
   // Never null. Not changed any more: a change of the policy puts another in its place.
   [[nodiscard]] std::shared_ptr<const AccessPolicy> policy() const { return policy_.Share(); }
 
@@ -144,6 +150,7 @@ class Catalog {
 
   uint32_t max_logs_;
   std::string cluster_id_;
+  uint64_t log_id_base_ = 0;
   std::map<NodeId, CatalogMember> members_;
   std::map<NodeId, std::string> removed_;
   std::map<GroupId, CatalogLog> logs_;

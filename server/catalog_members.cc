@@ -223,6 +223,7 @@ absl::StatusOr<CatalogChange> Catalog::ApplyRemoved(Seq seq,
   CatalogChange change;
   change.kind = CatalogChange::Kind::kMember;
   change.name = found->second.name;
+  for (auto& [id, log] : logs_) std::erase(log.left, found->first);
   removed_.emplace(found->first, found->second.name);
   members_.erase(found);
   return change;

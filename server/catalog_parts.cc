@@ -24,7 +24,10 @@ Rejection RejectLog(cairn::v1::Reason reason, std::string_view name, GroupId id,
 }
 
 Rejection NoSuchLog(GroupId id) {
-  return RejectLog(cairn::v1::REASON_LOG_NOT_FOUND, "", id, fmt::format("no log has id {}", id));
+  // 0: the caller named it, and no name led to an id.
+  const std::string what =
+      id ? fmt::format("no log has id {}", id) : "there is no log of that name";
+  return RejectLog(cairn::v1::REASON_LOG_NOT_FOUND, "", id, what);
 }
 
 absl::Status Contradiction(Seq seq, std::string_view what) {

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -28,6 +29,12 @@ std::vector<NodeId> Union(const std::vector<NodeId>& a, const std::vector<NodeId
   std::vector<NodeId> all;
   std::set_union(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(all));
   return all;
+}
+
+std::vector<NodeId> Without(const std::vector<NodeId>& all, const std::vector<NodeId>& some) {
+  std::vector<NodeId> rest;
+  std::set_difference(all.begin(), all.end(), some.begin(), some.end(), std::back_inserter(rest));
+  return rest;
 }
 
 bool Has(const std::vector<NodeId>& sorted, NodeId id) {
@@ -180,6 +187,7 @@ absl::StatusOr<CatalogChange> Catalog::ApplySettled(Seq seq, const cairn::v1::Lo
                                           settled.placement(), settled.log_id()));
   }
   CatalogLog& log = found->second;
+  log.left = Union(log.left, Without(log.replicas, log.wanted));
   SetReplicas(log, std::move(log.wanted));
   log.wanted.clear();
   return ChangeOf(CatalogChange::Kind::kSettled, log);

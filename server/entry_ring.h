@@ -31,6 +31,7 @@ struct LogPosition {
   Seq last_seq;
   uint64_t chain = 0;
   int64_t timestamp_us = 0;
+  bool operator==(const LogPosition&) const = default;
 };
 
 class EntryRing {

@@ -10,6 +10,7 @@
 #include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "server/group_impl.h"
+#include "server/group_origin.h"
 
 namespace cairn::server {
 namespace {
@@ -20,101 +21,11 @@ constexpr int64_t kClockJumpUs = 10 * kMicrosPerSecond;
 // Election timeouts between two tries to have somebody else lead.
 constexpr uint32_t kTimeoutsPerTry = 10;
 
-consensus::Standing ToStanding(storage::RecoveryVerdict verdict) {
-  switch (verdict) {
-    case storage::RecoveryVerdict::kSound:
-      return consensus::Standing::kSound;
-    case storage::RecoveryVerdict::kAmbiguous:
-      return PLANTED(kTornTailIsSound) ? consensus::Standing::kSound
-                                       : consensus::Standing::kAmbiguous;
-    case storage::RecoveryVerdict::kLost:
-      return consensus::Standing::kLost;
-  }
-  CHECK_UNREACHABLE();
-}
-
 consensus::Entry ToEntry(storage::StoredEntry stored) {
   return {.index = stored.index,
           .term = stored.term,
           .kind = static_cast<consensus::EntryKind>(stored.kind),
           .payload = std::move(stored.payload)};
-}
-
-LogPosition PositionOf(const LogFacts& facts) {
-  return {facts.last_seq, facts.chain, facts.timestamp_us};
-}
-
-// Everything Create works out before the object exists.
-struct Origin {
-  consensus::InitialState raft{};
-  LogFacts facts;
-  storage::SegmentRow first_row;  // Of a new group.
-  bool doubtful = false;          // Some row says so.
-};
-
-absl::StatusOr<cairn::v1::GroupSnapshot> ParseSnapshot(const std::string& bytes) {
-  cairn::v1::GroupSnapshot snapshot;
-  if (!snapshot.ParseFromString(bytes)) {
-    return absl::DataLossError("a stored segment row's state does not parse");
-  }
-  return snapshot;
-}
-
-Origin EmptyLog(const GroupStart& start, const consensus::Membership& membership, bool doubtful) {
-  Origin origin;
-  origin.doubtful = doubtful;
-  origin.facts = LogFacts::Empty(start.group, start.settings);
-  if (start.base) origin.facts.BeginImport(*start.base);
-  origin.raft.memberships.emplace_back(Index(), membership);
-  cairn::v1::GroupSnapshot snapshot;
-  snapshot.set_membership(consensus::EncodeMembership(membership));
-  *snapshot.mutable_state() = origin.facts.ToSnapshot();
-  snapshot.set_doubtful(doubtful);
-  origin.first_row.first_seq = origin.facts.first_seq;
-  origin.first_row.timestamp_us = origin.facts.timestamp_us;
-  origin.first_row.chain_before = origin.facts.chain;
-  origin.first_row.state = snapshot.SerializeAsString();
-  return origin;
-}
-
-Origin NewGroup(const GroupStart& start) {
-  consensus::Membership membership;
-  membership.voters = start.initial_voters;
-  return EmptyLog(start, membership, start.damaged);
-}
-
-absl::StatusOr<Origin> StoredOrigin(const GroupStart& start) {
-  const storage::StoredGroup& stored = *start.stored;
-  CHECK(!stored.segments.empty());
-  Origin origin;
-  origin.raft.hard_state = {stored.hard_state.term, stored.hard_state.vote,
-                            stored.hard_state.commit};
-  if (PLANTED(kVoteForgotten)) origin.raft.hard_state.vote = NodeId();
-  consensus::TermMap terms({stored.before_term, stored.before_index});
-  for (size_t i = 0; i < stored.terms.size(); ++i) {
-    const bool last = i + 1 == stored.terms.size();
-    terms.Append(last ? stored.last_index : stored.terms[i + 1].first.Previous(),
-                 stored.terms[i].term);
-  }
-  origin.raft.terms = std::move(terms);
-  for (const storage::SegmentRow& row : stored.segments) {
-    ASSIGN_OR_RETURN(const cairn::v1::GroupSnapshot snapshot, ParseSnapshot(row.state));
-    ASSIGN_OR_RETURN(consensus::Membership membership,
-                     consensus::DecodeMembership(snapshot.membership()));
-    origin.raft.memberships.emplace_back(row.before_index, std::move(membership));
-    origin.doubtful = origin.doubtful || (snapshot.doubtful() && !PLANTED(kDoubtForgotten));
-    if (row.before_index == stored.segments.back().before_index) {
-      ASSIGN_OR_RETURN(origin.facts, LogFacts::FromSnapshot(snapshot.state()));
-    }
-  }
-  for (const storage::StoredEntry& entry : start.recent) {
-    if (static_cast<consensus::EntryKind>(entry.kind) != consensus::EntryKind::kConfig) continue;
-    ASSIGN_OR_RETURN(consensus::Membership membership,
-                     consensus::DecodeMembership(entry.payload.view()));
-    origin.raft.memberships.emplace_back(entry.index, std::move(membership));
-  }
-  origin.raft.applied = stored.segments.back().before_index;
-  return origin;
 }
 
 }  // namespace
@@ -132,7 +43,7 @@ Group::Impl::Impl(GroupConfig config_in, GroupStart start, consensus::RaftCore c
       hub(id, budget, last, after),
       waiters(config.max_waiters),
       segments(config.segment_bytes),
-      feed(id, config.append_message_bytes),
+      feed(id, {config.append_message_bytes, config.fill_message_bytes}),
       reads((random->Next() >> 2) * 2 + 2, 2),
       refusals((random->Next() >> 2) * 2 + 1, 2),
       catalog(catalog_in),
@@ -147,9 +58,9 @@ absl::StatusOr<std::unique_ptr<Group>> Group::Create(GroupConfig config, GroupSt
                                                      CacheBudget* budget, Random* random,
                                                      Catalog* catalog, TurnTime now) {
   const bool is_new = !start.stored.has_value();
-  ASSIGN_OR_RETURN(Origin origin, is_new ? NewGroup(start) : StoredOrigin(start));
-  const bool doubtful = start.damaged || origin.doubtful;
-  config.raft.standing = doubtful ? consensus::Standing::kLost : ToStanding(start.verdict);
+  ASSIGN_OR_RETURN(GroupOrigin origin, OriginOf(start));
+  const bool doubtful = origin.doubtful;
+  config.raft.standing = origin.standing;
   if (is_new && !start.initial_voters.empty()) {
     // A different one for each log, so that new logs are led from everywhere.
     const std::vector<NodeId>& voters = start.initial_voters;
@@ -206,8 +117,8 @@ void Group::FinishRefill(TurnTime now, Effects& effects) {
   start.settings = old.wanted_settings;
   start.base = old.base;
   // As of the first kept entry: the oldest that is known. What the leader sends says the rest.
-  Origin origin =
-      EmptyLog(start, old.core.MembershipAt(old.core.terms().Before().index), /*doubtful=*/true);
+  GroupOrigin origin =
+      EmptyOrigin(start, old.core.MembershipAt(old.core.terms().Before().index), /*doubtful=*/true);
   // Its vote is not forgotten.
   origin.raft.hard_state = {old.core.term(), old.core.vote(), Index()};
   storage::GroupWrite empty;
@@ -235,6 +146,7 @@ void Group::FinishRefill(TurnTime now, Effects& effects) {
   impl->draining = old.draining;
   impl->refilled_for = old.refilled_for;
   impl->refills = old.refills + 1;
+  impl->fetches = old.fetches;
   impl_ = std::move(impl);
 }
 
@@ -254,9 +166,11 @@ bool Group::Finish(TurnTime now, bool gather, Effects& effects) {
   return gather && impl_->WantsToPropose();
 }
 
-void Group::Shutdown(const Rejection& why, Effects& effects) { impl_->Shutdown(why, effects); }
+void Group::Shutdown(const Rejection& why, Effects& effects) { impl_->RefuseAll(why, effects); }
 void Group::SetSettings(const cairn::v1::LogSettings& settings) {
   impl_->wanted_settings = settings;
+  // The leader proposes them now, also if the group is asleep.
+  if (impl_->state.leading()) impl_->housekeeping = true;
 }
 void Group::OnHandedOut(MonoMicros when) { impl_->ledger.OnHandedOut(when); }
 MonoMicros Group::NextTick() const { return impl_->NextTick(); }
@@ -309,8 +223,10 @@ void Group::Impl::Handle(Event event, TurnTime now, bool storage_full, Effects& 
                    ledger.Settle(effects.tally);
                    UpdateEvictable();
                    DropTrimmed();
+                   if (hides_applied) ShowApplied(effects);
                  },
                  [&](Loaded& in) { OnLoaded(std::move(in.result), effects); },
+                 [&](Fetched& in) { OnFetched(std::move(in), now, effects); },
                  [&](Tick&) { OnTick(now, effects); },
                  [&](TailOpen& in) { OnTailOpen(std::move(in), now, effects); },
                  [&](TailCredit& in) { hub.Credit(in, effects); },
@@ -450,7 +366,7 @@ void Group::Impl::OnLinkChange(const LinkChange& change) {
   }
 }
 
-void Group::Impl::Shutdown(const Rejection& why, Effects& effects) {
+void Group::Impl::RefuseAll(const Rejection& why, Effects& effects) {
   for (Waiting& item : waiting) Answer(item.request.reply_to, why, effects);
   waiting.clear();
   waiting_bytes = 0;
@@ -508,6 +424,13 @@ GroupView Group::Impl::View() const {
   view.tail_lag_records = hub.slowest_tail();
   view.hibernating = core.asleep();
   view.confirmed = IsConfirmed();
+  view.applied_bytes = segments.applied_bytes();
+  view.archived =
+      id != kCatalogGroup && IsArchived(state.applied().settings, config.limits.archive_logs);
+  if (const auto* archive = state.applied().FindSnapshot(kArchiveSnapshot)) {
+    view.archived_seq = Seq(archive->seq());
+    view.archived_chain = archive->chain();
+  }
   if (is_leader()) {
     for (const NodeId voter : view.voters) {
       const auto it = core.progress().find(voter);

@@ -51,6 +51,12 @@ struct GroupConfig {
   uint64_t segment_bytes = 64 << 20;
   // Bytes of one append message to a peer.
   uint64_t append_message_bytes = 4 << 20;
+  // The same of a replica that is filled and that nobody waits for, a piece at a time as the node
+  // allows (server/peer_feed.h); 0: it is not held back.
+  uint64_t fill_message_bytes = 256 << 10;
+  // Replicas far behind are offered runs of at least that many bytes to fetch in bulk, and this one
+  // takes them (server/group_runs.cc); 0: neither.
+  uint64_t run_bytes = 0;
 };
 
 // What the node knows about a group when it creates the object.
@@ -60,10 +66,10 @@ struct GroupStart {
   cairn::v1::LogSettings settings;
   // Of a log that is imported: where it begins.
   std::optional<cairn::v1::LogBase> base;
-  // Voters of a group that has no stored state yet. Empty: others hold the log, and will make this
-  // replica a learner.
+  // Voters that the log began with, of a group that has no stored state yet: its configuration
+  // until entries say otherwise. Empty: not known here; others will make this replica a learner.
   std::vector<NodeId> initial_voters;
-  // Of a group without initial voters: the placement that brought it here (CatalogLog::placement).
+  // The placement that brought the replica here (CatalogLog::placement); 0: the log began here.
   uint64_t placement = 0;
   // What the store holds; nullopt: nothing, the group is new here. Filled in by LoadGroup
   // (server/group_load.h).
@@ -74,8 +80,8 @@ struct GroupStart {
   // Payload bytes of each stored segment but the last, oldest first.
   std::vector<uint64_t> segment_bytes;
   storage::RecoveryVerdict verdict = storage::RecoveryVerdict::kSound;
-  // Entries of this group were found damaged and cut off: it is lost whatever `verdict` says,
-  // and remembers that until it is whole.
+  // Entries of this group were found damaged and cut off, or the node gave the log away and gets it
+  // back: it is lost whatever `verdict` says, and remembers that until it is whole.
   bool damaged = false;
 };
 
@@ -129,6 +135,12 @@ struct GroupView {
   // earlier terms is applied.
   bool confirmed = false;
   bool hibernating = false;
+  // The log is to be archived. How far it is (0: not at all), and the chain there.
+  bool archived = false;
+  Seq archived_seq;
+  uint64_t archived_chain = 0;
+  // Payload bytes of the entries that were applied since the replica was opened.
+  uint64_t applied_bytes = 0;
 };
 
 class Group {

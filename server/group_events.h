@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -23,6 +24,7 @@
 #include "cairn/v1/store.pb.h"
 #include "consensus/message.h"
 #include "server/append_times.h"
+#include "server/entry_ring.h"
 #include "server/turn_tally.h"
 #include "storage/log_store.h"
 #include "storage/read_request.h"
@@ -42,11 +44,6 @@ struct AppendOp {
   std::string lease_name;    // "primary" when the request left it empty.
   uint64_t producer_id = 0;  // 0: none.
   uint64_t producer_sequence = 0;
-  // Null outside of streams. Shared by the requests of one stream: the group sets it when it
-  // refuses one of them and then refuses the later ones, which may be in its mailbox already,
-  // so that a stream never leaves a hole. Read and written by the group only; the sink, which
-  // owns it, outlives every request.
-  bool* stream_broken = nullptr;
 };
 
 struct RegisterProducerOp {};
@@ -223,6 +220,11 @@ class ReplySink {
 struct ReplyTo {
   ReplySink* sink = nullptr;
   uint64_t token = 0;
+  // Null outside of append streams. Shared by the requests of one stream: set when one of them is
+  // refused, for whatever reason and however late, so that the later ones, which may be in the
+  // group's mailbox already, are refused too: a stream never leaves a hole. Read and written by the
+  // group's thread only; the sink, which owns it, outlives every request.
+  bool* stream_broken = nullptr;
 };
 
 // ---- Tails and reads ------------------------------------------------------------
@@ -310,6 +312,17 @@ struct Persisted {
 struct Loaded {
   storage::ReadResult result;
 };
+// What came of a RunRequest.
+struct Fetched {
+  uint64_t ticket = 0;
+  // kDataLoss: what was sent does not follow from what is held. Else, with an error: no run came.
+  absl::Status status;
+  std::shared_ptr<storage::EntryRun> run;
+  // As the core is to see them: without payloads, but for memberships.
+  std::vector<consensus::Entry> entries;
+  LogPosition after;
+  uint64_t bytes = 0;  // Of all payloads.
+};
 struct Tick {};
 struct TailCredit {
   TailSink* sink = nullptr;
@@ -331,8 +344,8 @@ struct LinkChange {
 // SIGTERM: hand leadership over, refuse new work.
 struct Drain {};
 
-using Event = std::variant<Request, PeerMessage, Persisted, Loaded, Tick, TailOpen, TailCredit,
-                           TailClose, LinkChange, Drain>;
+using Event = std::variant<Request, PeerMessage, Persisted, Loaded, Fetched, Tick, TailOpen,
+                           TailCredit, TailClose, LinkChange, Drain>;
 
 struct GroupEvent {
   GroupId group;
@@ -350,6 +363,22 @@ struct TurnTime {
 struct OutMessage {
   GroupId group;
   consensus::Message message;
+};
+
+// A run to fetch from a leader, checked (server/run_check.h); the answer is one Fetched. A group
+// has one at a time.
+struct RunRequest {
+  GroupId group;
+  uint64_t ticket = 0;
+  NodeId from;
+  consensus::Position prev;     // The last entry held here,
+  LogPosition position;         // and the log after it.
+  consensus::Position through;  // The last entry of the run.
+  // What the sender need not take of its allowance for filling.
+  uint64_t free_bytes = 0;
+  // Where the run behind this one will end, so that it can be fetched before it is asked for; index
+  // 0: not known.
+  consensus::Position ahead;
 };
 
 // A change of the catalog that this node has to act on, in log order.
@@ -382,9 +411,16 @@ struct Effects {
   std::vector<storage::GroupWrite> writes;
   std::vector<uint64_t> write_ids;
   std::vector<storage::ReadRequest> reads;
+  std::vector<RunRequest> fetches;
   // Before the replies: who is told that a log was created can use it on this node at once.
   std::vector<CatalogChange> catalog;
+  // Every answer on its way: hence a refusal breaks the stream that it is of here.
   struct OutReply {
+    OutReply(const ReplyTo& reply_to, Reply answer) : to(reply_to), reply(std::move(answer)) {
+      if (to.stream_broken != nullptr && std::holds_alternative<Rejection>(reply)) {
+        *to.stream_broken = true;
+      }
+    }
     ReplyTo to;
     Reply reply;
   };

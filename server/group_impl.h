@@ -4,6 +4,7 @@
 //   group_leader.cc   requests, evaluation, terms: what only a leader does
 //   group_replica.cc  writes, messages, applying, snapshots: what every replica does
 //   group_refill.cc   entries that do not follow from what is held, and what comes of them
+//   group_runs.cc     entries that a replica far behind fetches in bulk
 //   group_reads.cc    describe, leases by read, tails: what waits for a read-index round
 #pragma once
 
@@ -29,6 +30,13 @@ namespace cairn::server {
 LogPosition PositionAfterEntry(const consensus::Entry& entry, const LogPosition& before,
                                storage::StoredEntry* stored);
 
+// What is answered by, or after, a look at the chain (group_chain.cc).
+[[nodiscard]] bool AsksForChain(const RequestBody& body);
+
+inline LogPosition PositionOf(const LogFacts& facts) {
+  return {facts.last_seq, facts.chain, facts.timestamp_us};
+}
+
 struct Group::Impl {
   // A request that waits to be judged.
   struct Waiting {
@@ -50,6 +58,13 @@ struct Group::Impl {
     Request request;
     std::optional<Bytes> payload;  // Of the entry that holds the seq; unset: being read.
     uint64_t chain_before = 0;     // Before that entry.
+  };
+  // A run that is being fetched.
+  struct RunFetch {
+    uint64_t ticket = 0;
+    consensus::Fetch wanted;
+    Bytes snapshot;     // The leader's state behind the run.
+    bool open = false;  // It ends within a segment.
   };
   // Judged requests whose answers depend on the entry being built.
   struct Pending {
@@ -74,7 +89,8 @@ struct Group::Impl {
   [[nodiscard]] MonoMicros NextTick() const;
   void GiveLeadershipAway();
   void OnLinkChange(const LinkChange& change);
-  void Shutdown(const Rejection& why, Effects& effects);
+  // Everybody who waits for something here, and all tails: `why`, or unknown if it was proposed.
+  void RefuseAll(const Rejection& why, Effects& effects);
   [[nodiscard]] GroupView View() const;
   // GroupView::confirmed.
   [[nodiscard]] bool IsConfirmed() const;
@@ -94,6 +110,10 @@ struct Group::Impl {
 
   // ---- group_leader.cc
   void OnRequest(Request request, bool storage_full, TurnTime now, Effects& effects);
+  // Why the leader cannot queue a request; nullopt: it can.
+  std::optional<Rejection> NoRoomFor(const RequestBody& body, bool storage_full,
+                                     Effects& effects) const;
+  void Queue(Request request);
   void FollowRole(TurnTime now, Effects& effects);
   void EndTerm(Effects& effects);
   [[nodiscard]] bool WantsToPropose() const { return housekeeping || !waiting.empty(); }
@@ -114,21 +134,37 @@ struct Group::Impl {
   [[nodiscard]] bool MayPropose() const;
   [[nodiscard]] std::optional<Seq> RetentionFirstSeq(TurnTime now) const;
   void ExpireWaiting(MonoMicros now, Effects& effects);
+
+  // ---- group_chain.cc
+  // Of requests that came before the term could begin: only a leader looks at chains.
   void CheckChainsOfWaiting(Effects& effects);
   void StartChainCheck(Request request, Effects& effects);
   void FinishChainCheck(Request request, uint64_t chain, Effects& effects);
   void OnChainLoaded(storage::ReadResult result, Effects& effects);
+  // For the entry that holds `seq`.
+  [[nodiscard]] storage::ReadRequest EntryAt(Seq seq, uint64_t ticket) const;
+
+  // ---- group_handover.cc
   void OnTransfer(Request request, Effects& effects);
   void OnChangeMembers(Request request, Effects& effects);
   void FollowTransfer(MonoMicros now, Effects& effects);
+  [[nodiscard]] Rejection TookOverInstead(NodeId heir) const;
   // Hands leadership over when this node's wall clock has left the majority's.
   void FollowClock(TurnTime now, Effects& effects);
 
   // ---- group_replica.cc
   void OnMessage(consensus::Message message, TurnTime now, Effects& effects);
-  // Fills in the membership, which travels as part of the snapshot's bytes. Errors: kDataLoss; the
-  // message is not one that a leader of this log sends.
+  // Fills in the membership, which travels as part of the snapshot's bytes. Errors:
+  // DecodeSnapshot's.
   absl::Status ReadSnapshot(consensus::SnapshotRequest& request) const;
+  // The state of this log as of `position`. Errors: kDataLoss; it is not what a leader of this log
+  // sends.
+  [[nodiscard]] absl::StatusOr<cairn::v1::GroupSnapshot> DecodeSnapshot(
+      const Bytes& bytes, consensus::Position position) const;
+  // The segment row that `snapshot`, which holds `facts`, stands for here.
+  [[nodiscard]] storage::SegmentRow RowOf(cairn::v1::GroupSnapshot snapshot,
+                                          consensus::Position position,
+                                          const LogFacts& facts) const;
   // Position of the log after `at`, an entry that the core holds.
   [[nodiscard]] LogPosition PositionAfterHeld(const consensus::Position& at) const;
   void TakeReady(TurnTime now, Effects& effects);
@@ -150,6 +186,7 @@ struct Group::Impl {
   void FlushPendingWrite(Effects& effects);
   void UpdateEvictable();
   void Halt(const absl::Status& why, Effects& effects);
+  [[nodiscard]] Rejection HaltedHere() const;
 
   // ---- group_refill.cc
   // Takes out of `append` what does not follow from what this replica holds; says why.
@@ -166,8 +203,28 @@ struct Group::Impl {
   // What the core's standing and suspicion mean for what is stored and told.
   void FollowStanding(Effects& effects);
 
+  // ---- group_runs.cc
+  // The run to offer in place of `append`.
+  std::optional<consensus::RunOffer> OfferRun(NodeId to, const consensus::AppendRequest& append);
+  // Where the run behind `after` ends, and the state there; and whether that is within a segment.
+  [[nodiscard]] std::optional<std::pair<storage::SegmentRow, bool>> EndOfRun(Index after) const;
+  // Errors: nothing to take, or not what a leader of this log sends.
+  [[nodiscard]] absl::Status CheckOffer(const consensus::RunOffer& offer) const;
+  void WantFetch(const consensus::Fetch& wanted, Effects& effects);
+  void OnFetched(Fetched fetched, TurnTime now, Effects& effects);
+  // Errors: no run came; kDataLoss: it is not what was offered.
+  [[nodiscard]] absl::Status CheckFetched(const Fetched& fetched, const RunFetch& expected) const;
+  [[nodiscard]] bool IsFetching() const;
+  // The core has put the entries of `run`, which it knows by their positions, into its write.
+  void TakeRun(consensus::Position through, TurnTime now, Effects& effects,
+               storage::GroupWrite& out);
+  // Tails see what is applied, unless it is not on disk yet.
+  void ShowApplied(Effects& effects);
+
   // ---- group_reads.cc
   void OnTailOpen(TailOpen open, TurnTime now, Effects& effects);
+  // One that any replica may answer.
+  void OnRead(Request request, TurnTime now, Effects& effects);
   void OnLoaded(storage::ReadResult result, Effects& effects);
   void OnReadStates(const std::vector<consensus::ReadState>& states, Effects& effects);
   void AnswerReads(TurnTime now, Effects& effects);
@@ -242,6 +299,13 @@ struct Group::Impl {
   // Acknowledged entries are missing, and the rows say so.
   bool doubtful = false;
   bool suspicion_told = false;
+  std::optional<consensus::RunOffer> offered;  // The newest that came.
+  std::optional<RunFetch> fetch;
+  uint64_t fetches = 0;
+  std::optional<Fetched> run;     // While the core is told of it,
+  RunFetch run_fetch;             // and what it was fetched by.
+  Index run_end;                  // Of the last run that was taken.
+  bool hides_applied = false;     // It is not on disk yet, and tails are shown nothing new before.
   uint64_t writes_in_flight = 0;  // Those that the core waits for.
   uint64_t reads_in_flight = 0;
   bool draining = false;

@@ -38,35 +38,30 @@ bool NeedsSpace(const RequestBody& body) {
          std::holds_alternative<RegisterSnapshotOp>(body);
 }
 
-// What is answered by, or after, a look at the chain.
-bool AsksForChain(const RequestBody& body) {
-  return std::holds_alternative<RegisterSnapshotOp>(body) ||
-         std::holds_alternative<GetChainOp>(body);
-}
-
-// At which seq. Requires: AsksForChain(body).
-Seq ChainSeqOf(const RequestBody& body, Seq last_seq) {
-  if (const auto* get = std::get_if<GetChainOp>(&body)) return get->seq.value_or(last_seq);
-  return std::get<RegisterSnapshotOp>(body).seq;
-}
-
+// All fields; one that is not set is as good as one at its default.
 bool SameSettings(const cairn::v1::LogSettings& a, const cairn::v1::LogSettings& b) {
   return a.fenced() == b.fenced() && a.retention_bytes() == b.retention_bytes() &&
          a.retention_ms() == b.retention_ms() && a.trim_guard() == b.trim_guard() &&
-         a.segment_bytes() == b.segment_bytes();
+         a.segment_bytes() == b.segment_bytes() &&
+         a.append_bytes_per_second() == b.append_bytes_per_second() &&
+         a.appends_per_second() == b.appends_per_second() && a.archive() == b.archive();
+}
+
+// Those that any replica may answer, some of them after a round with the leader.
+bool IsReadOfReplica(const RequestBody& body) {
+  return std::holds_alternative<DescribeOp>(body) || std::holds_alternative<SyncOp>(body);
+}
+
+// Told by a halted replica too: that it is halted is worth knowing.
+bool IsDescribeAsOfHere(const RequestBody& body) {
+  const auto* describe = std::get_if<DescribeOp>(&body);
+  return describe != nullptr && !describe->linearizable;
 }
 
 constexpr char kStreamBroken[] = "an earlier request of this stream was refused";
 
-// Says whether a request of an append stream is refused, so that later ones are too.
-void SetStreamBroken(const RequestBody& body, bool broken) {
-  const auto* append = std::get_if<AppendOp>(&body);
-  if (append != nullptr && append->stream_broken != nullptr) *append->stream_broken = broken;
-}
-
-bool StreamBroken(const RequestBody& body) {
-  const auto* append = std::get_if<AppendOp>(&body);
-  return append != nullptr && append->stream_broken != nullptr && *append->stream_broken;
+bool StreamBroken(const Request& request) {
+  return request.reply_to.stream_broken != nullptr && *request.reply_to.stream_broken;
 }
 
 AppendTimes BeginTimes(const Request& request, const AppendOp& op, TurnTime now) {
@@ -96,86 +91,66 @@ std::optional<LeaseMargin> MarginOf(const RequestBody& body, const LogState& sta
 }  // namespace
 
 void Group::Impl::OnRequest(Request request, bool storage_full, TurnTime now, Effects& effects) {
-  if (StreamBroken(request.body)) {
+  if (StreamBroken(request)) {
     Hit(Mark::kStreamBroken);
     Answer(request.reply_to, Reject(cairn::v1::REASON_STREAM_BROKEN, kStreamBroken), effects);
     return;
   }
-  SetStreamBroken(request.body, true);  // Until it got into the queue.
-  if (halted) {
-    Answer(request.reply_to,
-           Reject(cairn::v1::REASON_LOG_HALTED,
-                  "this replica of the log is halted since its state contradicts itself; see the "
-                  "node's log, and ask another replica"),
-           effects);
-    return;
+  if (halted && !IsDescribeAsOfHere(request.body)) {
+    return Answer(request.reply_to, HaltedHere(), effects);
   }
-  if (auto* describe = std::get_if<DescribeOp>(&request.body);
-      describe != nullptr && !describe->linearizable) {
-    AnswerRead(std::move(request), now, effects);
-    return;
-  }
-  const bool full = reads.size() >= config.max_waiters;
-  if (std::holds_alternative<DescribeOp>(request.body) ||
-      std::holds_alternative<SyncOp>(request.body)) {
-    if (full) {
-      ++effects.tally[Overload::kReads];
-      Answer(request.reply_to, Reject(cairn::v1::REASON_OVERLOADED, "too many reads wait"),
-             effects);
-      return;
-    }
-    const MonoMicros deadline = request.deadline;
-    reads.Add(std::move(request), deadline);
-    return;
-  }
-  if (!is_leader()) {
-    Answer(request.reply_to, NotLeader(), effects);
-    return;
-  }
+  if (IsReadOfReplica(request.body)) return OnRead(std::move(request), now, effects);
+  if (!is_leader()) return Answer(request.reply_to, NotLeader(), effects);
   if (draining) {
     Answer(request.reply_to, Reject(cairn::v1::REASON_SHUTTING_DOWN, "the node is stopping"),
            effects);
     return;
   }
   if (std::holds_alternative<TransferLeadershipOp>(request.body)) {
-    OnTransfer(std::move(request), effects);
-    return;
+    return OnTransfer(std::move(request), effects);
   }
   if (std::holds_alternative<ChangeMembersOp>(request.body)) {
-    OnChangeMembers(std::move(request), effects);
-    return;
+    return OnChangeMembers(std::move(request), effects);
   }
   if (std::holds_alternative<GetLeaseOp>(request.body)) {
     const MonoMicros deadline = request.deadline;
     reads.Add(std::move(request), deadline);
     return;
   }
-  if (storage_full && NeedsSpace(request.body)) {
+  if (std::optional<Rejection> no_room = NoRoomFor(request.body, storage_full, effects)) {
+    return Answer(request.reply_to, *std::move(no_room), effects);
+  }
+  if (AsksForChain(request.body) && state.leading()) {
+    return StartChainCheck(std::move(request), effects);
+  }
+  request.taken = now.mono;
+  Queue(std::move(request));
+}
+
+std::optional<Rejection> Group::Impl::NoRoomFor(const RequestBody& body, bool storage_full,
+                                                Effects& effects) const {
+  if (storage_full && NeedsSpace(body)) {
     Hit(Mark::kStorageFull);
     Rejection rejection = Reject(cairn::v1::REASON_STORAGE_FULL,
                                  "the leader's disk is below its watermark; appends resume by "
                                  "themselves when space returns");
     rejection.info.set_retry_after_ms(1000);
-    Answer(request.reply_to, std::move(rejection), effects);
-    return;
+    return rejection;
   }
+  if (waiting.size() < config.max_waiting_requests &&
+      waiting_bytes + BytesOf(body) <= config.max_waiting_bytes && !waiters.Full()) {
+    return std::nullopt;
+  }
+  ++effects.tally[Overload::kLogQueue];
+  Rejection rejection = Reject(cairn::v1::REASON_OVERLOADED,
+                               fmt::format("the log's queue is full ({} requests, {} bytes)",
+                                           waiting.size(), waiting_bytes));
+  rejection.info.set_retry_after_ms(20);
+  return rejection;
+}
+
+void Group::Impl::Queue(Request request) {
   const uint64_t bytes = BytesOf(request.body);
-  if (waiting.size() >= config.max_waiting_requests ||
-      waiting_bytes + bytes > config.max_waiting_bytes || waiters.Full()) {
-    ++effects.tally[Overload::kLogQueue];
-    Rejection rejection = Reject(cairn::v1::REASON_OVERLOADED,
-                                 fmt::format("the log's queue is full ({} requests, {} bytes)",
-                                             waiting.size(), waiting_bytes));
-    rejection.info.set_retry_after_ms(20);
-    Answer(request.reply_to, std::move(rejection), effects);
-    return;
-  }
-  if (AsksForChain(request.body) && state.leading()) {
-    StartChainCheck(std::move(request), effects);
-    return;
-  }
-  SetStreamBroken(request.body, false);
-  request.taken = now.mono;
   waiting_bytes += bytes;
   waiting.push_back({std::move(request), bytes});
 }
@@ -199,27 +174,11 @@ void Group::Impl::FollowRole(TurnTime now, Effects& effects) {
   CheckChainsOfWaiting(effects);
 }
 
-// Those that came before the term could begin: only a leader looks at chains.
-void Group::Impl::CheckChainsOfWaiting(Effects& effects) {
-  std::deque<Waiting> others;
-  for (Waiting& item : std::exchange(waiting, {})) {
-    if (AsksForChain(item.request.body)) {
-      waiting_bytes -= item.bytes;
-      StartChainCheck(std::move(item.request), effects);
-    } else {
-      others.push_back(std::move(item));
-    }
-  }
-  for (Waiting& item : waiting) others.push_back(std::move(item));  // Checked on the spot.
-  waiting = std::move(others);
-}
-
 void Group::Impl::EndTerm(Effects& effects) {
   ledger.EndReign();
   if (state.leading()) state.EndTerm();
   if (PLANTED(kDeposedSaysNotDone)) waiters.Clear(NotLeader(), effects.replies);
   for (Waiting& item : waiting) {
-    SetStreamBroken(item.request.body, true);
     Answer(item.request.reply_to, NotLeader(), effects);
   }
   waiting.clear();
@@ -300,13 +259,12 @@ bool Group::Impl::ProposeEntry(TurnTime now, Effects& effects) {
 }
 
 bool Group::Impl::Judge(Request& request, TurnTime now, Judged& judged, Effects& effects) {
-  if (StreamBroken(request.body)) {
+  if (StreamBroken(request)) {
     Hit(Mark::kStreamBroken);
     Answer(request.reply_to, Reject(cairn::v1::REASON_STREAM_BROKEN, kStreamBroken), effects);
     return true;
   }
   if (request.deadline <= now.mono) {
-    SetStreamBroken(request.body, true);
     ++effects.tally[Overload::kDeadline];
     Answer(request.reply_to, TooLate(request), effects);
     return true;
@@ -328,8 +286,12 @@ bool Group::Impl::Judge(Request& request, TurnTime now, Judged& judged, Effects&
     return true;
   }
   auto& decided = std::get<Decided>(evaluation);
-  // A duplicate's stored result is no refusal.
-  SetStreamBroken(request.body, std::holds_alternative<Rejection>(decided.reply));
+  // It is told later; what follows in the stream is judged before. (A duplicate's stored result is
+  // no refusal.)
+  if (request.reply_to.stream_broken != nullptr &&
+      std::holds_alternative<Rejection>(decided.reply)) {
+    *request.reply_to.stream_broken = true;
+  }
   Decide(std::move(decided), request, judged, effects);
   return true;
 }
@@ -390,7 +352,7 @@ bool Group::Impl::JudgeCatalog(Request& request, Judged& judged, Effects& effect
     auto* accepted = std::get_if<Accepted>(&evaluation);
     CHECK(accepted != nullptr);
     if (append->done.created) {
-      append->done.log_id = GroupId(std::get<AppendDone>(accepted->reply).first_seq.value());
+      append->done.log_id = catalog->LogIdOf(std::get<AppendDone>(accepted->reply).first_seq);
     }
     judged.accepted.push_back({request.reply_to, std::move(append->done), request.deadline});
     return true;
@@ -417,199 +379,11 @@ void Group::Impl::ExpireWaiting(MonoMicros now, Effects& effects) {
   const auto expired = [&](Waiting& item) {
     if (item.request.deadline > now) return false;
     waiting_bytes -= item.bytes;
-    SetStreamBroken(item.request.body, true);
     ++effects.tally[Overload::kDeadline];
     Answer(item.request.reply_to, TooLate(item.request), effects);
     return true;
   };
   waiting.erase(std::remove_if(waiting.begin(), waiting.end(), expired), waiting.end());
-}
-
-void Group::Impl::StartChainCheck(Request request, Effects& effects) {
-  const LogFacts& facts = state.applied();
-  const Seq seq = ChainSeqOf(request.body, facts.last_seq);
-  const auto refusal = [&](cairn::v1::Reason reason, std::string message) {
-    Rejection rejection = Reject(reason, std::move(message));
-    rejection.info.set_first_seq(facts.first_seq.value());
-    rejection.info.set_last_seq(facts.last_seq.value());
-    return rejection;
-  };
-  if (seq > facts.last_seq) {
-    // It is this leader that may be behind.
-    Rejection ahead = refusal(
-        cairn::v1::REASON_SEQ_IN_FUTURE,
-        fmt::format("asked for the chain at seq {}, but last_seq is {}", seq, facts.last_seq));
-    refusals.Add({request.reply_to, std::move(ahead)}, request.deadline);
-    return;
-  }
-  const auto refuse = [&](cairn::v1::Reason reason, std::string message) {
-    Answer(request.reply_to, refusal(reason, std::move(message)), effects);
-  };
-  // The chain at first_seq - 1 is still known: it is the one before the first kept record.
-  if (seq + 1 < facts.first_seq || seq < segments.first().first_seq.Previous()) {
-    return refuse(cairn::v1::REASON_TRIMMED,
-                  fmt::format("asked for the chain at seq {}, but first_seq is {}: it is no longer "
-                              "known",
-                              seq, facts.first_seq));
-  }
-  if (chain_checks.size() >= config.limits.max_snapshots) {
-    return refuse(cairn::v1::REASON_OVERLOADED, "too many chains are being looked up");
-  }
-  if (seq == facts.last_seq) return FinishChainCheck(std::move(request), facts.chain, effects);
-  if (seq + 1 == segments.first().first_seq) {
-    return FinishChainCheck(std::move(request), segments.first().chain_before, effects);
-  }
-  const uint64_t ticket = kChainTicketBit | ++next_chain_ticket;
-  effects.reads.push_back({.group = id,
-                           .ticket = ticket,
-                           .first = Index(),
-                           .seq = seq,
-                           .timestamp_us = 0,
-                           .last = state.applied_index(),
-                           .max_bytes = 1});
-  chain_checks.emplace(ticket, ChainCheck{std::move(request), std::nullopt, 0});
-}
-
-void Group::Impl::FinishChainCheck(Request request, uint64_t chain, Effects& effects) {
-  if (std::holds_alternative<GetChainOp>(request.body)) {
-    const Seq seq = ChainSeqOf(request.body, state.applied().last_seq);
-    return Answer(request.reply_to, ChainView{seq, chain, state.applied().importing}, effects);
-  }
-  const auto& op = std::get<RegisterSnapshotOp>(request.body);
-  if (op.chain != chain) {
-    Rejection rejection =
-        Reject(cairn::v1::REASON_CHAIN_MISMATCH,
-               fmt::format("the log's chain at seq {} is {:016x}, the snapshot's is {:016x}",
-                           op.seq, chain, op.chain));
-    rejection.info.set_chain(chain);
-    Answer(request.reply_to, std::move(rejection), effects);
-    return;
-  }
-  const uint64_t bytes = BytesOf(request.body);
-  waiting_bytes += bytes;
-  waiting.push_back({std::move(request), bytes});
-}
-
-void Group::Impl::OnChainLoaded(storage::ReadResult result, Effects& effects) {
-  const auto it = chain_checks.find(result.ticket);
-  if (it == chain_checks.end()) return;  // The term ended meanwhile.
-  ChainCheck check = std::move(it->second);
-  chain_checks.erase(it);
-  const auto give_up = [&](const std::string& why) {
-    Answer(check.request.reply_to,
-           Reject(result.status.code() == absl::StatusCode::kDataLoss ? cairn::v1::REASON_LOG_HALTED
-                                                                      : cairn::v1::REASON_TRIMMED,
-                  why),
-           effects);
-  };
-  if (!result.status.ok()) return give_up(std::string(result.status.message()));
-  const Seq seq = ChainSeqOf(check.request.body, Seq());
-  if (!check.payload) {
-    if (result.entries.empty()) return give_up("the entry is not stored");
-    const auto view = storage::EntryView::Parse(result.entries[0].payload.view());
-    if (!view.ok()) return give_up(std::string(view.status().message()));
-    if (view->header().last_seq() == seq) {
-      return FinishChainCheck(std::move(check.request), view->header().chain, effects);
-    }
-    // The seq lies inside of the entry: its chain follows from the one before the entry.
-    check.payload = result.entries[0].payload;
-    const uint64_t ticket = result.ticket;
-    const Seq before = view->header().first_seq.Previous();
-    if (before < segments.first().first_seq) {
-      check.chain_before = segments.first().chain_before;
-    } else {
-      effects.reads.push_back({.group = id,
-                               .ticket = ticket,
-                               .first = Index(),
-                               .seq = before,
-                               .timestamp_us = 0,
-                               .last = state.applied_index(),
-                               .max_bytes = 1});
-      chain_checks.emplace(ticket, std::move(check));
-      return;
-    }
-  } else {
-    if (result.entries.empty()) return give_up("the entry before is not stored");
-    const auto header = storage::ParseEntryHeader(result.entries[0].payload.view());
-    if (!header.ok()) return give_up(std::string(header.status().message()));
-    check.chain_before = header->chain;
-  }
-  const auto view = storage::EntryView::Parse(check.payload->view());
-  CHECK(view.ok());
-  const auto offset = static_cast<uint32_t>(seq - view->header().first_seq);
-  FinishChainCheck(std::move(check.request), view->ChainAfter(check.chain_before, offset), effects);
-}
-
-void Group::Impl::OnTransfer(Request request, Effects& effects) {
-  const NodeId to = std::get<TransferLeadershipOp>(request.body).to;
-  if (transfer || !core.TransferLeadership(to)) {
-    Answer(request.reply_to,
-           Reject(cairn::v1::REASON_NOT_CAUGHT_UP,
-                  transfer ? std::string("another transfer of this log's leadership is under way")
-                           : fmt::format("node {} is no voter of this log that could lead it", to)),
-           effects);
-    return;
-  }
-  transfer = std::move(request);
-}
-
-void Group::Impl::OnChangeMembers(Request request, Effects& effects) {
-  auto& op = std::get<ChangeMembersOp>(request.body);
-  if (waiters.Full()) {
-    Answer(request.reply_to, Reject(cairn::v1::REASON_OVERLOADED, "too many requests wait"),
-           effects);
-    return;
-  }
-  consensus::Position position;
-  const absl::Status begun =
-      core.ProposeChange({std::move(op.voters), std::move(op.learners), op.version}, &position);
-  if (begun.ok()) {
-    waiters.File(position.index, position.term, request.reply_to, Done{}, request.deadline);
-    return;
-  }
-  const auto reason = begun.code() == absl::StatusCode::kInvalidArgument
-                          ? cairn::v1::REASON_INVALID
-                          : cairn::v1::REASON_NOT_CAUGHT_UP;
-  Answer(request.reply_to, Reject(reason, std::string(begun.message())), effects);
-}
-
-void Group::Impl::FollowTransfer(MonoMicros now, Effects& effects) {
-  if (!transfer) return;
-  if (!is_leader()) {
-    Answer(transfer->reply_to, Done{}, effects);
-  } else if (!core.transferring() || transfer->deadline <= now) {
-    Answer(transfer->reply_to,
-           Reject(cairn::v1::REASON_NOT_CAUGHT_UP,
-                  "the heir did not take over within an election timeout; this node still leads"),
-           effects);
-  } else {
-    return;
-  }
-  transfer.reset();
-}
-
-void Group::Impl::FollowClock(TurnTime now, Effects& effects) {
-  if (!is_leader()) return clocks.Reset();
-  const std::vector<NodeId>& voters = core.membership().voters;
-  clock_deviation_us = clocks.Deviation(voters, now);
-  // Whether it is for long is seen by ticks.
-  if (std::abs(clock_deviation_us) > ClockWatch::kHeirToleranceUs) core.StayAwake();
-  if (!clocks.HandOverDue(voters, now) || core.transferring()) return;
-  NodeId heir;
-  Index heir_match;
-  for (const NodeId candidate : clocks.Heirs(voters, now)) {
-    const consensus::Progress& progress = core.progress().at(candidate);
-    if (progress.unsound() || (heir && progress.match() <= heir_match)) continue;
-    heir = candidate;
-    heir_match = progress.match();
-  }
-  const bool begun = heir && core.TransferLeadership(heir);
-  if (begun) Hit(Mark::kClockHandOver);
-  effects.alarms.push_back(
-      fmt::format("log {} ({}): this node's wall clock is {:+.1f} s from the majority's; {}", name,
-                  id, static_cast<double>(clock_deviation_us) / kMicrosPerSecond,
-                  begun ? fmt::format("the leadership goes to node {}", heir)
-                        : std::string("no node with a better clock can lead instead")));
 }
 
 }  // namespace cairn::server

@@ -24,9 +24,21 @@ std::string_view RoleName(const consensus::RaftCore& core) {
   CHECK_UNREACHABLE();
 }
 
+void DescribeArchive(const cairn::v1::RegisteredSnapshot& archive,
+                     cairn::v1::ArchiveStatus& status) {
+  status.set_archived_seq(archive.seq());
+  status.set_chain(archive.chain());
+  status.set_location(archive.location());
+  status.set_timestamp_us(archive.timestamp_us());
+}
+
 }  // namespace
 
 void Group::Impl::OnTailOpen(TailOpen open, TurnTime now, Effects& effects) {
+  if (halted) {
+    effects.ends.push_back({open.sink, open.token, {HaltedHere()}});
+    return;
+  }
   if (draining) {
     effects.ends.push_back(
         {open.sink, open.token, {Reject(cairn::v1::REASON_SHUTTING_DOWN, "the node is stopping")}});
@@ -44,6 +56,20 @@ void Group::Impl::OnTailOpen(TailOpen open, TurnTime now, Effects& effects) {
   // As of now: at the last tick there may have been no leader yet.
   hub.SetStale(!core.HasQuorumContact());
   hub.Open(open, state.applied().first_seq, now, effects);
+}
+
+void Group::Impl::OnRead(Request request, TurnTime now, Effects& effects) {
+  const auto* describe = std::get_if<DescribeOp>(&request.body);
+  if (describe != nullptr && !describe->linearizable) {
+    return AnswerRead(std::move(request), now, effects);
+  }
+  if (reads.size() >= config.max_waiters) {
+    ++effects.tally[Overload::kReads];
+    return Answer(request.reply_to, Reject(cairn::v1::REASON_OVERLOADED, "too many reads wait"),
+                  effects);
+  }
+  const MonoMicros deadline = request.deadline;
+  reads.Add(std::move(request), deadline);
 }
 
 void Group::Impl::OnLoaded(storage::ReadResult result, Effects& effects) {
@@ -73,6 +99,7 @@ void Group::Impl::OnReadStates(const std::vector<consensus::ReadState>& states, 
 }
 
 void Group::Impl::AnswerReads(TurnTime now, Effects& effects) {
+  if (hides_applied) return;  // Readers that are told so now would not find it.
   for (ReadItem& item : reads.TakeApplied(state.applied_index())) {
     std::visit(Overloaded{
                    [&](Request& request) { AnswerRead(std::move(request), now, effects); },
@@ -136,8 +163,14 @@ cairn::v1::DescribeLogResponse Group::Impl::Describe(bool with_segments, TurnTim
   for (const auto& [lease_name, lease] : facts.leases.leases()) {
     *response.add_leases() = state.DescribeLease(lease_name, now);
   }
+  const bool archived = IsArchived(facts.settings, config.limits.archive_logs);
+  if (archived) response.mutable_archive()->set_on(true);
   for (const cairn::v1::RegisteredSnapshot& snapshot : facts.snapshots) {
-    *response.add_snapshots() = snapshot;
+    if (snapshot.name() == kArchiveSnapshot) {
+      DescribeArchive(snapshot, *response.mutable_archive());
+    } else {
+      *response.add_snapshots() = snapshot;
+    }
   }
   if (with_segments) segments.Describe(facts.last_seq, response);
   return response;

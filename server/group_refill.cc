@@ -128,7 +128,7 @@ void Group::Impl::BeginRefill(Effects& effects) {
   Hit(Mark::kRefilled);
   refilling = true;
   halted = true;
-  Shutdown(Refilling(), effects);
+  RefuseAll(Refilling(), effects);
   pending_write.reset();
 }
 

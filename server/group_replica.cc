@@ -13,13 +13,6 @@
 #include "server/group_impl.h"
 
 namespace cairn::server {
-namespace {
-
-LogPosition PositionOf(const LogFacts& facts) {
-  return {facts.last_seq, facts.chain, facts.timestamp_us};
-}
-
-}  // namespace
 
 LogPosition PositionAfterEntry(const consensus::Entry& entry, const LogPosition& before,
                                storage::StoredEntry* stored) {
@@ -50,6 +43,10 @@ void Group::Impl::OnMessage(consensus::Message message, TurnTime now, Effects& e
       return;
     }
   }
+  if (const auto* offer = std::get_if<consensus::RunOffer>(&message.body)) {
+    if (!CheckOffer(*offer).ok()) return;  // The leader hears of no fetching, and sends entries.
+    offered = *offer;
+  }
   auto* append = std::get_if<consensus::AppendRequest>(&message.body);
   if (append != nullptr && core.terms().Before().index > state.applied_index()) {
     // A snapshot came in this same turn, after a pause for instance. What follows it is verified
@@ -72,21 +69,29 @@ void Group::Impl::OnMessage(consensus::Message message, TurnTime now, Effects& e
 }
 
 absl::Status Group::Impl::ReadSnapshot(consensus::SnapshotRequest& request) const {
+  ASSIGN_OR_RETURN(const cairn::v1::GroupSnapshot snapshot,
+                   DecodeSnapshot(request.snapshot, request.position));
+  ASSIGN_OR_RETURN(request.membership, consensus::DecodeMembership(snapshot.membership()));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<cairn::v1::GroupSnapshot> Group::Impl::DecodeSnapshot(
+    const Bytes& bytes, consensus::Position expected) const {
   // (The catalog's log is never trimmed, so nobody has one of it.)
   cairn::v1::GroupSnapshot snapshot;
-  if (catalog != nullptr || !snapshot.ParseFromArray(request.snapshot.view().data(),
-                                                     static_cast<int>(request.snapshot.size()))) {
+  if (catalog != nullptr ||
+      !snapshot.ParseFromArray(bytes.view().data(), static_cast<int>(bytes.size()))) {
     return absl::DataLossError("it does not parse, or is of the catalog");
   }
   const consensus::Position position{Term(snapshot.term()), Index(snapshot.index())};
-  if (position != request.position || GroupId(snapshot.state().log_id()) != id) {
+  if (position != expected || GroupId(snapshot.state().log_id()) != id) {
     return absl::DataLossError(fmt::format("it is of log {} at {}, expected {}",
                                            snapshot.state().log_id(), consensus::ToString(position),
-                                           consensus::ToString(request.position)));
+                                           consensus::ToString(expected)));
   }
   RETURN_IF_ERROR(LogFacts::FromSnapshot(snapshot.state()).status());
-  ASSIGN_OR_RETURN(request.membership, consensus::DecodeMembership(snapshot.membership()));
-  return absl::OkStatus();
+  RETURN_IF_ERROR(consensus::DecodeMembership(snapshot.membership()).status());
+  return snapshot;
 }
 
 LogPosition Group::Impl::PositionAfterHeld(const consensus::Position& at) const {
@@ -106,6 +111,7 @@ void Group::Impl::TakeReady(TurnTime now, Effects& effects) {
   verified.clear();
   if (halted) return;
   SendMessages(std::move(ready.messages), now, effects);
+  if (ready.fetch) WantFetch(*ready.fetch, effects);
   ApplyCommitted(now, effects);
   OnReadStates(ready.read_states, effects);
 }
@@ -121,6 +127,11 @@ void Group::Impl::DoWrite(consensus::Write write, TurnTime now, Effects& effects
     InstallSnapshot(std::move(*write.install), now, effects);
     if (halted) return;
     out.install = segments.first();
+  }
+  if (run && !write.entries.empty()) {
+    const consensus::Entry& last = write.entries.back();
+    TakeRun({last.term, last.index}, now, effects, out);
+    write.entries.clear();
   }
   out.entries.reserve(write.entries.size());
   LogPosition position = hub.last_position();
@@ -143,25 +154,27 @@ void Group::Impl::DoWrite(consensus::Write write, TurnTime now, Effects& effects
   effects.write_ids.push_back(write.id);
 }
 
+storage::SegmentRow Group::Impl::RowOf(cairn::v1::GroupSnapshot snapshot,
+                                       consensus::Position position, const LogFacts& facts) const {
+  snapshot.set_doubtful(doubtful);
+  storage::SegmentRow row;
+  row.before_index = position.index;
+  row.before_term = position.term;
+  row.first_seq = facts.last_seq + 1;
+  row.timestamp_us = facts.timestamp_us;
+  row.chain_before = facts.chain;
+  row.state = snapshot.SerializeAsString();
+  return row;
+}
+
 void Group::Impl::InstallSnapshot(consensus::Write::InstallSnapshot install, TurnTime now,
                                   Effects& effects) {
   // ReadSnapshot has seen to all of this when it arrived.
-  CHECK(catalog == nullptr);
-  cairn::v1::GroupSnapshot snapshot;
-  CHECK(snapshot.ParseFromArray(install.snapshot.view().data(),
-                                static_cast<int>(install.snapshot.size())));
-  auto facts = LogFacts::FromSnapshot(snapshot.state());
+  auto snapshot = DecodeSnapshot(install.snapshot, install.position);
+  CHECK(snapshot.ok());
+  auto facts = LogFacts::FromSnapshot(snapshot->state());
   CHECK(facts.ok());
-
-  storage::SegmentRow row;
-  row.before_index = install.position.index;
-  row.before_term = install.position.term;
-  row.first_seq = facts->last_seq + 1;
-  row.timestamp_us = facts->timestamp_us;
-  row.chain_before = facts->chain;
-  snapshot.set_doubtful(doubtful);
-  row.state = snapshot.SerializeAsString();
-  segments.Reset(std::move(row));
+  segments.Reset(RowOf(*std::move(snapshot), install.position, *facts));
   pending_write.reset();
 
   state.Reset(std::move(*facts), install.position.index, now);
@@ -177,7 +190,11 @@ void Group::Impl::SendMessages(std::vector<consensus::Message> messages, TurnTim
                                Effects& effects) {
   for (consensus::Message& message : messages) {
     if (auto* append = std::get_if<consensus::AppendRequest>(&message.body)) {
-      if (!feed.Fill(message.to, *append, hub, core, effects.reads)) continue;
+      if (auto offer = OfferRun(message.to, *append)) {
+        message.body = *std::move(offer);
+      } else if (!feed.Fill(message.to, *append, hub, core, effects.reads)) {
+        continue;
+      }
     } else if (auto* snapshot = std::get_if<consensus::SnapshotRequest>(&message.body)) {
       const storage::SegmentRow& row = segments.first();
       CHECK_EQ(snapshot->position.index, row.before_index);
@@ -189,6 +206,9 @@ void Group::Impl::SendMessages(std::vector<consensus::Message> messages, TurnTim
       }
     } else if (auto* answer = std::get_if<consensus::HeartbeatResponse>(&message.body)) {
       answer->wall_us = now.wall;
+      answer->fetching = IsFetching();
+    } else if (auto* response = std::get_if<consensus::AppendResponse>(&message.body)) {
+      response->takes_runs = config.run_bytes > 0 && catalog == nullptr;
     }
     effects.messages.push_back({id, std::move(message)});
   }
@@ -210,7 +230,7 @@ void Group::Impl::ApplyCommitted(TurnTime now, Effects& effects) {
   ledger.Settle(effects.tally);
   if (state.applied_index() == before) return;
   core.OnApplied(state.applied_index());
-  hub.OnApplied(state.applied_index(), PositionOf(state.applied()), effects);
+  ShowApplied(effects);
   UpdateEvictable();
   MaybeTrim(effects);
 }
@@ -231,6 +251,7 @@ bool Group::Impl::ApplyOne(const TailHub::Slot& slot, TurnTime now, Effects& eff
     state.ApplyEmpty(entry.index);
   }
   segments.OnApplied(entry.index, entry.payload.size());
+  feed.OnApplied(entry.payload.size());
   if (!is_leader() && waiters.size() > 0) Hit(Mark::kWaitersOutliveTerm);
   const size_t before = effects.replies.size();
   waiters.OnApplied(entry.index, entry.term, NotLeader(), effects.replies);
@@ -367,12 +388,14 @@ void Group::Impl::Halt(const absl::Status& why, Effects& effects) {
                                        id, state.applied_index(), std::string(why.message())));
   if (state.leading()) state.EndTerm();
   const Rejection rejection = Reject(cairn::v1::REASON_LOG_HALTED, std::string(why.message()));
-  Rejection unknown = rejection;
-  unknown.info.set_reason(cairn::v1::REASON_OUTCOME_UNKNOWN);
-  waiters.Clear(unknown, effects.replies);
-  for (Waiting& item : waiting) Answer(item.request.reply_to, rejection, effects);
-  waiting.clear();
-  waiting_bytes = 0;
+  // Nothing ticks from now on, so nobody may be left waiting.
+  RefuseAll(rejection, effects);
+}
+
+Rejection Group::Impl::HaltedHere() const {
+  return Reject(cairn::v1::REASON_LOG_HALTED,
+                "this replica of the log is halted since its state contradicts itself; see the "
+                "node's log, and ask another replica");
 }
 
 }  // namespace cairn::server

@@ -382,11 +382,28 @@ const RegisteredSnapshot* LogFacts::FindSnapshot(const std::string& name) const 
   return nullptr;
 }
 
-Seq LogFacts::TrimLimit() const {
-  if (settings.trim_guard().empty()) return last_seq + 1;
-  const RegisteredSnapshot* const guard = FindSnapshot(settings.trim_guard());
-  if (guard == nullptr) return first_seq;
-  return std::clamp(Seq(guard->seq()) + 1, first_seq, last_seq + 1);
+Seq LogFacts::CoveredBy(const std::string& snapshot) const {
+  const RegisteredSnapshot* const covers = FindSnapshot(snapshot);
+  if (covers == nullptr) return first_seq;
+  return std::clamp(Seq(covers->seq()) + 1, first_seq, last_seq + 1);
+}
+
+Seq LogFacts::TrimLimit(bool archived) const {
+  Seq limit = last_seq + 1;
+  if (!settings.trim_guard().empty()) limit = CoveredBy(settings.trim_guard());
+  if (archived) limit = std::min(limit, CoveredBy(kArchiveSnapshot));
+  return limit;
+}
+
+bool IsArchived(const cairn::v1::LogSettings& settings, bool by_default) {
+  switch (settings.archive()) {
+    case cairn::v1::ARCHIVE_POLICY_ON:
+      return true;
+    case cairn::v1::ARCHIVE_POLICY_OFF:
+      return false;
+    default:
+      return by_default;
+  }
 }
 
 }  // namespace cairn::server

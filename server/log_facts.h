@@ -24,6 +24,13 @@
 
 namespace cairn::server {
 
+// Name of the registered snapshot that says how far a log is archived. Only the node that leads the
+// log registers it.
+inline constexpr char kArchiveSnapshot[] = "cairn-archive";
+
+// Whether a log of these settings is archived, if those that do not say are (`by_default`).
+[[nodiscard]] bool IsArchived(const cairn::v1::LogSettings& settings, bool by_default);
+
 // Where an item stands.
 struct EntryPlace {
   Index index;
@@ -77,10 +84,13 @@ struct LogFacts {
 
   // Null when no snapshot of that name is registered.
   [[nodiscard]] const cairn::v1::RegisteredSnapshot* FindSnapshot(const std::string& name) const;
-  // The largest first_seq to which the log may be trimmed without force.
-  [[nodiscard]] Seq TrimLimit() const;
+  // The largest first_seq to which the log may be trimmed without force. `archived`: only what the
+  // archive has may go.
+  [[nodiscard]] Seq TrimLimit(bool archived) const;
 
  private:
+  // What the snapshot of that name covers, as a first_seq.
+  [[nodiscard]] Seq CoveredBy(const std::string& snapshot) const;
   absl::Status TryEntry(Index index, const storage::EntryView& entry,
                         std::vector<std::string>* touched_leases);
   absl::Status CheckHeader(const storage::EntryHeader& header) const;

@@ -3,6 +3,9 @@
 #include "server/log_state.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
+#include <string>
 #include <utility>
 
 #include "base/check.h"
@@ -136,6 +139,22 @@ void LogState::EvaluateHousekeeping(TurnTime now, std::optional<Seq> retention_f
   if (retention_first_seq.has_value() && !spec().importing) TrimByRetention(*retention_first_seq);
 }
 
+void LogState::EvaluateEndOfAll() {
+  CHECK(begun_.has_value());
+  const std::map<std::string, Lease, std::less<>> held = spec().leases.leases();
+  for (const auto& [name, lease] : held) AddExpiry(name, lease);
+  cairn::v1::EntryItem item;
+  for (const auto& [id, state] : spec().producers.producers()) {
+    item.mutable_expire_producers()->add_producer_ids(id);
+    unsettled_.OnProducerDropped(begun_->index, id);
+  }
+  if (item.has_expire_producers()) AddItem(std::move(item));
+  if (spec().FindSnapshot(kArchiveSnapshot) == nullptr) return;
+  cairn::v1::EntryItem archive;
+  archive.mutable_snapshot()->set_name(kArchiveSnapshot);
+  AddItem(std::move(archive));
+}
+
 bool LogState::HousekeepingDue(TurnTime now) const {
   if (!leading()) return false;
   if (speculative_->producers.size() != 0 && clock_.Read(now) >= producers_due_us_) return true;
@@ -199,8 +218,12 @@ void LogState::DropSilentProducers(TurnTime now) {
   producers_due_us_ = oldest_use_us + expiry_us + 1;
 }
 
+Seq LogState::TrimLimit() {
+  return spec().TrimLimit(IsArchived(spec().settings, limits_.archive_logs));
+}
+
 void LogState::TrimByRetention(Seq first_seq) {
-  const Seq kept = std::min(first_seq, spec().TrimLimit());
+  const Seq kept = std::min(first_seq, TrimLimit());
   if (kept <= spec().first_seq) return;
   cairn::v1::EntryItem item;
   item.mutable_trim()->set_first_seq(kept.value());
@@ -237,6 +260,23 @@ void LogState::Reset(LogFacts facts, Index applied, TurnTime now) {
   applied_ = std::move(facts);
   applied_index_ = applied;
   notes_.Restart(applied_.leases, now.mono);
+  clock_.Anchor(applied_.timestamp_us, now.mono);
+}
+
+void LogState::Skip(LogFacts facts, Index applied, TurnTime now) {
+  CHECK_GT(applied, applied_index_);
+  EndTerm();
+  std::vector<std::string> touched;
+  for (const auto& [name, lease] : applied_.leases.leases()) {
+    if (facts.leases.Find(name) == nullptr) touched.push_back(name);
+  }
+  for (const auto& [name, lease] : facts.leases.leases()) {
+    const Lease* const before = applied_.leases.Find(name);
+    if (before == nullptr || *before != lease) touched.push_back(name);
+  }
+  applied_ = std::move(facts);
+  applied_index_ = applied;
+  NoteLeases(touched, now);
   clock_.Anchor(applied_.timestamp_us, now.mono);
 }
 

@@ -38,6 +38,8 @@ struct LogLimits {
   uint64_t producer_expiry_ms = 24ull * 3600 * 1000;
   // One entry carries at most this many record bytes; what is beyond waits for the next.
   uint64_t entry_bytes = 1 << 20;
+  // Logs whose settings do not say are archived, and trimmed only as far as they are.
+  bool archive_logs = false;
 };
 
 // What became of one request at evaluation.
@@ -96,6 +98,10 @@ class LogState {
   // Work of the leader's own: expiry records of leases whose time is over, dropping of
   // silent producers, trims by retention. Adds to the begun entry.
   void EvaluateHousekeeping(TurnTime now, std::optional<Seq> retention_first_seq);
+  // Ends every lease and drops every producer, whatever their time, and takes nothing for archived:
+  // holders, producers and the archive's folder are those of another cluster (recovered_log.h).
+  // Adds to the begun entry.
+  void EvaluateEndOfAll();
   // Whether EvaluateHousekeeping may find anything. Cheap: for producers it is a bound that
   // EvaluateHousekeeping makes exact.
   [[nodiscard]] bool HousekeepingDue(TurnTime now) const;
@@ -122,6 +128,9 @@ class LogState {
 
   // Replaces everything by a snapshot (a lagging replica's).
   void Reset(LogFacts facts, Index applied, TurnTime now);
+  // Moves on to where a run of entries leads that this replica does not apply one by one. As if it
+  // did, now: leases that the run has not touched go on counting.
+  void Skip(LogFacts facts, Index applied, TurnTime now);
 
  private:
   // The entry that is being built.
@@ -173,6 +182,8 @@ class LogState {
   void ExpireLeases(TurnTime now);
   void DropSilentProducers(TurnTime now);
   void TrimByRetention(Seq first_seq);
+  // As LogFacts::TrimLimit, of the speculation.
+  [[nodiscard]] Seq TrimLimit();
 
   // True when the lease's time is over by this node's clock, and nothing uncommitted
   // renews, transfers or ends it.

@@ -211,9 +211,11 @@ Evaluation LogState::EvaluateTrim(const TrimOp& op) {
     return Decided{
         SeqInFuture(log, op.first_seq, applied_.last_seq), Decided::Rests::kUpToDate, {}};
   }
-  if (!op.force && op.first_seq > spec().TrimLimit()) {
+  if (!op.force && op.first_seq > TrimLimit()) {
+    const bool by_archive = spec().TrimLimit(/*archived=*/false) > TrimLimit();
     const Rejection guarded =
-        TrimGuarded(log, spec().settings.trim_guard(), op.first_seq, spec().TrimLimit());
+        by_archive ? TrimGuardedByArchive(log, op.first_seq, TrimLimit())
+                   : TrimGuarded(log, spec().settings.trim_guard(), op.first_seq, TrimLimit());
     // Two facts make the limit; the later change of them decides.
     Decided by_snapshots = RestsOn(Fact::kSnapshots, guarded);
     Decided by_settings = RestsOn(Fact::kSettings, guarded);
@@ -235,7 +237,8 @@ Evaluation LogState::EvaluateSnapshot(const RegisterSnapshotOp& op) {
   if (op.seq > spec().last_seq) {
     return Decided{SeqInFuture(log, op.seq, applied_.last_seq), Decided::Rests::kUpToDate, {}};
   }
-  if (spec().FindSnapshot(op.name) == nullptr && spec().snapshots.size() >= limits_.max_snapshots) {
+  if (spec().FindSnapshot(op.name) == nullptr && op.name != kArchiveSnapshot &&
+      spec().snapshots.size() >= limits_.max_snapshots) {
     return RestsOn(Fact::kSnapshots, TableFull(log, "registered snapshots", limits_.max_snapshots));
   }
   EntryItem item;

@@ -3,6 +3,12 @@
 // From the tail ring when they are there; otherwise one cold read per peer is asked for, the
 // core pauses that peer, and goes on when the entries have been loaded.
 //
+// A peer that is only filled (it is new, or so far behind that what it lacks has left memory, and
+// the others commit without it) is held back: each of its appends is a small piece that is read
+// when the node's allowance for filling lets it (storage/read_queue.h), also what memory has. For
+// each byte that the log grows by meanwhile, two more go beside the allowance: whatever the rate
+// and however many are filled, a log that is written to does not run away from its new replica.
+//
 // Bounds: one read in flight and at most one message's worth of loaded entries per peer; a
 //   message carries at most `message_bytes` of payload (or one entry).
 // Threads: the group's.
@@ -10,6 +16,8 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "consensus/raft_core.h"
@@ -20,7 +28,11 @@ namespace cairn::server {
 
 class PeerFeed {
  public:
-  PeerFeed(GroupId group, uint64_t message_bytes) : group_(group), message_bytes_(message_bytes) {}
+  struct Sizes {
+    uint64_t message_bytes = 0;
+    uint64_t fill_bytes = 0;  // Of a message to a peer that is held back; 0: none is.
+  };
+  PeerFeed(GroupId group, Sizes sizes) : group_(group), sizes_(sizes) {}
 
   // Fills `append`, addressed to `to`, and tells the core what was sent. False: the entries
   // have to be read first (the read is in `reads`); the message must not be sent.
@@ -33,17 +45,40 @@ class PeerFeed {
   bool OnLoaded(storage::ReadResult result, consensus::RaftCore& core,
                 std::vector<std::string>& alarms);
 
+  // Whether `to`, which is to be sent entry `next`, is new or far behind.
+  [[nodiscard]] static bool FarBehind(NodeId to, Index next, const TailHub& hub,
+                                      const consensus::RaftCore& core);
+  // Whether what fills `to` takes of an allowance.
+  [[nodiscard]] bool HoldsBack(NodeId to, const consensus::RaftCore& core) const {
+    return sizes_.fill_bytes != 0 && core.CommitsWithout(to);
+  }
+  // What may go to `to` now beside the allowance, because the log has grown, or somebody waits.
+  uint64_t FreeBytes(NodeId to, const consensus::RaftCore& core);
+
+  // The log has grown by an entry of that many bytes.
+  void OnApplied(uint64_t bytes) { grown_bytes_ += bytes; }
+
  private:
   struct Load {
     bool in_flight = false;
     std::vector<consensus::Entry> entries;
+    // What grown_bytes_ was at the last read that had to wait; nullopt: none had.
+    std::optional<uint64_t> grown_bytes;
   };
-  // The entry from the ring or from what was loaded for the peer; null: neither.
-  const consensus::Entry* Find(NodeId to, Index index, const TailHub& hub) const;
+  // The entry that was loaded for the peer; null: it was not.
+  static const consensus::Entry* FindLoaded(const Load& load, Index index);
+  // Whether nobody waits for what a peer lacks that is to be sent entry `next`.
+  [[nodiscard]] bool OnlyFills(NodeId to, Index next, const TailHub& hub,
+                               const consensus::RaftCore& core) const;
+  void AskFor(NodeId to, const consensus::AppendRequest& append, bool only_fills,
+              std::vector<storage::ReadRequest>& reads);
+  // What may go beside the allowance for what the log has grown by since the last call.
+  uint64_t TakeGrowth(Load& load) const;
 
   GroupId group_;
-  uint64_t message_bytes_;
+  Sizes sizes_;
   std::map<NodeId, Load> loads_;
+  uint64_t grown_bytes_ = 0;  // Since the group was made here.
 };
 
 }  // namespace cairn::server

@@ -84,6 +84,14 @@ Rejection TrimGuarded(GroupId log, const std::string& guard, Seq asked, Seq limi
   return r;
 }
 
+Rejection TrimGuardedByArchive(GroupId log, Seq asked, Seq limit) {
+  Rejection r = Make(log, cairn::v1::REASON_TRIM_GUARDED,
+                     fmt::format("trim to first seq {}: the log is archived only up to {}", asked,
+                                 limit.Previous()));
+  r.info.set_first_seq(limit.value());
+  return r;
+}
+
 Rejection TableFull(GroupId log, std::string_view what, uint64_t limit) {
   Rejection r = Make(log, cairn::v1::REASON_TABLE_FULL,
                      fmt::format("the log has {} {} already, at most that many fit", limit, what));

@@ -21,6 +21,8 @@ Rejection FenceRequired(GroupId log);
 Rejection ProducerExpired(GroupId log, uint64_t producer_id);
 Rejection DuplicateGap(GroupId log, uint64_t producer_id, uint64_t sequence, uint64_t expected);
 Rejection TrimGuarded(GroupId log, const std::string& guard, Seq asked, Seq limit);
+// What the archive does not have yet may not go.
+Rejection TrimGuardedByArchive(GroupId log, Seq asked, Seq limit);
 // `what`: plural noun of what fills the table.
 Rejection TableFull(GroupId log, std::string_view what, uint64_t limit);
 Rejection TooLarge(GroupId log, std::string_view what, uint64_t limit, uint64_t actual);

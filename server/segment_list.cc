@@ -64,6 +64,33 @@ std::optional<Index> SegmentList::TrimPoint(Seq first_seq, Index through) const 
   return point;
 }
 
+const storage::SegmentRow* SegmentList::EndOfRun(Index after, uint64_t min_bytes) const {
+  for (size_t i = 0; i + 1 < segments_.size(); ++i) {
+    const Index begin = segments_[i].row.before_index;
+    const storage::SegmentRow& next = segments_[i + 1].row;
+    if (next.before_index <= after) continue;
+    if (begin > after) return nullptr;
+    return IsWorth(i, after, next.before_index, min_bytes) ? &next : nullptr;
+  }
+  return nullptr;
+}
+
+bool SegmentList::EndsWithRun(Index after, uint64_t min_bytes) const {
+  return after >= segments_.back().row.before_index && after < applied_ &&
+         IsWorth(segments_.size() - 1, after, applied_, min_bytes);
+}
+
+bool SegmentList::IsWorth(size_t i, Index after, Index last, uint64_t min_bytes) const {
+  const Index begin = segments_[i].row.before_index;
+  const double left = static_cast<double>(last - after) / static_cast<double>(last - begin);
+  return left * static_cast<double>(segments_[i].bytes) >= static_cast<double>(min_bytes);
+}
+
+void SegmentList::TakeRun(uint64_t bytes, Index through) {
+  segments_.back().bytes += bytes;
+  applied_ = through;
+}
+
 void SegmentList::TrimTo(Index index) {
   while (segments_.front().row.before_index < index) {
     CHECK_GT(segments_.size(), 1u);

@@ -37,6 +37,7 @@ class SegmentList {
   void OnApplied(Index index, uint64_t payload_bytes) {
     applied_ = index;
     segments_.back().bytes += payload_bytes;
+    applied_bytes_ += payload_bytes;
   }
 
   // Whether the next entry should open a new segment, by size or by age in log time.
@@ -50,6 +51,15 @@ class SegmentList {
   // the newest segment that begins at or below it, and at most `through`. Nullopt: nothing to
   // drop.
   [[nodiscard]] std::optional<Index> TrimPoint(Seq first_seq, Index through) const;
+  // The row behind the segment that entry `after` + 1 is in, if that segment is sealed and what is
+  // left of it is `min_bytes` by a fair guess; else null.
+  [[nodiscard]] const storage::SegmentRow* EndOfRun(Index after, uint64_t min_bytes) const;
+  // Whether what the open segment holds behind entry `after`, which is in it, is `min_bytes` by a
+  // fair guess.
+  [[nodiscard]] bool EndsWithRun(Index after, uint64_t min_bytes) const;
+  // Entries through `through`, of `bytes`, were added to the open segment.
+  void TakeRun(uint64_t bytes, Index through);
+
   // Drops the segments before the one that begins after `index`.
   void TrimTo(Index index);
 
@@ -63,6 +73,8 @@ class SegmentList {
   void SetState(size_t i, std::string state) { segments_[i].row.state = std::move(state); }
   [[nodiscard]] const storage::SegmentRow& row(size_t i) const { return segments_[i].row; }
   [[nodiscard]] uint64_t bytes() const;
+  // Of all that OnApplied was told, also of what is trimmed by now.
+  [[nodiscard]] uint64_t applied_bytes() const { return applied_bytes_; }
   void Describe(Seq last_seq, cairn::v1::DescribeLogResponse& response) const;
   [[nodiscard]] size_t size() const { return segments_.size(); }
 
@@ -71,8 +83,12 @@ class SegmentList {
     storage::SegmentRow row;
     uint64_t bytes = 0;
   };
+  // Whether what segment `i` holds behind `after`, through `last`, its end, is `min_bytes`.
+  [[nodiscard]] bool IsWorth(size_t i, Index after, Index last, uint64_t min_bytes) const;
+
   uint64_t default_segment_bytes_;
   Index applied_;
+  uint64_t applied_bytes_ = 0;
   std::deque<Segment> segments_;  // Never empty once Reset or Restore was called.
 };
 

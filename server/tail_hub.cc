@@ -36,6 +36,11 @@ void TailHub::Reset(Index last, LogPosition after) {
   held_from_ = after.last_seq + 1;
 }
 
+void TailHub::Skip(Index last, LogPosition after) {
+  ring_.Reset(last, after);
+  marks_.clear();
+}
+
 void TailHub::Shrink() {
   ring_.Shrink();
   while (!marks_.empty() && marks_.front().index < ring_.first_index()) marks_.pop_front();

@@ -52,6 +52,9 @@ class TailHub {
   // The ring starts over after `last` (a snapshot was installed). OnTrimmed and OnApplied
   // follow.
   void Reset(Index last, LogPosition after);
+  // The ring starts over after `last`, and what is before it will be on disk: OnApplied, through
+  // `last` or beyond, follows when it is.
+  void Skip(Index last, LogPosition after);
   // Null when not in the ring.
   [[nodiscard]] const Slot* Find(Index index) const { return ring_.Find(index); }
   [[nodiscard]] Index first_index() const { return ring_.first_index(); }

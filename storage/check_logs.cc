@@ -55,10 +55,12 @@ class Rows {
 
 class LogCheck {
  public:
-  LogCheck(const Columns& columns, const LoadedGroup& group, std::map<GroupId, std::string>* names)
+  LogCheck(const Columns& columns, const LoadedGroup& group, std::map<GroupId, std::string>* names,
+           LogVisitor* visitor)
       : group_(group),
         id_(group.stored.group),
         names_(names),
+        visitor_(visitor),
         entries_(columns, Family::kEntries, id_, EntryKey(id_, FirstIndex())),
         seqs_(columns, Family::kSeqs, id_, SeqKey(id_, FirstSeq())) {
     log_.id = id_;
@@ -66,13 +68,15 @@ class LogCheck {
     log_.first_seq = next_seq_ = FirstSeq();
   }
 
-  CheckedLog Run(const std::function<void(uint64_t)>& on_bytes) {
+  absl::StatusOr<CheckedLog> Run(const std::function<void(uint64_t)>& on_bytes) {
     absl::Status status = Begin();
-    for (; status.ok() && entries_.Valid(); entries_.Next()) {
+    for (; status.ok() && entries_.Valid() && !AtUnfinished(); entries_.Next()) {
       status = TakeEntry();
       on_bytes(entries_.value().size());
     }
     if (status.ok()) status = End();
+    // (All that is found wrong here is kDataLoss, or RocksDB's.)
+    RETURN_IF_ERROR(visitor_failed_);
     log_.damage = ToStd(status.message());
     log_.last_seq = next_seq_ - 1;
     log_.chain = chain_;
@@ -83,6 +87,11 @@ class LogCheck {
   [[nodiscard]] Index FirstIndex() const { return group_.stored.before_index + 1; }
   [[nodiscard]] Seq FirstSeq() const {
     return group_.segments.empty() ? Seq(1) : group_.segments.front().first_seq;
+  }
+
+  // What stands behind this a start deletes.
+  [[nodiscard]] bool AtUnfinished() const {
+    return group_.unfinished && last_ == *group_.unfinished;
   }
 
   absl::Status Begin() {
@@ -107,13 +116,22 @@ class LogCheck {
     ++next_segment_;
     if (row.before_term == term_ && row.first_seq == next_seq_ && row.chain_before == chain_ &&
         row.timestamp_us == timestamp_us_ && bytes_before == bytes_) {
-      return CheckState(row);
+      RETURN_IF_ERROR(CheckState(row));
+      return Visit(&LogVisitor::OnSegment, row);
     }
     return Wrong(
         "the segment row after entry {} says term {}, next seq {}, chain {:016x}, time {}, {} "
         "bytes, and the entries term {}, next seq {}, chain {:016x}, time {}, {} bytes",
         last_, row.before_term, row.first_seq, row.chain_before, row.timestamp_us, bytes_before,
         term_, next_seq_, chain_, timestamp_us_, bytes_);
+  }
+
+  template <class Part>
+  absl::Status Visit(absl::Status (LogVisitor::*take)(const Part&), const Part& part) {
+    if (visitor_ == nullptr) return absl::OkStatus();
+    absl::Status status = (visitor_->*take)(part);
+    if (!status.ok() && !absl::IsDataLoss(status)) visitor_failed_ = status;
+    return status;
   }
 
   absl::Status CheckState(const SegmentRow& row) const {
@@ -147,6 +165,7 @@ class LogCheck {
     if (through != bytes_) {
       return Wrong("entry {} says that {} bytes end with it, there are {}", index, through, bytes_);
     }
+    RETURN_IF_ERROR(Visit(&LogVisitor::OnEntry, entry));
     last_ = index;
     ++log_.entries;
     log_.bytes += entry.payload.size();
@@ -209,10 +228,15 @@ class LogCheck {
     view.ForEachRecord([&](uint32_t offset, std::string_view bytes) {
       cairn::v1::Record record;
       cairn::v1::CatalogCommand command;
-      if (record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) &&
-          record.kind() == cairn::v1::RECORD_KIND_CATALOG &&
-          command.ParseFromString(record.payload()) && command.has_log_created()) {
-        (*names_)[GroupId((next_seq_ + offset).value())] = command.log_created().name();
+      if (!record.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())) ||
+          record.kind() != cairn::v1::RECORD_KIND_CATALOG ||
+          !command.ParseFromString(record.payload())) {
+        return;
+      }
+      if (command.has_cluster_formed()) log_id_base_ = command.cluster_formed().log_id_base();
+      if (command.has_log_created()) {
+        (*names_)[GroupId(log_id_base_ + (next_seq_ + offset).value())] =
+            command.log_created().name();
       }
     });
   }
@@ -221,7 +245,7 @@ class LogCheck {
     RETURN_IF_ERROR(entries_.status());
     RETURN_IF_ERROR(seqs_.status());
     if (next_segment_ != group_.stored.segments.size() ||
-        next_term_ != group_.stored.terms.size() || seqs_.Valid()) {
+        next_term_ != group_.stored.terms.size() || (seqs_.Valid() && !AtUnfinished())) {
       return Wrong("entry {} is missing", last_ + 1);
     }
     const StoredHardState& hard = group_.stored.hard_state;
@@ -237,9 +261,12 @@ class LogCheck {
   const LoadedGroup& group_;
   const GroupId id_;
   std::map<GroupId, std::string>* const names_;
+  LogVisitor* const visitor_;
+  absl::Status visitor_failed_;
   Rows entries_;
   Rows seqs_;
   CheckedLog log_;
+  uint64_t log_id_base_ = 0;  // Of the catalog: what its cluster adds to a seq.
   // As of the last entry that was in order.
   Index last_;
   Term term_;
@@ -254,10 +281,14 @@ class LogCheck {
 
 }  // namespace
 
-CheckedLog CheckLog(const Columns& columns, const LoadedGroup& group,
-                    const std::function<void(uint64_t)>& on_bytes,
-                    std::map<GroupId, std::string>* names) {
-  return LogCheck(columns, group, group.stored.group == kCatalog ? names : nullptr).Run(on_bytes);
+absl::StatusOr<CheckedLog> CheckLog(const Columns& columns, const LoadedGroup& group,
+                                    const std::function<void(uint64_t)>& on_bytes,
+                                    std::map<GroupId, std::string>* names, LogVisitor* visitor) {
+  if (group.removed_at == kPurging) {
+    return CheckedLog{.id = group.stored.group, .removed = true};  // Nothing of it counts.
+  }
+  std::map<GroupId, std::string>* const noted = group.stored.group == kCatalog ? names : nullptr;
+  return LogCheck(columns, group, noted, visitor).Run(on_bytes);
 }
 
 }  // namespace cairn::storage

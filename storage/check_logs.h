@@ -17,14 +17,16 @@
 
 #include "absl/status/statusor.h"
 #include "storage/check_report.h"
+#include "storage/log_visitor.h"
 #include "storage/rocks_tables.h"
 
 namespace cairn::storage {
 
 // Reads one group. `on_bytes` is told of payload bytes as they are read; `names`, if it is not
-// null, is filled with the names of logs by id: for the catalog.
-CheckedLog CheckLog(const Columns& columns, const LoadedGroup& group,
-                    const std::function<void(uint64_t bytes)>& on_bytes,
-                    std::map<GroupId, std::string>* names);
+// null, is filled with the names of logs by id: for the catalog. `visitor` may be null.
+// Errors: those of the visitor.
+absl::StatusOr<CheckedLog> CheckLog(const Columns& columns, const LoadedGroup& group,
+                                    const std::function<void(uint64_t bytes)>& on_bytes,
+                                    std::map<GroupId, std::string>* names, LogVisitor* visitor);
 
 }  // namespace cairn::storage

@@ -184,8 +184,7 @@ absl::StatusOr<int> DataDir::FormatVersion() const {
   }
   return absl::DataLossError(ToAbsl(fmt::format(
       "{} is damaged: it should read \"{}{}\". If the rest of the directory is intact, write "
-      "that line back; members cannot be replaced yet, so otherwise the cluster goes on without "
-      "it",
+      "that line back; otherwise give the node's place to a new one with cairn cluster replace",
       file, kFormatLine, kDirectoryFormat)));
 }
 
@@ -195,6 +194,13 @@ absl::Status DataDir::CheckVersion(int version) const {
       "data directory {} has format {} by its file FORMAT, and this program knows formats up to "
       "{}: use the newer program that wrote it, or choose another directory",
       path_, version, kDirectoryFormat)));
+}
+
+absl::Status DataDir::Publish(const std::string& draft, const std::string& path) {
+  RETURN_IF_ERROR(SyncDirectory(draft));
+  RETURN_IF_ERROR(Move(draft, path));
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  return SyncDirectory(parent.empty() ? "." : parent);
 }
 
 absl::Status DataDir::ReadFormat(bool create) {
@@ -211,9 +217,9 @@ absl::Status DataDir::ReadFormat(bool create) {
 
 absl::Status DataDir::CheckNothingForeign() const {
   // What an interrupted creation may have left, and what file systems put everywhere.
-  constexpr std::array<std::string_view, 10> kOurs = {
-      "LOCK",         "MARK", "FORMAT.tmp", "VERDICT",  "IDENTITY",
-      "IDENTITY.tmp", "db",   "BALLAST",    "wal-pool", "lost+found"};
+  constexpr std::array<std::string_view, 11> kOurs = {
+      "LOCK", "MARK",    "FORMAT.tmp", "VERDICT",    "IDENTITY", "IDENTITY.tmp",
+      "db",   "BALLAST", "wal-pool",   "lost+found", kRuns};
   std::error_code error;
   for (const auto& item : std::filesystem::directory_iterator(path_, error)) {
     const std::string name = item.path().filename().string();
@@ -327,10 +333,12 @@ absl::Status DataDir::FinishMove() {
 }
 
 absl::Status DataDir::OpenLeftovers() {
-  std::error_code error;
-  std::filesystem::remove_all(File(kRebuiltDb), error);
-  if (error) {
-    return absl::UnavailableError(ToAbsl(fmt::format("{}: {}", File(kRebuiltDb), error.message())));
+  for (const char* name : {kRebuiltDb, kRuns}) {
+    std::error_code error;
+    std::filesystem::remove_all(File(name), error);
+    if (error) {
+      return absl::UnavailableError(ToAbsl(fmt::format("{}: {}", File(name), error.message())));
+    }
   }
   return Exists(File(kCompleteDb)) ? FinishMove() : absl::OkStatus();
 }

@@ -31,6 +31,9 @@ class DataDir {
   // who holds it. What stands in FORMAT is for the caller to ask. Errors: kNotFound: no directory;
   // kFailedPrecondition: in use; kPermissionDenied.
   static absl::StatusOr<std::unique_ptr<DataDir>> OpenToRead(const std::string& path);
+  // Gives the directory `draft`, which nobody has open, the name `path`, durably. Requires: both
+  // have one parent; `path` is an empty directory, or nothing.
+  static absl::Status Publish(const std::string& draft, const std::string& path);
   ~DataDir();
   DataDir(const DataDir&) = delete;
   DataDir& operator=(const DataDir&) = delete;
@@ -74,6 +77,8 @@ class DataDir {
   // whatever stood there.
   static constexpr const char* kRebuiltDb = "db.new";
   absl::Status PutInPlace();
+  // Runs that are not in the database yet (rocks_run.h); OpenLeftovers empties it.
+  static constexpr const char* kRuns = "runs";
   absl::Status OpenLeftovers();
 
  private:

@@ -1,12 +1,7 @@
 // DirCheck: reads every byte of a node's data directory and says what is damaged.
 //
-//   lock ──► files: tables, logs, manifest, mark, small files, each by its own checksums
-//        ──► database, opened to read only, its log ending before any damage
-//        ──► logs: the rows of each against each other (check_logs.h)
-//        ──► how a start would judge the log's end (recovery.h)
-//
-// Nothing is written, not even who holds the lock. What is checked and what is not data at all:
-// docs/storage-format.md, section 9.
+// Each file is read by itself, then each log, all through stopped_store.h. What is checked and what
+// is not data at all: docs/storage-format.md, section 9.
 //
 // Threads: the caller's. Memory: one file of the log at a time, and the memtables that the log
 // fills. Time: each byte of a table is read twice, each of a log three times.

@@ -15,12 +15,6 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "numbers are stored as they lie");
 
-// Field 4 (RecordBatch.records), wire type 2 (length-delimited).
-constexpr char kRecordTag = 0x22;
-// A length takes at most five bytes: it is below 2^31, as protobuf's own limit is.
-constexpr size_t kMaxLengthBytes = 5;
-constexpr uint64_t kMaxRecordBytes = (1u << 31) - 1;
-
 template <class T>
 void Put(std::string& out, T value) {
   char bytes[sizeof value];
@@ -35,35 +29,6 @@ T Get(std::string_view in, size_t offset) {
   return value;
 }
 
-void PutVarint(std::string& out, uint64_t value) {
-  while (value >= 0x80) {
-    out.push_back(static_cast<char>(value | 0x80));
-    value >>= 7;
-  }
-  out.push_back(static_cast<char>(value));
-}
-
-// Splits the first record off `region`; nullopt, with `region` untouched, when it is not
-// whole. Lengths must be minimal: then a region has one spelling only, and bytes that
-// differ mean records that differ.
-std::optional<std::string_view> SplitRecord(std::string_view& region) {
-  if (region.empty() || region[0] != kRecordTag) return std::nullopt;
-  uint64_t length = 0;
-  size_t used = 1;
-  for (unsigned shift = 0;; shift += 7) {
-    if (used > kMaxLengthBytes || used >= region.size()) return std::nullopt;
-    const auto byte = static_cast<uint8_t>(region[used++]);
-    length |= static_cast<uint64_t>(byte & 0x7f) << shift;
-    if (byte >= 0x80) continue;
-    if (byte == 0 && shift != 0) return std::nullopt;
-    break;
-  }
-  if (length > kMaxRecordBytes || length > region.size() - used) return std::nullopt;
-  const std::string_view record = region.substr(used, length);
-  region.remove_prefix(used + length);
-  return record;
-}
-
 absl::Status Damaged(const std::string& what) {
   return absl::DataLossError(ToAbsl("entry: " + what));
 }
@@ -74,10 +39,6 @@ uint64_t ChainSeed(GroupId log_id) {
   // Not zero for log 0, and unlike a chain of any record.
   const uint64_t words[2] = {0x6e72696143ull /* "Cairn" */, log_id.value()};
   return XXH3_64bits(words, sizeof words);
-}
-
-uint64_t ChainNext(uint64_t chain, std::string_view record) {
-  return XXH3_64bits_withSeed(record.data(), record.size(), chain);
 }
 
 EntryBuilder::EntryBuilder(Seq last_seq, uint64_t chain, int64_t timestamp_us)
@@ -123,13 +84,6 @@ Bytes EntryBuilder::Finish() {
   out.append(items);
   out.append(records_);
   return Bytes(std::move(out));
-}
-
-void AppendRecordTo(std::string& region, std::string_view serialized_record) {
-  CHECK_LE(serialized_record.size(), kMaxRecordBytes);
-  region.push_back(kRecordTag);
-  PutVarint(region, serialized_record.size());
-  region.append(serialized_record);
 }
 
 absl::StatusOr<uint32_t> CheckRecords(std::string_view region) {

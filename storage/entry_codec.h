@@ -31,6 +31,7 @@
 #include "absl/status/statusor.h"
 #include "base/bytes.h"
 #include "base/ids.h"
+#include "base/record_region.h"
 #include "cairn/v1/store.pb.h"
 
 namespace cairn::storage {
@@ -52,8 +53,7 @@ struct EntryHeader {
 
 // chain(0) of a log.
 uint64_t ChainSeed(GroupId log_id);
-// chain(n) from chain(n-1) and the serialized record n.
-uint64_t ChainNext(uint64_t chain, std::string_view record);
+using cairn::ChainNext;
 
 // Puts one entry together. Records are added already serialized.
 class EntryBuilder {
@@ -88,8 +88,7 @@ class EntryBuilder {
   cairn::v1::EntryItems items_;
 };
 
-// Appends one record, with its tag and length, to a records region.
-void AppendRecordTo(std::string& region, std::string_view serialized_record);
+using cairn::AppendRecordTo;
 
 // Number of records in a region. Errors: kDataLoss naming the offset of what is wrong.
 absl::StatusOr<uint32_t> CheckRecords(std::string_view region);

@@ -50,6 +50,7 @@ std::string SegmentKey(GroupId group, Index before_index) {
 }
 std::string TrashKey(GroupId group) { return Tagged(group, KeyTag::kTrash); }
 std::string DamageKey(GroupId group) { return Tagged(group, KeyTag::kDamage); }
+std::string RunKey(GroupId group) { return Tagged(group, KeyTag::kRun); }
 
 std::string MetaKey(KeyTag tag) {
   CHECK(tag >= KeyTag::kTurn);
@@ -85,6 +86,7 @@ std::optional<StateKey> ParseStateKey(std::string_view key) {
     case KeyTag::kHardState:
     case KeyTag::kTrash:
     case KeyTag::kDamage:
+    case KeyTag::kRun:
       if (!rest.empty()) return std::nullopt;
       return parsed;
     case KeyTag::kTerm:

@@ -3,7 +3,7 @@
 //   entries  group(8) index(8)                one entry
 //   seqs     group(8) first_seq(8)            index and time of an entry that has records
 //   state    group(8) tag(1) [position(8)]    hard state, term rows, segment rows, trash row,
-//                                             damage row
+//                                             damage row, run row
 //   meta     tag(1)                           turn, identity, formed
 //
 // Numbers are big-endian, so that the order of keys is the order of (group, position) and
@@ -26,6 +26,7 @@ enum class KeyTag : uint8_t {
   kSegment = 0x03,    // state; position: index before the segment
   kTrash = 0x04,      // state; the group was removed
   kDamage = 0x05,     // state; what a rebuilt database could not take over
+  kRun = 0x06,        // state; entries behind its index do not count: a run is being taken
   kTurn = 0x11,       // meta
   kIdentity = 0x12,   // meta
   kFormed = 0x13,     // meta
@@ -38,6 +39,7 @@ std::string TermKey(GroupId group, Index first);
 std::string SegmentKey(GroupId group, Index before_index);
 std::string TrashKey(GroupId group);
 std::string DamageKey(GroupId group);
+std::string RunKey(GroupId group);
 // Requires: one of the meta tags.
 std::string MetaKey(KeyTag tag);
 

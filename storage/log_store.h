@@ -18,10 +18,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/bytes.h"
@@ -40,6 +43,21 @@ struct StoredEntry {
   uint32_t record_count = 0;
   int64_t timestamp_us = 0;
 };
+
+// An entry whose payload somebody else holds.
+struct EntryRef {
+  Index index;
+  Term term;
+  uint8_t kind = 0;
+  std::string_view payload;
+  Seq first_seq;
+  uint32_t record_count = 0;
+  int64_t timestamp_us = 0;
+};
+inline EntryRef RefTo(const StoredEntry& entry) {
+  return {entry.index,     entry.term,         entry.kind,        entry.payload.view(),
+          entry.first_seq, entry.record_count, entry.timestamp_us};
+}
 
 struct StoredHardState {
   Term term;
@@ -63,7 +81,25 @@ struct SegmentRow {
   bool operator==(const SegmentRow&) const = default;
 };
 
-// One group's part of a batch. Applied in this order: remove, install, hard_state,
+// Entries that continue a group's log and came in bulk: on the disk, but no part of the log before
+// a GroupWrite takes them. Whoever drops it otherwise leaves nothing behind.
+class EntryRun {
+ public:
+  virtual ~EntryRun() = default;
+};
+
+// Writes a run, beside the log.
+class RunBuilder {
+ public:
+  virtual ~RunBuilder() = default;
+  // Requires: it follows the one before. Errors: kResourceExhausted: the disk is nearly full;
+  // others: the file system's. After an error the builder is of no use.
+  virtual absl::Status Add(const EntryRef& entry) = 0;
+  // Durable before it returns. Requires: an entry.
+  virtual absl::StatusOr<std::shared_ptr<EntryRun>> Finish() = 0;
+};
+
+// One group's part of a batch. Applied in this order: remove, install, hard_state, run,
 // entries, segments, trim.
 struct GroupWrite {
   GroupId group;
@@ -72,6 +108,8 @@ struct GroupWrite {
   // Drops all entries, seq rows and segments; the log now begins with this row.
   std::optional<SegmentRow> install;
   std::optional<StoredHardState> hard_state;
+  // Continues the log as it was when the run was begun.
+  std::shared_ptr<EntryRun> run;
   // Consecutive; the first one replaces everything stored from its index on. Requires:
   // it continues the log or replaces a suffix.
   std::vector<StoredEntry> entries;
@@ -150,6 +188,15 @@ class LogStore {
   // Errors: any is final for the process; kResourceExhausted for a full disk.
   virtual absl::Status Write(const StoreBatch& batch) = 0;
 
+  // A run that continues the log of `group` behind its last entry, `after`. Nothing but trims and
+  // hard states may be written for the group until the run is taken or dropped. Any thread.
+  // Errors: kNotFound for an unknown group; kOutOfRange if its last entry is another one.
+  virtual absl::StatusOr<std::unique_ptr<RunBuilder>> BeginRun(GroupId group, Index after) = 0;
+  // One that continues `run`, and may be taken once that was taken.
+  virtual absl::StatusOr<std::unique_ptr<RunBuilder>> BeginRunBehind(const EntryRun& run) = 0;
+  // Whether the log as it stands ends where `run` begins, so that it may be taken. Any thread.
+  [[nodiscard]] virtual bool Continues(const EntryRun& run) const = 0;
+
   // Entries [first, last] of `group`, oldest first, cut short before their payloads exceed
   // `max_bytes`, and before a damaged entry; at least one entry is returned.
   // Errors: kOutOfRange if `first` was trimmed or not yet written; kDataLoss, naming group
@@ -157,6 +204,12 @@ class LogStore {
   //   group.
   virtual absl::StatusOr<EntryRange> ReadEntries(GroupId group, Index first, Index last,
                                                  uint64_t max_bytes) const = 0;
+
+  // The rows of entries [first, last] as they are stored (rocks_rows.h), unchecked, oldest first,
+  // until `take` returns false; each is valid while it is shown. Errors: as ReadEntries, if not
+  // even the first one can be read; what is behind others is for the next call to say.
+  virtual absl::Status ReadRows(GroupId group, Index first, Index last,
+                                absl::FunctionRef<bool(std::string_view)> take) const = 0;
 
   // Index of the entry that holds `seq`. Errors: kOutOfRange when it is not stored.
   virtual absl::StatusOr<Index> SeekSeq(GroupId group, Seq seq) const = 0;

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "storage/rocks_rows.h"
 
 namespace cairn::storage {
 namespace {
@@ -17,6 +19,37 @@ namespace {
 uint64_t ChecksumOf(const Bytes& payload) {
   return XXH3_64bits(payload.view().data(), payload.size());
 }
+
+struct MemRun : EntryRun {
+  MemRun(GroupId group_in, Index after) : group(group_in), last(after) {}
+  GroupId group;
+  Index last;
+  std::vector<StoredEntry> entries;
+};
+
+class MemRunBuilder : public RunBuilder {
+ public:
+  MemRunBuilder(GroupId group, Index after) : run_(std::make_shared<MemRun>(group, after)) {}
+  absl::Status Add(const EntryRef& entry) override {
+    CHECK_EQ(entry.index, run_->last + 1);
+    run_->last = entry.index;
+    run_->entries.push_back({.index = entry.index,
+                             .term = entry.term,
+                             .kind = entry.kind,
+                             .payload = Bytes(std::string(entry.payload)),
+                             .first_seq = entry.first_seq,
+                             .record_count = entry.record_count,
+                             .timestamp_us = entry.timestamp_us});
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::shared_ptr<EntryRun>> Finish() override {
+    CHECK(!run_->entries.empty());
+    return std::shared_ptr<EntryRun>(std::move(run_));
+  }
+
+ private:
+  std::shared_ptr<MemRun> run_;
+};
 
 uint64_t PayloadBytes(const StoreBatch& batch) {
   uint64_t sum = 0;
@@ -83,6 +116,11 @@ void MemLogStore::ApplyToGroup(const GroupWrite& write, Groups& groups) {
   Group& group = groups[write.group];
   if (write.install) group.Install(*write.install);
   if (write.hard_state) group.hard_state = *write.hard_state;
+  if (write.run != nullptr) {
+    for (const StoredEntry& entry : static_cast<const MemRun&>(*write.run).entries) {
+      group.Append(entry);
+    }
+  }
   if (!write.entries.empty() && write.entries.front().index <= group.table.last_index()) {
     group.CutAfter(write.entries.front().index - 1);
   }
@@ -119,6 +157,38 @@ absl::StatusOr<const MemLogStore::Group*> MemLogStore::Find(GroupId group) const
     return absl::NotFoundError(ToAbsl(fmt::format("group {} is not stored here", group)));
   }
   return &it->second;
+}
+
+absl::StatusOr<std::unique_ptr<RunBuilder>> MemLogStore::BeginRun(GroupId group_id, Index after) {
+  absl::MutexLock lock(&mutex_);
+  ASSIGN_OR_RETURN(const Group* group, Find(group_id));
+  if (group->table.last_index() == after) return std::make_unique<MemRunBuilder>(group_id, after);
+  return absl::OutOfRangeError(
+      ToAbsl(fmt::format("group {}: a run behind entry {} is asked for, the last one is {}",
+                         group_id, after, group->table.last_index())));
+}
+
+absl::StatusOr<std::unique_ptr<RunBuilder>> MemLogStore::BeginRunBehind(const EntryRun& run) {
+  const auto& before = static_cast<const MemRun&>(run);
+  return std::make_unique<MemRunBuilder>(before.group, before.last);
+}
+
+bool MemLogStore::Continues(const EntryRun& run) const {
+  const auto& next = static_cast<const MemRun&>(run);
+  absl::MutexLock lock(&mutex_);
+  const auto group = Find(next.group);
+  return group.ok() && (*group)->table.last_index() + 1 == next.entries.front().index;
+}
+
+absl::Status MemLogStore::ReadRows(GroupId group, Index first, Index last,
+                                   absl::FunctionRef<bool(std::string_view)> take) const {
+  ASSIGN_OR_RETURN(const EntryRange range,
+                   ReadEntries(group, first, last, std::numeric_limits<uint64_t>::max()));
+  for (const StoredEntry& entry : range.entries) {
+    const std::string row = EncodeEntryRowHeader(group, RefTo(entry), /*bytes_through=*/0);
+    if (!take(row + std::string(entry.payload.view()))) break;
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<EntryRange> MemLogStore::ReadEntries(GroupId group_id, Index first, Index last,

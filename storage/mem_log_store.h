@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,8 +46,13 @@ class MemLogStore : public LogStore {
 
   // ---- LogStore -------------------------------------------------------------------
   absl::Status Write(const StoreBatch& batch) override;
+  absl::StatusOr<std::unique_ptr<RunBuilder>> BeginRun(GroupId group, Index after) override;
+  absl::StatusOr<std::unique_ptr<RunBuilder>> BeginRunBehind(const EntryRun& run) override;
+  [[nodiscard]] bool Continues(const EntryRun& run) const override;
   absl::StatusOr<EntryRange> ReadEntries(GroupId group, Index first, Index last,
                                          uint64_t max_bytes) const override;
+  absl::Status ReadRows(GroupId group, Index first, Index last,
+                        absl::FunctionRef<bool(std::string_view)> take) const override;
   absl::StatusOr<Index> SeekSeq(GroupId group, Seq seq) const override;
   absl::StatusOr<std::optional<Seq>> SeekTime(GroupId group, int64_t timestamp_us) const override;
   absl::StatusOr<std::vector<StoredGroup>> LoadGroups() const override;

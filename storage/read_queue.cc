@@ -1,5 +1,6 @@
 #include "storage/read_queue.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace cairn::storage {
@@ -47,7 +48,8 @@ ReadResult PerformRead(const LogStore& store, const ReadRequest& request) {
   return result;
 }
 
-ReadQueue::ReadQueue(const LogStore* store) : store_(store), thread_([this] { Run(); }) {}
+ReadQueue::ReadQueue(const LogStore* store, RateMeter* filling)
+    : store_(store), filling_(filling), thread_([this] { Run(); }) {}
 
 ReadQueue::~ReadQueue() { Stop(); }
 
@@ -55,7 +57,8 @@ void ReadQueue::Submit(ReadRequest request, ReadSink* sink) {
   {
     absl::MutexLock lock(&mutex_);
     if (!stopping_) {
-      pending_.push_back({request, sink});
+      const bool waits = request.paced && filling_ != nullptr;
+      (waits ? paced_ : pending_).push_back({request, sink});
       return;
     }
   }
@@ -64,13 +67,16 @@ void ReadQueue::Submit(ReadRequest request, ReadSink* sink) {
 
 void ReadQueue::Stop() {
   std::deque<Pending> left;
+  std::deque<Pending> left_paced;
   {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
     left.swap(pending_);
+    left_paced.swap(paced_);
   }
   if (thread_.joinable()) thread_.join();
   for (const Pending& pending : left) Cancel(pending);
+  for (const Pending& pending : left_paced) Cancel(pending);
 }
 
 void ReadQueue::Cancel(const Pending& pending) {
@@ -81,20 +87,51 @@ void ReadQueue::Cancel(const Pending& pending) {
   pending.sink->OnRead(std::move(result));
 }
 
-bool ReadQueue::HasWork() const { return stopping_ || !pending_.empty(); }
+absl::Duration ReadQueue::PacedDelay() const {
+  if (paced_.empty()) return absl::InfiniteDuration();
+  const MonoMicros now = SystemClock().Mono();
+  return absl::Microseconds(filling_->Opening(now) - now);
+}
+
+// A paced read first, once its time has come: it is never long until the next one's, so neither
+// kind keeps the other waiting for good.
+std::optional<ReadQueue::Pending> ReadQueue::TakeNext() {
+  const bool paced = PacedDelay() <= absl::ZeroDuration();
+  std::deque<Pending>& from = paced ? paced_ : pending_;
+  if (from.empty()) return std::nullopt;
+  const Pending next = from.front();
+  from.pop_front();
+  return next;
+}
+
+std::optional<ReadQueue::Pending> ReadQueue::AwaitNext() {
+  absl::MutexLock lock(&mutex_);
+  while (!stopping_) {
+    if (std::optional<Pending> next = TakeNext()) return next;
+    const size_t paced = paced_.size();
+    const auto more = [this, paced]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return stopping_ || !pending_.empty() || paced_.size() != paced;
+    };
+    mutex_.AwaitWithTimeout(absl::Condition(&more), PacedDelay());
+  }
+  return std::nullopt;
+}
 
 void ReadQueue::Run() {
-  while (true) {
-    Pending next;
-    {
-      absl::MutexLock lock(&mutex_);
-      mutex_.Await(absl::Condition(this, &ReadQueue::HasWork));
-      if (stopping_) return;
-      next = pending_.front();
-      pending_.pop_front();
-    }
-    next.sink->OnRead(PerformRead(*store_, next.request));
+  while (const std::optional<Pending> next = AwaitNext()) {
+    Perform(*next);
   }
+}
+
+void ReadQueue::Perform(const Pending& pending) {
+  ReadResult result = PerformRead(*store_, pending.request);
+  if (pending.request.paced && filling_ != nullptr) {
+    uint64_t bytes = 0;
+    for (const StoredEntry& entry : result.entries) bytes += entry.payload.size();
+    const uint64_t charged = bytes - std::min(bytes, pending.request.free_bytes);
+    (void)filling_->Claim(charged, SystemClock().Mono());
+  }
+  pending.sink->OnRead(std::move(result));
 }
 
 }  // namespace cairn::storage

@@ -25,6 +25,10 @@ struct ReadRequest {
   // Last index to return, inclusive.
   Index last;
   uint64_t max_bytes = 4 << 20;
+  // Nobody waits for it, since it fills a replica: what it reads, beyond `free_bytes`, is taken of
+  // what the node may spend on filling (storage/read_queue.h).
+  bool paced = false;
+  uint64_t free_bytes = 0;
 };
 
 struct ReadResult {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <string>
@@ -14,6 +15,24 @@
 #include "storage/rocks_status.h"
 
 namespace cairn::storage {
+namespace {
+
+constexpr Index kAnyIndex{~uint64_t{0}};
+
+// The last entry that a row of entries or seqs speaks of.
+Index EntryOfRow(Family family, const rocksdb::Iterator& row) {
+  if (family == Family::kEntries) {
+    return Index(PositionOfKey(row.key().ToStringView()).value_or(~uint64_t{0}));
+  }
+  const absl::StatusOr<SeqRow> seq = DecodeSeqRow(row.value().ToStringView());
+  return seq.ok() ? seq->index : kAnyIndex;
+}
+
+}  // namespace
+
+bool LeavesAGroup(const GroupWrite& write) {
+  return !write.remove || write.install || write.hard_state || !write.entries.empty();
+}
 
 BatchBuilder::BatchBuilder(const Columns& columns, GroupTables* tables, rocksdb::WriteBatch* batch,
                            WallMicros now)
@@ -37,7 +56,7 @@ absl::Status BatchBuilder::Add(const GroupWrite& write) {
   changed_.insert(group);
   if (write.remove) {
     RETURN_IF_ERROR(Remove(group));
-    if (!write.install && !write.hard_state && write.entries.empty()) return absl::OkStatus();
+    if (!LeavesAGroup(write)) return absl::OkStatus();
   }
   // A group that comes back begins with nothing: what the trash held goes now.
   if (tables_.trash.contains(group)) RETURN_IF_ERROR(Purge(group));
@@ -47,6 +66,9 @@ absl::Status BatchBuilder::Add(const GroupWrite& write) {
     RETURN_IF_ERROR(Put(Family::kState, HardStateKey(group), EncodeHardState(*write.hard_state)));
   }
   if (write.install || !write.segments.empty()) RETURN_IF_ERROR(ForgetDamage(group));
+  if (write.run != nullptr) {
+    RETURN_IF_ERROR(AddRun(group, static_cast<const RocksRun&>(*write.run), table));
+  }
   RETURN_IF_ERROR(AddEntries(group, write.entries, table));
   for (const SegmentRow& row : write.segments) RETURN_IF_ERROR(AddSegment(group, row, table));
   if (write.trim_to) RETURN_IF_ERROR(TrimTo(group, *write.trim_to, table));
@@ -73,12 +95,45 @@ absl::Status BatchBuilder::ForgetDamage(GroupId group) {
 }
 
 absl::Status BatchBuilder::DropRows(GroupId group) {
+  // What this batch holds, no read shows.
+  const bool all_are_stored = staged_[group].empty();
   staged_.erase(group);
   tables_.damaged.erase(group);
-  for (const Family family : {Family::kEntries, Family::kSeqs, Family::kState}) {
-    RETURN_IF_ERROR(DeleteRange(family, GroupBegin(group), GroupEnd(group)));
+  RETURN_IF_ERROR(DeleteRange(Family::kState, GroupBegin(group), GroupEnd(group)));
+  return all_are_stored ? BuryWhatThereIs(group) : Bury(group);
+}
+
+absl::Status BatchBuilder::Bury(GroupId group) {
+  buried_[group] = kAnyIndex;
+  RETURN_IF_ERROR(DeleteRange(Family::kEntries, GroupBegin(group), GroupEnd(group)));
+  return DeleteRange(Family::kSeqs, GroupBegin(group), GroupEnd(group));
+}
+
+absl::Status BatchBuilder::BuryWhatThereIs(GroupId group) {
+  Index& last = buried_[group];
+  for (const Family family : {Family::kEntries, Family::kSeqs}) {
+    ASSIGN_OR_RETURN(const Index covered, BuryRows(group, family));
+    last = std::max(last, covered);
   }
   return absl::OkStatus();
+}
+
+// Returns the last entry that the tombstone covers; 0: there is none.
+absl::StatusOr<Index> BatchBuilder::BuryRows(GroupId group, Family family) {
+  const std::string begin = GroupBegin(group);
+  const rocksdb::Slice lower(begin);
+  rocksdb::ReadOptions options;
+  options.iterate_lower_bound = &lower;
+  const std::unique_ptr<rocksdb::Iterator> it(columns_.db->NewIterator(options, columns_[family]));
+  it->SeekForPrev(GroupEnd(group));
+  if (it->Valid()) {
+    RETURN_IF_ERROR(DeleteRange(family, begin, it->key().ToString() + '\0'));
+    return EntryOfRow(family, *it);
+  }
+  if (it->status().ok()) return Index();
+  // It cannot be read, and need not be.
+  RETURN_IF_ERROR(DeleteRange(family, begin, GroupEnd(group)));
+  return kAnyIndex;
 }
 
 absl::Status BatchBuilder::Install(GroupId group, const SegmentRow& row, SegmentTable& table) {
@@ -86,8 +141,7 @@ absl::Status BatchBuilder::Install(GroupId group, const SegmentRow& row, Segment
   if (table.last_index() || !table.segments().empty()) {
     if (row.before_index < table.last_index()) reuses_indexes_ = true;
     staged_.erase(group);
-    RETURN_IF_ERROR(DeleteRange(Family::kEntries, GroupBegin(group), GroupEnd(group)));
-    RETURN_IF_ERROR(DeleteRange(Family::kSeqs, GroupBegin(group), GroupEnd(group)));
+    RETURN_IF_ERROR(Bury(group));
     shrunk_.insert(group);
   }
   for (const SegmentTable::Segment& segment : table.segments()) {
@@ -98,6 +152,26 @@ absl::Status BatchBuilder::Install(GroupId group, const SegmentRow& row, Segment
   }
   table.Install(row);
   return Put(Family::kState, SegmentKey(group, row.before_index), EncodeSegment({row, 0}));
+}
+
+// Its entries are in the database already, and do not count before this.
+absl::Status BatchBuilder::AddRun(GroupId group, const RocksRun& run, SegmentTable& table) {
+  CHECK_EQ(run.after(), table.last_index());
+  CHECK_EQ(run.bytes_before(), table.bytes());
+  for (const StoredGroup::TermRow& row :
+       table.AppendRun(run.terms(), run.last(), run.bytes_through())) {
+    RETURN_IF_ERROR(Put(Family::kState, TermKey(group, row.first), EncodeNumber(row.term.value())));
+  }
+  payload_bytes_ += run.bytes_through() - run.bytes_before();
+  return Delete(Family::kState, RunKey(group));
+}
+
+absl::Status BatchBuilder::DropRun(GroupId group, Index last) {
+  shrunk_.insert(group);
+  buried_[group] = kAnyIndex;
+  RETURN_IF_ERROR(DeleteRange(Family::kEntries, EntryKey(group, last + 1), GroupEnd(group)));
+  RETURN_IF_ERROR(CutSeqRows(group, last));
+  return Delete(Family::kState, RunKey(group));
 }
 
 absl::Status BatchBuilder::AddEntries(GroupId group, const std::vector<StoredEntry>& entries,
@@ -117,7 +191,7 @@ absl::Status BatchBuilder::AddEntry(GroupId group, const StoredEntry& entry, Seg
   }
   payload_bytes_ += entry.payload.size();
   const std::string key = EntryKey(group, entry.index);
-  const std::string header = EncodeEntryRowHeader(group, entry, table.bytes());
+  const std::string header = EncodeEntryRowHeader(group, RefTo(entry), table.bytes());
   // Two parts, so that the payload is copied once, into the batch.
   const std::array<rocksdb::Slice, 1> keys = {key};
   const std::string_view payload = entry.payload.view();

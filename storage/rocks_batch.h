@@ -6,7 +6,8 @@
 // turn is not written after all, the tables are wrong; but then the process stops.
 //
 // Suffixes and rows are deleted one by one; only a trim, an install or a purge, which drop
-// many rows for good, leave a range tombstone.
+// many rows for good, leave a range tombstone. That of a purge covers what there is and no more,
+// since runs that are ingested over a tombstone have to wait for it to go (rocks_run.h).
 #pragma once
 
 #include <rocksdb/write_batch.h>
@@ -17,9 +18,13 @@
 
 #include "absl/status/status.h"
 #include "base/clock.h"
+#include "storage/rocks_run.h"
 #include "storage/rocks_tables.h"
 
 namespace cairn::storage {
+
+// Whether there is a group behind this write; one that was in the trash begins with nothing.
+bool LeavesAGroup(const GroupWrite& write);
 
 class BatchBuilder {
  public:
@@ -31,6 +36,8 @@ class BatchBuilder {
   absl::Status Add(const GroupWrite& write);
   // Really deletes a group that is in the trash.
   absl::Status Purge(GroupId group);
+  // Deletes what is left of a run that the group behind entry `last` was about to take.
+  absl::Status DropRun(GroupId group, Index last);
 
   // Groups whose extent may have changed or that are gone.
   [[nodiscard]] const std::set<GroupId>& changed() const { return changed_; }
@@ -39,6 +46,8 @@ class BatchBuilder {
   // Whether indexes that were dropped before are in use again (a group that came back): files
   // must not be dropped meanwhile.
   [[nodiscard]] bool reuses_indexes() const { return reuses_indexes_; }
+  // Of these, the ones whose rows a range tombstone deletes, with the last entry that it may cover.
+  [[nodiscard]] const std::map<GroupId, Index>& buried() const { return buried_; }
   [[nodiscard]] uint64_t payload_bytes() const { return payload_bytes_; }
 
  private:
@@ -52,7 +61,11 @@ class BatchBuilder {
 
   absl::Status Remove(GroupId group);
   absl::Status DropRows(GroupId group);
+  absl::Status Bury(GroupId group);
+  absl::Status BuryWhatThereIs(GroupId group);
+  absl::StatusOr<Index> BuryRows(GroupId group, Family family);
   absl::Status Install(GroupId group, const SegmentRow& row, SegmentTable& table);
+  absl::Status AddRun(GroupId group, const RocksRun& run, SegmentTable& table);
   absl::Status AddEntries(GroupId group, const std::vector<StoredEntry>& entries,
                           SegmentTable& table);
   absl::Status AddEntry(GroupId group, const StoredEntry& entry, SegmentTable& table);
@@ -74,6 +87,7 @@ class BatchBuilder {
   std::map<GroupId, std::vector<Staged>> staged_;
   std::set<GroupId> changed_;
   std::set<GroupId> shrunk_;
+  std::map<GroupId, Index> buried_;
   bool reuses_indexes_ = false;
   uint64_t payload_bytes_ = 0;
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <rocksdb/file_system.h>
+#include <rocksdb/listener.h>
 
 #include <memory>
 
@@ -11,6 +12,8 @@ namespace cairn::storage {
 struct RocksHooks {
   // All of RocksDB's files, the WAL pool and the side mark go through it.
   std::shared_ptr<rocksdb::FileSystem> file_system;
+  // Is told what RocksDB does. Null: nobody is.
+  std::shared_ptr<rocksdb::EventListener> listener;
 };
 
 }  // namespace cairn::storage

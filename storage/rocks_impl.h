@@ -7,7 +7,9 @@
 
 #include <array>
 #include <atomic>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -25,11 +27,13 @@
 #include "storage/rocks_tables.h"
 #include "storage/side_mark.h"
 #include "storage/space_guard.h"
+#include "storage/trash_clock.h"
 #include "storage/wal_pool.h"
 
 namespace cairn::storage {
 
 class RebuiltDatabase;
+class RocksRun;
 
 struct RocksLogStore::Impl {
   explicit Impl(RocksOptions options_in) : options(std::move(options_in)) {}
@@ -82,10 +86,32 @@ struct RocksLogStore::Impl {
   // Writes and syncs `batch`, as the next turn, and marks it.
   absl::Status Commit() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex);
   void BeginTurn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex);
+  // Of the groups in the trash that this write will purge: drops the tables that are theirs alone.
+  absl::Status PreparePurges(const StoreBatch& writes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex);
+  // Whether what was removed then has been in the trash for long enough.
+  [[nodiscard]] bool IsOver(WallMicros removed_at) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex) {
+    return removed_at == kPurging || trash_clock.IsOver(removed_at);
+  }
   void PaceBackground() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex);
   void Publish(const std::set<GroupId>& changed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex);
   absl::Status SetFormed(const std::string& formed);
   absl::Status ResolveVerdict();
+
+  // ---- Runs (rocks_run.cc) ------------------------------------------------------------
+  absl::StatusOr<std::unique_ptr<RunBuilder>> BeginRun(GroupId group, Index after);
+  // Behind entry `after`, at which `bytes` is the running sum.
+  std::unique_ptr<RunBuilder> NewRun(GroupId group, Index after, uint64_t bytes);
+  [[nodiscard]] bool Continues(const RocksRun& run) const;
+  // So that ingesting behind entry `after` does not wait for a flush with all writers behind it.
+  absl::Status FlushTombstones(GroupId group, Index after);
+  // Whether a tombstone may cover what comes behind `after`; it is flushed after this.
+  absl::StatusOr<bool> TakeBuried(GroupId group, Index after);
+  // Steps 1 and 2 for the runs of a batch.
+  absl::Status PrepareRuns(const StoreBatch& writes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex);
+  // At open: deletes what a crash has left of them.
+  absl::Status DropUnfinishedRuns();
+
   absl::Status Upkeep();
   void RunUpkeep();
 
@@ -93,6 +119,8 @@ struct RocksLogStore::Impl {
   absl::StatusOr<Extent> FindExtent(GroupId group) const;
   absl::StatusOr<EntryRange> ReadEntries(GroupId group, Index first, Index last,
                                          uint64_t max_bytes) const;
+  absl::Status ReadRows(GroupId group, Index first, Index last,
+                        absl::FunctionRef<bool(std::string_view)> take) const;
   absl::StatusOr<Index> SeekSeq(GroupId group, Seq seq) const;
   absl::StatusOr<std::optional<Seq>> SeekTime(GroupId group, int64_t timestamp_us) const;
   absl::StatusOr<std::vector<StoredGroup>> LoadGroups() const;
@@ -124,6 +152,10 @@ struct RocksLogStore::Impl {
   rocksdb::WriteBatch batch ABSL_GUARDED_BY(write_mutex);
   uint64_t turn ABSL_GUARDED_BY(write_mutex) = 0;
   BackgroundPace pace ABSL_GUARDED_BY(write_mutex);
+  TrashClock trash_clock ABSL_GUARDED_BY(write_mutex){options.trash_keep_us};
+  // Groups with a range tombstone that may not have been compacted away, and the last entry that it
+  // may cover.
+  std::map<GroupId, Index> buried ABSL_GUARDED_BY(write_mutex);
   // Why no further write may be tried.
   absl::Status failure ABSL_GUARDED_BY(write_mutex);
 
@@ -136,6 +168,7 @@ struct RocksLogStore::Impl {
   mutable std::string damage ABSL_GUARDED_BY(damage_mutex);
 
   std::atomic<uint64_t> turns{0};
+  std::atomic<uint64_t> runs_begun{0};
   std::atomic<uint64_t> payload_bytes{0};
 
   absl::Mutex upkeep_mutex;

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "base/status_macros.h"
@@ -51,6 +53,7 @@ RocksLogStore::Impl::~Impl() {
 
 void RocksLogStore::Impl::CloseDatabase() {
   if (db == nullptr) return;
+  reclaimer.reset();
   for (rocksdb::ColumnFamilyHandle* handle : columns.handles) {
     if (handle != nullptr) db->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
   }
@@ -151,19 +154,50 @@ absl::Status RocksLogStore::Impl::Write(const StoreBatch& writes) {
   absl::MutexLock lock(&write_mutex);
   RETURN_IF_ERROR(failure);
   const WallMicros now = options.clock->Wall();
+  trash_clock.Look(options.clock->Mono(), now);
+  RETURN_IF_ERROR(PreparePurges(writes));
+  RETURN_IF_ERROR(PrepareRuns(writes));
   BeginTurn();
   BatchBuilder builder(columns, &tables, &batch, now);
   for (auto it = tables.trash.begin(); it != tables.trash.end();) {
     const auto [group, removed_at] = *it++;
-    if (now - removed_at >= options.trash_keep_us) RETURN_IF_ERROR(builder.Purge(group));
+    if (IsOver(removed_at)) RETURN_IF_ERROR(builder.Purge(group));
   }
   for (const GroupWrite& write : writes.groups) RETURN_IF_ERROR(Noted(builder.Add(write)));
   const absl::MutexLockMaybe reuse(builder.reuses_indexes() ? &reclaimer->reuse_mutex() : nullptr);
   RETURN_IF_ERROR(Commit());
   Publish(builder.changed());
   reclaimer->Note(builder.shrunk());
+  for (const auto& [group, last] : builder.buried()) {
+    buried[group] = std::max(buried[group], last);
+  }
   payload_bytes.fetch_add(builder.payload_bytes(), std::memory_order_relaxed);
   return absl::OkStatus();
+}
+
+absl::Status RocksLogStore::Impl::PreparePurges(const StoreBatch& writes) {
+  if (tables.trash.empty()) return absl::OkStatus();
+  std::set<GroupId> purged;
+  for (const auto& [group, removed_at] : tables.trash) {
+    if (IsOver(removed_at)) purged.insert(group);
+  }
+  for (const GroupWrite& write : writes.groups) {
+    if (LeavesAGroup(write) && tables.trash.contains(write.group)) purged.insert(write.group);
+  }
+  std::vector<GroupId> large;
+  for (const GroupId group : purged) {
+    if (reclaimer->HasTables(group)) large.push_back(group);
+  }
+  if (large.empty()) return absl::OkStatus();
+  // First that they count for nobody: a check of the directory would miss what is dropped.
+  BeginTurn();
+  for (const GroupId group : large) {
+    RETURN_IF_ERROR(
+        FromRocks(batch.Put(columns[Family::kState], TrashKey(group), EncodeNumber(kPurging))));
+  }
+  RETURN_IF_ERROR(Commit());
+  failure = Noted(reclaimer->DropTables(large));
+  return failure;
 }
 
 absl::Status RocksLogStore::Write(const StoreBatch& batch) { return impl_->Write(batch); }

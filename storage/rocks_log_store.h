@@ -14,6 +14,7 @@
 //   DAMAGED   what of the database cannot be read, and whether the next start rebuilds it
 //   db/       RocksDB      wal-pool/  zeroed files      damaged/  copies of what was cut, and
 //                                                       the database that was rebuilt
+//   runs/     entries that came in bulk and are not in the database yet (rocks_run.h)
 //
 // Threads: Write from one thread at a time; all else from any. Two threads of its own:
 //   upkeep (mark, space, trash, reclaim) and the pool's; RocksDB has its own besides.
@@ -87,8 +88,13 @@ class RocksLogStore : public LogStore {
   RocksLogStore& operator=(const RocksLogStore&) = delete;
 
   absl::Status Write(const StoreBatch& batch) override;
+  absl::StatusOr<std::unique_ptr<RunBuilder>> BeginRun(GroupId group, Index after) override;
+  absl::StatusOr<std::unique_ptr<RunBuilder>> BeginRunBehind(const EntryRun& run) override;
+  [[nodiscard]] bool Continues(const EntryRun& run) const override;
   absl::StatusOr<EntryRange> ReadEntries(GroupId group, Index first, Index last,
                                          uint64_t max_bytes) const override;
+  absl::Status ReadRows(GroupId group, Index first, Index last,
+                        absl::FunctionRef<bool(std::string_view)> take) const override;
   absl::StatusOr<Index> SeekSeq(GroupId group, Seq seq) const override;
   absl::StatusOr<std::optional<Seq>> SeekTime(GroupId group, int64_t timestamp_us) const override;
   absl::StatusOr<std::vector<StoredGroup>> LoadGroups() const override;

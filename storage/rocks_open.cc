@@ -5,7 +5,8 @@
 //      not make the evidence vanish);
 //   4. open RocksDB, which must now find a log without a flaw; its newest turn and the mark
 //      give the verdict (recovery.h);
-//   5. go on counting turns behind both, so that no number means two things.
+//   5. go on counting turns behind both, so that no number means two things;
+//   6. delete what is left of a run that was being taken (rocks_run.h).
 // A database that cannot be read, in whole or in part, is rebuilt and opened again
 // (rocks_rebuild.cc).
 #include <fmt/format.h>
@@ -67,6 +68,7 @@ absl::Status RocksLogStore::Impl::Open() {
   }
   RETURN_IF_ERROR(OpenMark(evidence));
   RETURN_IF_ERROR(LoadExtents());
+  RETURN_IF_ERROR(DropUnfinishedRuns());
   if (dir->is_new()) RETURN_IF_ERROR(dir->FinishCreation());
   RETURN_IF_ERROR(space->Upkeep());
   StartUpkeep();
@@ -83,6 +85,8 @@ absl::Status RocksLogStore::Impl::OpenFiles() {
   if (options.hooks != nullptr && options.hooks->file_system) base_fs = options.hooks->file_system;
   RETURN_IF_ERROR(
       FromRocks(base_fs->CreateDirIfMissing(dir->File("db"), rocksdb::IOOptions(), nullptr)));
+  RETURN_IF_ERROR(FromRocks(
+      base_fs->CreateDirIfMissing(dir->File(DataDir::kRuns), rocksdb::IOOptions(), nullptr)));
   WalPoolFs::Options wal;
   wal.db_dir = dir->File("db");
   wal.pool_dir = dir->File("wal-pool");
@@ -152,9 +156,13 @@ absl::Status RocksLogStore::Impl::OpenDatabase() {
   table_bytes = std::make_shared<TableBytesListener>();
   const auto damage_listener = std::make_shared<DamageListener>(
       [this](const std::string& detail) { NoteDamage("a compaction: " + detail); });
+  std::vector<std::shared_ptr<rocksdb::EventListener>> listeners = {table_bytes, damage_listener};
+  if (options.hooks != nullptr && options.hooks->listener) {
+    listeners.push_back(options.hooks->listener);
+  }
   const rocksdb::DBOptions db_options =
       MakeDbOptions(env.get(), options.memtable_bytes, dir->is_new(),
-                    TakesDirectIo(dir->File("LOCK")), limiter, {table_bytes, damage_listener});
+                    TakesDirectIo(dir->File("LOCK")), limiter, std::move(listeners));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* opened = nullptr;
   const rocksdb::Status status = rocksdb::DB::Open(
@@ -250,7 +258,8 @@ absl::Status RocksLogStore::Impl::LoadExtents() {
   for (const auto& [group, table] : tables.live) {
     extents.Set(group, {table.before_index(), table.last_index(), table.bytes()});
   }
-  reclaimer = std::make_unique<Reclaimer>(&columns, &extents, options.clock);
+  reclaimer = std::make_unique<Reclaimer>(&columns, &extents, options.clock,
+                                          OwnTableBytes(options.memtable_bytes));
   return absl::OkStatus();
 }
 

@@ -78,7 +78,7 @@ rocksdb::ColumnFamilyOptions EntriesOptions(uint64_t memtable_bytes,
   options.max_bytes_for_level_base = 4 * memtable_bytes;
   options.target_file_size_base = memtable_bytes;
   options.sst_partitioner_factory =
-      std::make_shared<GroupPartitionerFactory>(std::min(kMiB, memtable_bytes / 16));
+      std::make_shared<GroupPartitionerFactory>(OwnTableBytes(memtable_bytes));
   return options;
 }
 
@@ -104,6 +104,13 @@ void TableBytesListener::OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobI
                    std::memory_order_relaxed);
 }
 
+void TableBytesListener::OnExternalFileIngested(rocksdb::DB*,
+                                                const rocksdb::ExternalFileIngestionInfo& info) {
+  const rocksdb::TableProperties& table = info.table_properties;
+  bytes_.fetch_add(table.data_size + table.index_size + table.filter_size,
+                   std::memory_order_relaxed);
+}
+
 void TableBytesListener::OnCompactionCompleted(rocksdb::DB*,
                                                const rocksdb::CompactionJobInfo& info) {
   bytes_.fetch_add(info.stats.total_output_bytes, std::memory_order_relaxed);
@@ -115,6 +122,8 @@ void DamageListener::OnBackgroundError(rocksdb::BackgroundErrorReason reason,
   note_(error->ToString());
   *error = rocksdb::Status::OK();
 }
+
+uint64_t OwnTableBytes(uint64_t memtable_bytes) { return std::min(kMiB, memtable_bytes / 16); }
 
 uint64_t WalFileBytes(uint64_t memtable_bytes) { return memtable_bytes + memtable_bytes / 4; }
 

@@ -25,6 +25,8 @@ const char* FamilyName(Family family);
 class TableBytesListener : public rocksdb::EventListener {
  public:
   void OnFlushCompleted(rocksdb::DB* db, const rocksdb::FlushJobInfo& info) override;
+  void OnExternalFileIngested(rocksdb::DB* db,
+                              const rocksdb::ExternalFileIngestionInfo& info) override;
   void OnCompactionCompleted(rocksdb::DB* db, const rocksdb::CompactionJobInfo& info) override;
   [[nodiscard]] uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
@@ -48,6 +50,8 @@ class DamageListener : public rocksdb::EventListener {
 uint64_t MemtablesAndWalBytes(uint64_t memtable_bytes);
 // Length of a pool file: what one memtable of entries writes to the log, and some.
 uint64_t WalFileBytes(uint64_t memtable_bytes);
+// Groups of fewer bytes share tables of entries with others.
+uint64_t OwnTableBytes(uint64_t memtable_bytes);
 
 // How many WAL files may be in use at a time: the small families keep WALs alive until all of them
 // together pass the limit that MakeDbOptions sets, and RocksDB takes one or two more until those

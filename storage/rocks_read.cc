@@ -59,28 +59,19 @@ absl::StatusOr<Extent> RocksLogStore::Impl::FindExtent(GroupId group) const {
   return *extent;
 }
 
-absl::StatusOr<EntryRange> RocksLogStore::Impl::ReadEntries(GroupId group, Index first, Index last,
-                                                            uint64_t max_bytes) const {
+absl::Status RocksLogStore::Impl::ReadRows(GroupId group, Index first, Index last,
+                                           absl::FunctionRef<bool(std::string_view)> take) const {
   ASSIGN_OR_RETURN(const Extent extent, FindExtent(group));
   if (first <= extent.before || first > extent.last) return OutOfRange(group, first, extent);
   last = std::min(last, extent.last);
   GroupCursor cursor(columns, Family::kEntries, group);
-  EntryRange range;
-  uint64_t bytes = 0;
   Index index = first;
-  for (cursor->Seek(EntryKey(group, first)); index <= last && cursor.Valid(); cursor->Next()) {
+  for (cursor->Seek(EntryKey(group, first)); cursor.Valid(); cursor->Next()) {
+    // (Going on to a row that nobody takes would read its block.)
     if (cursor.position() != index.value()) break;
-    const std::string_view value = cursor.value();
-    bytes += value.size() - std::min(value.size(), kEntryRowHeaderBytes);
-    if (bytes > max_bytes && !range.entries.empty()) return range;
-    absl::StatusOr<StoredEntry> entry = DecodeEntryRow(group, index, value);
-    // What stands before the damage can be read; who goes on from there is told.
-    if (!entry.ok() && !range.entries.empty()) return range;
-    RETURN_IF_ERROR(entry.status());
-    range.entries.push_back(std::move(*entry));
-    ++index;
+    if (!take(cursor.value()) || ++index > last) return absl::OkStatus();
   }
-  if (index > last || !range.entries.empty()) return range;
+  if (index > first) return absl::OkStatus();
   RETURN_IF_ERROR(Annotate(cursor.status(), fmt::format("group {}: entry {}", group, index)));
   // Gone between the look at the extent and the read (a trim, a replaced suffix), or lost. A write
   // shows in the database before it does in the extents: let the one under way end.
@@ -90,6 +81,24 @@ absl::StatusOr<EntryRange> RocksLogStore::Impl::ReadEntries(GroupId group, Index
   return absl::DataLossError(
       ToAbsl(fmt::format("group {}: entry {} is missing, {} through {} should be stored", group,
                          index, now.before + 1, now.last)));
+}
+
+absl::StatusOr<EntryRange> RocksLogStore::Impl::ReadEntries(GroupId group, Index first, Index last,
+                                                            uint64_t max_bytes) const {
+  EntryRange range;
+  uint64_t bytes = 0;
+  absl::Status decoded;
+  RETURN_IF_ERROR(ReadRows(group, first, last, [&](std::string_view value) {
+    bytes += value.size() - std::min(value.size(), kEntryRowHeaderBytes);
+    if (bytes > max_bytes && !range.entries.empty()) return false;
+    absl::StatusOr<StoredEntry> entry = DecodeEntryRow(group, first + range.entries.size(), value);
+    decoded = entry.status();
+    if (entry.ok()) range.entries.push_back(*std::move(entry));
+    return entry.ok();
+  }));
+  // What stands before the damage can be read; who goes on from there is told.
+  if (range.entries.empty()) return decoded;
+  return range;
 }
 
 absl::StatusOr<Index> RocksLogStore::Impl::SeekSeq(GroupId group, Seq seq) const {
@@ -176,6 +185,11 @@ absl::StatusOr<EntryRange> RocksLogStore::ReadEntries(GroupId group, Index first
   absl::StatusOr<EntryRange> range = impl_->ReadEntries(group, first, last, max_bytes);
   if (!range.ok()) return impl_->Noted(range.status());
   return range;
+}
+
+absl::Status RocksLogStore::ReadRows(GroupId group, Index first, Index last,
+                                     absl::FunctionRef<bool(std::string_view)> take) const {
+  return impl_->Noted(impl_->ReadRows(group, first, last, take));
 }
 
 absl::StatusOr<Index> RocksLogStore::SeekSeq(GroupId group, Seq seq) const {

@@ -100,6 +100,7 @@ absl::StatusOr<Readable> CopyEntries(const Columns& from, const LoadedGroup& gro
       from.db->NewIterator(options, from[Family::kEntries]));
   for (it->Seek(EntryKey(id, found.last + 1)); it->Valid(); it->Next()) {
     const Index next = found.last + 1;
+    if (group.unfinished && next > *group.unfinished) break;
     if (PositionOfKey(it->key().ToStringView()) != next.value()) {
       found.why = fmt::format("entry {} is missing", next);
       return found;
@@ -151,7 +152,7 @@ absl::Status CopyState(const Columns& from, const LoadedGroup& group, const Read
     if (key->group != id) break;
     const bool behind =
         (key->tag == KeyTag::kTerm || key->tag == KeyTag::kSegment) && key->position > found.last;
-    if (behind) continue;
+    if (behind || key->tag == KeyTag::kRun) continue;
     RETURN_IF_ERROR(to.Put(Family::kState, it->key().ToStringView(), it->value().ToStringView()));
   }
   RETURN_IF_ERROR(FromRocks(it->status()));

@@ -29,11 +29,13 @@ void Reclaimer::Note(const std::set<GroupId>& groups) {
 }
 
 absl::Status Reclaimer::Run() {
+  UnlinkDropped();
   if (clock_->Mono() < next_round_us_) return absl::OkStatus();
   return RunNow();
 }
 
 absl::Status Reclaimer::RunNow() {
+  UnlinkDropped();
   std::map<GroupId, MonoMicros> groups;
   {
     absl::MutexLock lock(&mutex_);
@@ -72,6 +74,46 @@ absl::Status Reclaimer::DropFiles(GroupId group) {
   const rocksdb::RangePtr dead(&begin, &end);
   return FromRocks(rocksdb::DeleteFilesInRanges(columns_->db, (*columns_)[Family::kEntries], &dead,
                                                 1, /*include_end=*/false));
+}
+
+// ---- Groups that are purged -------------------------------------------------------------
+
+bool Reclaimer::HasTables(GroupId group) const {
+  const std::string begin = GroupBegin(group);
+  const std::string end = GroupEnd(group);
+  const rocksdb::Range range(begin, end);
+  rocksdb::SizeApproximationOptions what;
+  what.include_files = true;
+  uint64_t bytes = 0;
+  const rocksdb::Status asked =
+      columns_->db->GetApproximateSizes(what, (*columns_)[Family::kEntries], &range, 1, &bytes);
+  return asked.ok() && bytes >= table_bytes_;
+}
+
+absl::Status Reclaimer::DropTables(const std::vector<GroupId>& groups) {
+  std::vector<Range> dead;
+  for (const GroupId group : groups) dead.push_back({GroupBegin(group), GroupEnd(group)});
+  std::vector<rocksdb::Slice> borders;
+  for (const Range& range : dead) borders.insert(borders.end(), {range.begin, range.end});
+  std::vector<rocksdb::RangePtr> ranges;
+  for (size_t i = 0; i < borders.size(); i += 2) ranges.emplace_back(&borders[i], &borders[i + 1]);
+  for (const Family family : {Family::kEntries, Family::kSeqs}) {
+    rocksdb::ColumnFamilyHandle* const column = (*columns_)[family];
+    std::unique_ptr<rocksdb::Iterator> view(
+        columns_->db->NewIterator(rocksdb::ReadOptions(), column));
+    RETURN_IF_ERROR(FromRocks(rocksdb::DeleteFilesInRanges(columns_->db, column, ranges.data(),
+                                                           ranges.size(), /*include_end=*/false)));
+    absl::MutexLock lock(&mutex_);
+    views_.push_back(std::move(view));
+  }
+  return absl::OkStatus();
+}
+
+void Reclaimer::UnlinkDropped() {
+  // (Destroyed behind the lock.)
+  std::vector<std::unique_ptr<rocksdb::Iterator>> views;
+  absl::MutexLock lock(&mutex_);
+  views.swap(views_);
 }
 
 bool Reclaimer::WorthRewriting(const Range& range, uint64_t dead_bytes) const {

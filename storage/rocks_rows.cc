@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/status_macros.h"
 #include "base/strings.h"
 
 namespace cairn::storage {
@@ -21,6 +22,8 @@ constexpr size_t kTimestampAt = 24;
 constexpr size_t kBytesThroughAt = 32;
 constexpr size_t kRecordCountAt = 40;
 constexpr size_t kKindAt = 44;
+constexpr size_t kZeroAt = 45;
+constexpr size_t kZeroBytes = 3;
 
 constexpr size_t kSegmentHeaderBytes = 40;
 
@@ -55,7 +58,7 @@ uint64_t EntryChecksum(GroupId group, Index index, std::string_view header,
 
 }  // namespace
 
-std::string EncodeEntryRowHeader(GroupId group, const StoredEntry& entry, uint64_t bytes_through) {
+std::string EncodeEntryRowHeader(GroupId group, const EntryRef& entry, uint64_t bytes_through) {
   std::string header;
   header.reserve(kEntryRowHeaderBytes);
   Put<uint64_t>(header, 0);
@@ -65,14 +68,14 @@ std::string EncodeEntryRowHeader(GroupId group, const StoredEntry& entry, uint64
   Put<uint64_t>(header, bytes_through);
   Put<uint32_t>(header, entry.record_count);
   Put<uint8_t>(header, entry.kind);
-  header.append(3, '\0');
+  header.append(kZeroBytes, '\0');
   CHECK_EQ(header.size(), kEntryRowHeaderBytes);
-  const uint64_t checksum = EntryChecksum(group, entry.index, header, entry.payload.view());
+  const uint64_t checksum = EntryChecksum(group, entry.index, header, entry.payload);
   std::memcpy(header.data(), &checksum, sizeof checksum);
   return header;
 }
 
-absl::StatusOr<StoredEntry> DecodeEntryRow(GroupId group, Index index, std::string_view value) {
+absl::StatusOr<EntryRef> ParseEntryRow(GroupId group, Index index, std::string_view value) {
   if (value.size() < kEntryRowHeaderBytes) {
     return absl::DataLossError(
         ToAbsl(fmt::format("group {}: entry {} has {} bytes, the header alone has {}", group, index,
@@ -86,15 +89,29 @@ absl::StatusOr<StoredEntry> DecodeEntryRow(GroupId group, Index index, std::stri
         ToAbsl(fmt::format("group {}: entry {} has checksum {:016x}, expected {:016x}", group,
                            index, actual, expected)));
   }
-  StoredEntry entry;
-  entry.index = index;
-  entry.term = Term(Get<uint64_t>(value, kTermAt));
-  entry.first_seq = Seq(Get<uint64_t>(value, kFirstSeqAt));
-  entry.timestamp_us = Get<int64_t>(value, kTimestampAt);
-  entry.record_count = Get<uint32_t>(value, kRecordCountAt);
-  entry.kind = Get<uint8_t>(value, kKindAt);
-  if (!payload.empty()) entry.payload = Bytes(std::string(payload));
-  return entry;
+  if (value.substr(kZeroAt, kZeroBytes) != std::string_view("\0\0\0", kZeroBytes)) {
+    return absl::DataLossError(ToAbsl(
+        fmt::format("group {}: entry {} has other bytes at offset {} than the zeros of this format",
+                    group, index, kZeroAt)));
+  }
+  return EntryRef{.index = index,
+                  .term = Term(Get<uint64_t>(value, kTermAt)),
+                  .kind = Get<uint8_t>(value, kKindAt),
+                  .payload = payload,
+                  .first_seq = Seq(Get<uint64_t>(value, kFirstSeqAt)),
+                  .record_count = Get<uint32_t>(value, kRecordCountAt),
+                  .timestamp_us = Get<int64_t>(value, kTimestampAt)};
+}
+
+absl::StatusOr<StoredEntry> DecodeEntryRow(GroupId group, Index index, std::string_view value) {
+  ASSIGN_OR_RETURN(const EntryRef row, ParseEntryRow(group, index, value));
+  return StoredEntry{.index = row.index,
+                     .term = row.term,
+                     .kind = row.kind,
+                     .payload = row.payload.empty() ? Bytes() : Bytes(std::string(row.payload)),
+                     .first_seq = row.first_seq,
+                     .record_count = row.record_count,
+                     .timestamp_us = row.timestamp_us};
 }
 
 absl::StatusOr<uint64_t> DecodeBytesThrough(GroupId group, Index index, std::string_view value) {

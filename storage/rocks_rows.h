@@ -9,8 +9,9 @@
 //   term row    term(8)
 //   segment     before_term(8) first_seq(8) timestamp_us(8) chain_before(8) bytes_before(8)
 //               state(…)
-//   trash       removed_at(8), wall clock in µs
+//   trash       removed_at(8), wall clock in µs; 0: being purged
 //   damage      text: what is missing behind the last entry
+//   run         after(8): entries behind it do not count
 //   turn        turn(8)      identity  incarnation(8)      formed  the runtime's bytes
 //
 // The checksum of an entry is XXH3-64 over its payload, seeded with the XXH3-64 of group,
@@ -32,8 +33,10 @@ namespace cairn::storage {
 inline constexpr size_t kEntryRowHeaderBytes = 48;
 
 // The header of an entry's row; the payload follows it unchanged.
-std::string EncodeEntryRowHeader(GroupId group, const StoredEntry& entry, uint64_t bytes_through);
-// Checks everything and copies the payload. Errors: kDataLoss naming group and index.
+std::string EncodeEntryRowHeader(GroupId group, const EntryRef& entry, uint64_t bytes_through);
+// Checks everything; what it returns refers to `value`. Errors: kDataLoss naming group and index.
+absl::StatusOr<EntryRef> ParseEntryRow(GroupId group, Index index, std::string_view value);
+// The same, with a copy of the payload.
 absl::StatusOr<StoredEntry> DecodeEntryRow(GroupId group, Index index, std::string_view value);
 // The running sum alone; looks at the header's length only.
 absl::StatusOr<uint64_t> DecodeBytesThrough(GroupId group, Index index, std::string_view value);

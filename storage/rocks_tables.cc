@@ -41,6 +41,11 @@ absl::Status LoadRow(const StateKey& key, std::string_view value, LoadedGroup& g
     case KeyTag::kDamage:
       group.stored.damage = value;
       return absl::OkStatus();
+    case KeyTag::kRun: {
+      ASSIGN_OR_RETURN(const uint64_t after, DecodeNumber(value));
+      group.unfinished = Index(after);
+      return absl::OkStatus();
+    }
     case KeyTag::kTurn:
     case KeyTag::kIdentity:
     case KeyTag::kFormed:
@@ -57,7 +62,7 @@ absl::StatusOr<std::pair<Index, uint64_t>> LoadEnd(const Columns& columns,
   const GroupId id = group.stored.group;
   const std::unique_ptr<rocksdb::Iterator> it(
       columns.db->NewIterator(rocksdb::ReadOptions(), columns[Family::kEntries]));
-  it->SeekForPrev(EntryKey(id, Index(~uint64_t{0})));
+  it->SeekForPrev(EntryKey(id, group.unfinished.value_or(Index(~uint64_t{0}))));
   RETURN_IF_ERROR(FromRocks(it->status()));
   if (!it->Valid() || GroupOfKey(it->key().ToStringView()) != id) {
     return std::pair(before, bytes_before);
@@ -133,6 +138,7 @@ absl::StatusOr<GroupTables> LoadTables(const Columns& columns) {
       continue;
     }
     if (!group.stored.damage.empty()) tables.damaged.insert(group.stored.group);
+    if (group.unfinished) tables.unfinished.emplace(group.stored.group, *group.unfinished);
     ASSIGN_OR_RETURN(const auto end, LoadEnd(columns, group));
     tables.live.emplace(group.stored.group,
                         SegmentTable(std::move(group.segments), std::move(group.stored.terms),

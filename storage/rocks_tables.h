@@ -23,6 +23,10 @@
 
 namespace cairn::storage {
 
+// In a trash row, instead of a time: some of the group's tables may be gone, and it is purged by
+// the next turn.
+inline constexpr WallMicros kPurging = 0;
+
 // An open database and its families. Borrowed.
 struct Columns {
   rocksdb::DB* db = nullptr;
@@ -36,6 +40,8 @@ struct GroupTables {
   std::map<GroupId, SegmentTable> live;
   std::map<GroupId, WallMicros> trash;  // When it was removed.
   std::set<GroupId> damaged;            // Those with a damage row.
+  // Those with a run row: entries behind that index were to be taken when the process ended.
+  std::map<GroupId, Index> unfinished;
 };
 
 // What readers need to know of a group.
@@ -62,6 +68,7 @@ struct LoadedGroup {
   StoredGroup stored;  // last_index is not set.
   std::vector<SegmentTable::Segment> segments;
   std::optional<WallMicros> removed_at;
+  std::optional<Index> unfinished;  // Entries behind it do not count (rocks_run.h).
 };
 // All groups, those in the trash too, by id. `snapshot` may be null.
 absl::StatusOr<std::vector<LoadedGroup>> LoadGroupRows(const Columns& columns,

@@ -50,6 +50,20 @@ bool SegmentTable::Append(Index index, Term term, uint64_t payload_bytes) {
   return true;
 }
 
+std::vector<StoredGroup::TermRow> SegmentTable::AppendRun(
+    const std::vector<StoredGroup::TermRow>& terms, Index last, uint64_t bytes) {
+  CHECK_EQ(terms.front().first, last_ + 1);
+  CHECK_GE(last, terms.back().first);
+  std::vector<StoredGroup::TermRow> added;
+  for (const StoredGroup::TermRow& row : terms) {
+    last_ = row.first.Previous();
+    if (Append(row.first, row.term, 0)) added.push_back(row);
+  }
+  last_ = last;
+  bytes_ = bytes;
+  return added;
+}
+
 void SegmentTable::AddSegment(Segment segment) {
   CHECK_GE(segment.before_index, before_index());
   CHECK_LE(segment.before_index, last_);

@@ -59,6 +59,11 @@ class SegmentTable {
   // Adds the next entry. Returns whether it is the first of its term. Requires: `index`
   // follows last_index() and the term does not fall.
   bool Append(Index index, Term term, uint64_t payload_bytes);
+  // Adds a run of entries through `last`, in which terms begin as `terms` says, the first of them
+  // with the first entry; `bytes` is the running sum at its end. Returns the rows that are new.
+  // Requires: as Append.
+  std::vector<StoredGroup::TermRow> AppendRun(const std::vector<StoredGroup::TermRow>& terms,
+                                              Index last, uint64_t bytes);
   // A segment begins after `before_index`. Requires: that entry is held (or is the one before
   // the first). One that is already known is written over.
   void AddSegment(Segment segment);

@@ -64,19 +64,34 @@ uint64_t SkipTrailer(uint64_t offset) {
 struct BatchHeader {
   uint64_t sequence = 0;
   uint64_t count = 0;
+  bool before_ingestion = false;
 };
+
+// How a batch's first note looks: its kind, its length (one byte: it is short), the note.
+std::string NoteBytes() {
+  constexpr char kLogData = 3;
+  return std::string{kLogData, static_cast<char>(kBeforeIngestion.size())}.append(kBeforeIngestion);
+}
+
+// Whether a batch of sequence `found` may follow one that ends before `next`.
+bool Follows(uint64_t found, uint64_t next, bool before_ingestion) {
+  return found == next || (before_ingestion && found == next + kIngestionSequences);
+}
 
 // The header of the batch that begins with `record`: its bytes may go on in the next one.
 std::optional<BatchHeader> HeaderOfBatch(std::string_view bytes, const Record& record) {
-  std::string head(record.data.substr(0, kBatchHeaderBytes));
-  if (record.type == kFirst && head.size() < kBatchHeaderBytes) {
+  static const std::string kNote = NoteBytes();
+  const size_t wanted = kBatchHeaderBytes + kNote.size();
+  std::string head(record.data.substr(0, wanted));
+  if (record.type == kFirst && head.size() < wanted) {
     const std::optional<Record> next = RecordAt(bytes, SkipTrailer(record.end));
     if (next && (next->type == kMiddle || next->type == kLast)) {
-      head += next->data.substr(0, kBatchHeaderBytes - head.size());
+      head += next->data.substr(0, wanted - head.size());
     }
   }
   if (head.size() < kBatchHeaderBytes) return std::nullopt;
-  return BatchHeader{Load<uint64_t>(head, 0), Load<uint32_t>(head, 8)};
+  return BatchHeader{Load<uint64_t>(head, 0), Load<uint32_t>(head, 8),
+                     std::string_view(head).substr(kBatchHeaderBytes) == kNote};
 }
 
 // Whether a batch behind sequence `next` (0: not known) begins anywhere behind `offset`. A batch is
@@ -126,6 +141,7 @@ class Scanner {
     if (in_batch_) return true;
     scan_.valid_end = record.end;
     scan_.next_sequence = expected_ = batch_.sequence + batch_.count;
+    scan_.before_ingestion = batch_.before_ingestion;
     ++scan_.batches;
     return true;
   }
@@ -138,7 +154,7 @@ class Scanner {
       scan_.first_sequence = batch_.sequence;
       return true;
     }
-    return batch_.sequence == scan_.next_sequence;
+    return Follows(batch_.sequence, scan_.next_sequence, scan_.before_ingestion);
   }
 
   WalFileScan Bad(uint64_t offset) {
@@ -157,10 +173,12 @@ class Scanner {
 // Judges the files together: trouble in one that has batches behind it is no torn end.
 void JudgeTogether(WalScan& scan) {
   uint64_t next_sequence = 0;
+  bool before_ingestion = false;
   for (size_t i = 0; i < scan.files.size(); ++i) {
     WalFileScan& file = scan.files[i].scan;
     if (file.batches > 0) {
-      const bool gap = next_sequence != 0 && file.first_sequence != next_sequence;
+      const bool gap =
+          next_sequence != 0 && !Follows(file.first_sequence, next_sequence, before_ingestion);
       if (scan.end != WalEnd::kClean || gap) {
         if (scan.end == WalEnd::kClean) {
           scan.bad_file = i;
@@ -170,6 +188,7 @@ void JudgeTogether(WalScan& scan) {
         return;
       }
       next_sequence = file.next_sequence;
+      before_ingestion = file.before_ingestion;
     }
     if (file.end == WalEnd::kClean) continue;
     if (scan.end == WalEnd::kClean) {

@@ -6,7 +6,8 @@
 // format: blocks of 32 KiB; records of {masked CRC-32C(4) length(2)
 // type(1) data}; a batch is one FULL record, or FIRST MIDDLE… LAST, and begins with
 // {sequence(8) count(4)}. Sequences are contiguous over all files, so a missing batch shows
-// even where nothing looks damaged.
+// even where nothing looks damaged. One gap is no loss: ingesting a run takes a sequence past the
+// log. The batch before it says so, by a note of kBeforeIngestion as its first (rocks_run.h).
 //
 // Read-only, but for CutWal, which a caller may use once the verdict is safe on disk.
 #pragma once
@@ -26,6 +27,10 @@
 
 namespace cairn::storage {
 
+// What the batch begins with behind which sequences may be missing, and how many.
+inline constexpr std::string_view kBeforeIngestion = "cairn-ingest";
+inline constexpr uint64_t kIngestionSequences = 1;
+
 // The number in the name of a WAL ("000012.log", without its folder); nullopt: not one.
 std::optional<uint64_t> WalNumberOf(std::string_view name);
 
@@ -38,6 +43,8 @@ struct WalFileScan {
   // Of the first batch and behind the last one; both 0 without a batch.
   uint64_t first_sequence = 0;
   uint64_t next_sequence = 0;
+  // The last batch is one behind which a run was ingested.
+  bool before_ingestion = false;
 };
 // `expected_sequence`: behind the file before; 0: not known.
 WalFileScan ScanWalBytes(std::string_view bytes, uint64_t expected_sequence);

@@ -6,6 +6,7 @@
 #include <asio/buffer.hpp>
 #include <asio/error.hpp>
 #include <asio/post.hpp>
+#include <chrono>
 #include <utility>
 
 namespace cairn::adapter {
@@ -18,20 +19,40 @@ std::string ToText(const asio::ip::tcp::endpoint& end, const asio::error_code& e
 
 }  // namespace
 
-ClientStream::ClientStream(Socket socket, const TlsContext& context)
-    : socket_(std::move(socket)), alive_(std::make_shared<bool>(true)) {
-  if (context == nullptr) return;
-  tls_ = std::make_unique<TlsChannel>(context);
+ClientStream::ClientStream(Socket socket, const ClientTls& tls)
+    : socket_(std::move(socket)),
+      alive_(std::make_shared<bool>(true)),
+      handshake_timeout_us_(tls.handshake_timeout_us) {
+  if (tls.context == nullptr) return;
+  tls_ = std::make_unique<TlsChannel>(tls.context);
   received_.resize(TlsChannel::kMaxFeed);
 }
 
 ClientStream::~ClientStream() { *alive_ = false; }
 
+void ClientStream::TurnAway(Socket socket, const ClientTls& tls, std::string_view line) {
+  asio::error_code ignored;
+  socket.non_blocking(true, ignored);
+  if (tls.context == nullptr) socket.send(asio::buffer(line.data(), line.size()), 0, ignored);
+  socket.close(ignored);
+}
+
 asio::error_code ClientStream::Start() {
   asio::error_code error;
   socket_.non_blocking(true, error);
   if (!error) socket_.set_option(asio::ip::tcp::no_delay(true), error);
+  if (!error && tls_ != nullptr) AwaitHandshake();
   return error;
+}
+
+void ClientStream::AwaitHandshake() {
+  handshake_ = std::make_unique<asio::steady_timer>(socket_.get_executor());
+  handshake_->expires_after(std::chrono::microseconds(handshake_timeout_us_));
+  handshake_->async_wait([this, alive = alive_](const asio::error_code& error) {
+    if (error || !*alive) return;
+    asio::error_code ignored;
+    if (!established()) socket_.close(ignored);
+  });
 }
 
 // ---- Reading --------------------------------------------------------------------------------
@@ -61,6 +82,7 @@ void ClientStream::OnCipher(std::span<char> room, OnRead done, size_t received) 
   tls_->Feed(std::string_view(received_.data(), received));
   const absl::StatusOr<size_t> got = tls_->Read(room);
   AnswerHandshake();
+  if (established()) handshake_.reset();
   if (!got.ok()) return done(asio::error::eof, 0);
   if (*got > 0) return done({}, *got);
   ReadCipher(room, std::move(done));

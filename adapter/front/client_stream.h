@@ -4,6 +4,9 @@
 // every moment whether more may leave. Through TLS, what was taken may still be here, enciphered:
 // it leaves only within Write and Flush, but for the handshake, which goes on by itself.
 //
+// A client that has not ended its handshake within ClientTls::handshake_timeout_us is cut: the read
+// under way ends with an error.
+//
 // Threads: of one io thread. Lifetime: after Close no handler is called for anything but the end of
 //   what was under way; handlers must not touch an owner that has gone.
 // Bounds: one read of the socket, and one piece of kPiece bytes that is enciphered and not sent.
@@ -11,7 +14,9 @@
 
 #include <asio/buffer.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/steady_timer.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -21,19 +26,31 @@
 #include <vector>
 
 #include "adapter/front/tls_channel.h"
+#include "base/clock.h"
 
 namespace cairn::adapter {
+
+constexpr int64_t kHandshakeTimeoutUs = 10 * kMicrosPerSecond;
+
+// What a door says of its clients' bytes.
+struct ClientTls {
+  TlsContext context;  // Null: plain.
+  int64_t handshake_timeout_us = kHandshakeTimeoutUs;
+};
 
 class ClientStream {
  public:
   using Socket = asio::ip::tcp::socket;
   using OnRead = std::function<void(const asio::error_code&, size_t)>;
 
-  // `context`: null for plain bytes.
-  ClientStream(Socket socket, const TlsContext& context);
+  ClientStream(Socket socket, const ClientTls& tls);
   ~ClientStream();
   ClientStream(const ClientStream&) = delete;
   ClientStream& operator=(const ClientStream&) = delete;
+
+  // For who is not let in: says why, if that can be said at once, and closes. Through TLS nothing
+  // can be said before a handshake, for which nobody waits.
+  static void TurnAway(Socket socket, const ClientTls& tls, std::string_view line);
 
   // Makes the socket ready; before anything else.
   asio::error_code Start();
@@ -64,13 +81,16 @@ class ClientStream {
   void ReadCipher(std::span<char> room, OnRead done);
   void OnCipher(std::span<char> room, OnRead done, size_t received);
   void AnswerHandshake();
+  void AwaitHandshake();
 
   static constexpr size_t kPiece = 64 << 10;
 
   Socket socket_;
   std::shared_ptr<bool> alive_;
+  const int64_t handshake_timeout_us_;
   std::unique_ptr<TlsChannel> tls_;
-  std::vector<char> received_;  // Of TLS.
+  std::unique_ptr<asio::steady_timer> handshake_;  // Until it is over.
+  std::vector<char> received_;                     // Of TLS.
   std::string cipher_;
   size_t cipher_sent_ = 0;
   bool said_ = false;  // cipher_ has something of Write's.

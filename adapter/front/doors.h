@@ -17,6 +17,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "adapter/front/acceptor.h"
+#include "adapter/front/client_stream.h"
 #include "base/tls_context.h"
 
 namespace cairn::adapter {
@@ -25,12 +27,13 @@ struct DoorOptions {
   std::string listen;      // "IP:PORT"; port 0: any.
   TlsFiles tls;            // Empty: plain bytes only.
   std::string tls_listen;  // Empty: with certificates, `listen` is for TLS.
+  int64_t handshake_timeout_us = kHandshakeTimeoutUs;
 };
 
 class Doors {
  public:
-  // On the context of io thread `thread`; the context is null for plain bytes.
-  using Take = std::function<void(size_t thread, asio::ip::tcp::socket, const TlsContext&)>;
+  // On the context of io thread `thread`.
+  using Take = std::function<void(size_t thread, asio::ip::tcp::socket, const ClientTls&)>;
 
   Doors(std::vector<asio::io_context*> threads, Take take);
   // Requires: closed, or never opened.
@@ -45,15 +48,14 @@ class Doors {
   void Close();
 
   // Where it listens: "host:port". Requires: open.
-  [[nodiscard]] const std::string& address() const { return doors_.front()->address; }
+  [[nodiscard]] const std::string& address() const { return doors_.front()->acceptor.address(); }
   // The same of tls_listen. Requires: it was asked for.
-  [[nodiscard]] const std::string& tls_address() const { return doors_.back()->address; }
+  [[nodiscard]] const std::string& tls_address() const { return doors_.back()->acceptor.address(); }
 
  private:
   struct Door {
-    explicit Door(asio::io_context& io) : acceptor(io) {}
-    asio::ip::tcp::acceptor acceptor;
-    std::string address;
+    explicit Door(asio::io_context* io) : acceptor(io) {}
+    Acceptor acceptor;
     bool tls = false;
   };
 
@@ -64,6 +66,7 @@ class Doors {
   const Take take_;
   std::unique_ptr<TlsCredentials> credentials_;  // Of the first thread.
   std::vector<std::unique_ptr<Door>> doors_;
+  int64_t handshake_timeout_us_ = kHandshakeTimeoutUs;
   size_t next_thread_ = 0;
 };
 

@@ -9,11 +9,22 @@
 namespace cairn::adapter {
 
 TlsChannel::TlsChannel(const TlsContext& context) : ssl_(SSL_new(context.get())) {
+  MakePipes();
+  SSL_set_accept_state(ssl_.get());
+}
+
+TlsChannel::TlsChannel(const TlsContext& context, const std::string& host)
+    : ssl_(SSL_new(context.get())) {
+  MakePipes();
+  SSL_set_connect_state(ssl_.get());
+  ExpectHost(ssl_.get(), host);
+}
+
+void TlsChannel::MakePipes() {
   in_ = BIO_new(BIO_s_mem());
   out_ = BIO_new(BIO_s_mem());
   CHECK(ssl_ != nullptr && in_ != nullptr && out_ != nullptr);
   SSL_set_bio(ssl_.get(), in_, out_);
-  SSL_set_accept_state(ssl_.get());
 }
 
 void TlsChannel::Feed(std::string_view received) {
@@ -29,7 +40,7 @@ absl::StatusOr<size_t> TlsChannel::Read(std::span<char> room) {
   if (got > 0) return static_cast<size_t>(got);
   const int why = SSL_get_error(ssl_.get(), got);
   if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE) return size_t{0};
-  if (why == SSL_ERROR_ZERO_RETURN) return absl::UnavailableError("the client said goodbye");
+  if (why == SSL_ERROR_ZERO_RETURN) return absl::UnavailableError("the other end said goodbye");
   return absl::UnavailableError(OpenSslWords());
 }
 

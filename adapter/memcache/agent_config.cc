@@ -27,6 +27,11 @@ void AddOptions(OptionTable& table, AgentConfig& c) {
                "Standbys answer reads from their own engine, a little late, in place of asking "
                "the primary.");
   AddDoorOptions(table, c);
+  table.Text(
+      "peer-tls-ca", &c.peer_tls_ca, CheckNotEmpty,
+      "PEM file with the authorities of the other agents' certificates, for a standby that "
+      "forwards where --listen is for TLS only. Default: --tls-ca, or else --tls-cert, which "
+      "does where all agents show the same certificate and it has signed itself.");
   table.Text("engine-cmd", &c.engine_cmd, CheckCommand,
              "Command of the memcached that the agent starts and looks after.");
   table.Text("engine", &c.engine, CheckEngine,
@@ -41,6 +46,18 @@ absl::Status CheckRing(const AgentConfig& config) {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError("option ring: expected the log of --log among its logs");
+}
+
+absl::Status FinishPeerTls(AgentConfig& config) {
+  const bool only_tls = !config.tls_cert.empty() && config.tls_listen.empty();
+  if (!only_tls && !config.peer_tls_ca.empty()) {
+    return absl::InvalidArgumentError(
+        "option peer-tls-ca: expected only with tls-cert and without tls-listen: else standbys "
+        "forward to the plain port");
+  }
+  if (!only_tls || !config.peer_tls_ca.empty()) return absl::OkStatus();
+  config.peer_tls_ca = config.tls_ca.empty() ? config.tls_cert : config.tls_ca;
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -68,6 +85,7 @@ absl::StatusOr<AgentInvocation> ParseAgentInvocation(const std::vector<std::stri
   }
   RETURN_IF_ERROR(CheckRing(invocation.config));
   RETURN_IF_ERROR(FinishBase(invocation.config));
+  RETURN_IF_ERROR(FinishPeerTls(invocation.config));
   return invocation;
 }
 

@@ -22,6 +22,7 @@ struct AgentConfig : AgentBaseConfig {
   std::string mode = "write-through";
   std::string on_miss = "miss";
   bool local_reads = false;
+  std::string peer_tls_ca;  // Of a TLS-only door; never empty there once it is complete.
   std::string engine_cmd = "memcached";
   std::string engine;  // Not empty: an engine that somebody else runs, there.
 

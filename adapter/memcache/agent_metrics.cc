@@ -11,6 +11,8 @@ void AddEngine(const MemcacheStatus& agent, MetricsPage* page) {
   page->Gauge("engine_memory_limit_bytes", "What it may use for them.",
               agent.engine.memory_limit_bytes);
   page->Gauge("engine_items", "Items in the engine.", agent.engine.items);
+  page->Counter("engine_keyspace_hits_total", "get_hits of the engine.", agent.engine.hits);
+  page->Counter("engine_keyspace_misses_total", "get_misses of the engine.", agent.engine.misses);
   page->Counter("engine_evictions_total", "Items that the engine evicted.", agent.engine.evictions);
 }
 
@@ -20,6 +22,9 @@ void AddView(const MemcacheStatus& agent, MetricsPage* page) {
   page->Counter("refills_refused_total",
                 "Items that the engine had no room to take back, and the view answered for.",
                 agent.refills_refused);
+  page->Counter("stores_refused_total",
+                "Changes that are done, and that the engine had no room for.",
+                agent.stores_refused);
   page->Gauge("view_disk_bytes", "Bytes of the view on the disk.", agent.view_disk_bytes);
 }
 
@@ -31,8 +36,13 @@ void AddFront(const MemcacheStatus& agent, const FrontStats& front, MetricsPage*
   page->Counter("forwarded_total", "Requests that went to the primary.", front.forwarded);
   page->Counter("rejected_total", "Requests that were malformed, or that nobody served in time.",
                 front.rejected);
+  page->Counter("error_replies_total",
+                "Errors that clients were told: the engine's, the agent's, their own mistakes.",
+                front.errors);
   page->Counter("refused_total", "Changes that were refused since the log takes no records.",
                 agent.refused);
+  page->Gauge("reply_bytes", "Bytes of replies that clients have not taken yet.",
+              front.reply_bytes);
   page->Gauge("pending_bytes", "Changes that clients wait for.", agent.pending_bytes);
   page->Gauge("durability_lag_seconds", "Age of the oldest change that is not committed.",
               MetricSeconds(agent.lag_us));

@@ -43,7 +43,7 @@ absl::StatusOr<MemcacheAgentOptions> OptionsOf(const AgentConfig& config,
     ASSIGN_OR_RETURN(options.engine_address, ParseEngineAddress(config.engine));
   }
   if (config.store.empty()) return options;
-  ASSIGN_OR_RETURN(options.store, OpenSnapshotStore(config.store, Environment));
+  ASSIGN_OR_RETURN(options.store, objects::OpenObjectStore(config.store, Environment));
   return options;
 }
 
@@ -55,6 +55,9 @@ FrontOptions FrontOptionsOf(const AgentConfig& config, MemcacheAgent* agent) {
   options.thread.max_clients = config.max_clients;
   options.thread.hold_timeout_us = static_cast<int64_t>(config.hold_timeout_ms) * kMicrosPerMilli;
   options.thread.max_pending_bytes = config.lag_bytes;
+  if (!config.peer_tls_ca.empty()) {
+    options.thread.peer_tls = {config.tls_cert, config.tls_key, config.peer_tls_ca};
+  }
   options.thread.writer.submit = [agent](std::vector<WriteRequest> requests) {
     agent->Submit(std::move(requests));
   };

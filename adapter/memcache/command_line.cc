@@ -38,6 +38,8 @@ void ReadGet(const Words& words, std::string_view line, CommandLine* command) {
     const std::optional<int32_t> exptime = ReadSigned32(words[1]);
     if (!exptime) return RejectClassic(kBadExptime, command);
     request.exptime = *exptime;
+    // memcached wants no key here, and finds none. An operation without keys is none.
+    if (words.size() == 2) return Reject("END", command);
   }
   const Words all = SplitWords(line, line.size());
   for (size_t i = touches ? 2 : 1; i < all.size(); ++i) {

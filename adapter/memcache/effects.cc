@@ -278,7 +278,6 @@ Decision DecideTouch(const Request& request, UnixSeconds now) {
 }
 
 Decision DecideGetAndTouch(const Request& request, UnixSeconds now) {
-  if (request.keys.empty()) return Answer(Say(request, "END"));
   const UnixSeconds expires_at = ExpiresAt(request.exptime, now);
   Decision decision{.form = ReplyForm::kEngine};
   std::string line = fmt::format("{} {}", request.verb == Verb::kGat ? "gat" : "gats",

@@ -1,10 +1,16 @@
 #include "adapter/memcache/engine_connection.h"
 
+#include <algorithm>
 #include <asio/buffer.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/use_awaitable.hpp>
 #include <asio/write.hpp>
 #include <optional>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "adapter/front/tls_channel.h"
 #include "base/check.h"
 #include "base/strings.h"
 
@@ -17,6 +23,7 @@ struct Due {
   ReplyKind kind;
   ReplyReceiver* receiver;
   uint64_t tag;
+  uint64_t begins_at;  // Its command, among all bytes that were gathered.
 };
 
 }  // namespace
@@ -25,15 +32,24 @@ struct Due {
 struct EngineConnection::State {
   explicit State(const asio::any_io_executor& executor) : socket(executor) {}
 
+  // Nothing of its command was sent.
+  [[nodiscard]] bool IsOut(const Due& one) const {
+    return one.begins_at >= left_out && one.begins_at < left_out + out.size();
+  }
+
   EngineSocket socket;
   bool open = false;
   bool closed = false;  // By its owner.
   OnEnd on_end;
   std::deque<Due> due;
   ReplyParser parser;
-  std::string out;      // Gathered.
-  std::string sending;  // Being sent.
+  std::unique_ptr<TlsChannel> tls;  // Null: plain bytes.
+  std::string out;                  // Gathered, and still here as it is.
+  uint64_t left_out = 0;            // Bytes that were in `out` before.
+  uint64_t expected = 0;            // Gathered bytes for which a reply is expected.
+  std::string sending;              // Being sent.
   std::vector<char> room = std::vector<char>(kReadBytes);
+  std::vector<char> plain;     // Of TLS.
   std::string left;            // Of a line that is not whole yet.
   std::vector<WakeUp*> calls;  // That wait.
 };
@@ -51,13 +67,19 @@ size_t EngineConnection::bytes() const {
 }
 
 asio::awaitable<absl::Status> EngineConnection::Connect(EngineAddress address, Millis timeout,
-                                                        OnEnd on_end) {
+                                                        OnEnd on_end, TlsContext tls) {
   CHECK(state_ == nullptr);
   // The owner may close or destroy the connection before the peer answers.
   const auto state = std::make_shared<State>(executor_);
   state_ = state;
-  const absl::Status connected =
-      co_await ConnectEngine(&state->socket, std::move(address), timeout);
+  if (tls != nullptr) {
+    state->tls = std::make_unique<TlsChannel>(tls, address.host);
+    state->plain.resize(kReadBytes);
+  }
+  absl::Status connected = co_await ConnectEngine(&state->socket, std::move(address), timeout);
+  if (connected.ok() && tls != nullptr && !state->closed) {
+    connected = co_await ShakeHands(state, timeout);
+  }
   if (state->closed) co_return absl::CancelledError("the engine's connection was closed");
   if (!connected.ok()) co_return connected;
   std::error_code error;
@@ -69,6 +91,32 @@ asio::awaitable<absl::Status> EngineConnection::Connect(EngineAddress address, M
   co_return absl::OkStatus();
 }
 
+asio::awaitable<absl::Status> EngineConnection::ShakeHands(std::shared_ptr<State> state,
+                                                           Millis timeout) {
+  constexpr std::string_view kWhat = "the handshake of TLS";
+  const SocketDeadline deadline(&state->socket, timeout);
+  std::error_code error;
+  while (true) {
+    const absl::StatusOr<size_t> said = state->tls->Read(state->plain);
+    std::string cipher;
+    state->tls->TakeOut(&cipher);
+    if (!cipher.empty()) {
+      co_await asio::async_write(state->socket, asio::buffer(cipher),
+                                 asio::redirect_error(asio::use_awaitable, error));
+    }
+    if (!said.ok()) {
+      co_return absl::UnavailableError(absl::StrCat(ToAbsl(kWhat), ": ", said.status().message()));
+    }
+    if (*said > 0) co_return absl::UnavailableError("the peer answers what nobody has asked");
+    if (error || state->tls->established()) co_return deadline.Judge(error, kWhat);
+    const size_t bytes =
+        co_await state->socket.async_receive(asio::buffer(state->room.data(), TlsChannel::kMaxFeed),
+                                             asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return deadline.Judge(error, kWhat);
+    state->tls->Feed(std::string_view(state->room.data(), bytes));
+  }
+}
+
 void EngineConnection::Send(std::string_view bytes, ReplyKind kind, ReplyReceiver* receiver,
                             uint64_t tag) {
   state_->out.append(bytes);
@@ -76,7 +124,8 @@ void EngineConnection::Send(std::string_view bytes, ReplyKind kind, ReplyReceive
 }
 
 void EngineConnection::Expect(ReplyKind kind, ReplyReceiver* receiver, uint64_t tag) {
-  state_->due.push_back({kind, receiver, tag});
+  state_->due.push_back({kind, receiver, tag, state_->expected});
+  state_->expected = state_->left_out + state_->out.size();
 }
 
 void EngineConnection::Flush() {
@@ -86,14 +135,21 @@ void EngineConnection::Flush() {
 // What the kernel takes at once needs no second buffer and no handler.
 void EngineConnection::Write(const std::shared_ptr<State>& state) {
   if (!state->sending.empty() || state->out.empty()) return;
-  std::error_code error;
-  const size_t sent = state->socket.send(asio::buffer(state->out), 0, error);
-  if (!error && sent == state->out.size()) return state->out.clear();
-  if (error && error != asio::error::would_block) {
+  size_t sent = 0;
+  if (state->tls == nullptr) {
+    std::error_code error;
+    sent = state->socket.send(asio::buffer(state->out), 0, error);
     // Told by the read that ends with it, never within a call of the owner.
-    return;
+    if (error && error != asio::error::would_block) return;
+    state->left_out += state->out.size();
+    state->sending.swap(state->out);
+  } else {
+    if (!state->tls->Write(state->out).ok()) return;
+    state->tls->TakeOut(&state->sending);
+    state->left_out += state->out.size();
+    state->out.clear();
   }
-  state->sending.swap(state->out);
+  if (sent == state->sending.size()) return state->sending.clear();
   asio::async_write(state->socket, asio::buffer(state->sending) + sent,
                     [state](const std::error_code& failed, size_t) {
                       state->sending.clear();
@@ -107,9 +163,27 @@ void EngineConnection::Read(const std::shared_ptr<State>& state) {
                                 if (!state->open) return;
                                 if (error)
                                   return End(state, SocketStatus(error, "the engine's connection"));
-                                Take(state, std::string_view(state->room.data(), bytes));
+                                const std::string_view got(state->room.data(), bytes);
+                                if (state->tls != nullptr) {
+                                  TakeCipher(state, got);
+                                } else {
+                                  Take(state, got);
+                                }
                                 if (state->open) Read(state);
                               });
+}
+
+void EngineConnection::TakeCipher(const std::shared_ptr<State>& state, std::string_view received) {
+  while (state->open && !received.empty()) {
+    state->tls->Feed(received.substr(0, TlsChannel::kMaxFeed));
+    received.remove_prefix(std::min(received.size(), TlsChannel::kMaxFeed));
+    while (state->open) {
+      const absl::StatusOr<size_t> said = state->tls->Read(state->plain);
+      if (!said.ok()) return End(state, said.status());
+      if (*said == 0) break;
+      Take(state, std::string_view(state->plain.data(), *said));
+    }
+  }
 }
 
 void EngineConnection::Take(const std::shared_ptr<State>& state, std::string_view bytes) {
@@ -141,7 +215,11 @@ void EngineConnection::End(const std::shared_ptr<State>& state, const absl::Stat
   while (!state->due.empty()) {
     const Due due = state->due.front();
     state->due.pop_front();
-    due.receiver->OnBroken(due.tag);
+    if (state->IsOut(due)) {
+      due.receiver->OnUnsent(due.tag);
+    } else {
+      due.receiver->OnBroken(due.tag);
+    }
   }
   if (const OnEnd tell = std::exchange(state->on_end, nullptr); tell != nullptr) tell(why);
 }
@@ -209,10 +287,11 @@ asio::awaitable<absl::StatusOr<std::string>> EngineConnection::Call(std::string 
   Send(command, kind, &call, 0);
   Flush();
   state->calls.push_back(&call.wake);
+  // Also when the coroutine ends where it waits.
+  const absl::Cleanup forget = [&] { std::erase(state->calls, &call.wake); };
   do {
     co_await call.wake.Wait(timeout);
   } while (!call.ended && state->open && wait_on != nullptr && wait_on());
-  std::erase(state->calls, &call.wake);
   if (call.ended && call.ended->ok()) co_return std::move(call.reply);
   if (call.ended) co_return *call.ended;
   const absl::Status silent = absl::DeadlineExceededError("the engine does not answer");

@@ -7,7 +7,10 @@
 // Commands are gathered until Flush, so that what was asked for in one turn of a loop leaves in one
 // packet. Replies come in the order of the commands, in pieces (reply_parser.h). When the
 // connection ends, or says what it should not, each receiver whose reply is not complete hears
-// OnBroken, and the owner hears it once; then the connection is of no use any more.
+// OnBroken, or OnUnsent if its command never left, and the owner hears it once; then the connection
+// is of no use any more.
+//
+// With TLS all of it passes a TlsChannel, behind a handshake that is part of Connect.
 //
 // Threads: of one io_context; handlers run on it. Lifetime: nobody is called after Close() or the
 // destructor; receivers outlive their replies. Bounds: the caller's: bytes() and due() tell how
@@ -29,6 +32,7 @@
 #include "absl/status/statusor.h"
 #include "adapter/engine_socket.h"
 #include "adapter/memcache/reply_parser.h"
+#include "base/tls_context.h"
 
 namespace cairn::adapter::memcache {
 
@@ -39,6 +43,8 @@ class ReplyReceiver {
   virtual void OnReply(uint64_t tag, const ReplyPiece& piece) = 0;
   // No more of it comes; what became of the command is unknown.
   virtual void OnBroken(uint64_t tag) = 0;
+  // The same, but nothing of the command was sent: it was certainly not done.
+  virtual void OnUnsent(uint64_t tag) { OnBroken(tag); }
 };
 
 class EngineConnection {
@@ -50,14 +56,17 @@ class EngineConnection {
   EngineConnection(const EngineConnection&) = delete;
   EngineConnection& operator=(const EngineConnection&) = delete;
 
-  // Once. `on_end` is told when the connection has ended by itself.
-  asio::awaitable<absl::Status> Connect(EngineAddress address, Millis timeout, OnEnd on_end);
+  // Once. `on_end` is told when the connection has ended by itself. `tls`: null for plain bytes;
+  // else the peer's certificate has to name the address's host.
+  asio::awaitable<absl::Status> Connect(EngineAddress address, Millis timeout, OnEnd on_end,
+                                        TlsContext tls = nullptr);
   // Requires: connected, of all below.
   [[nodiscard]] bool connected() const;
 
   // Adds a whole command, for which one reply of this kind will come.
   void Send(std::string_view bytes, ReplyKind kind, ReplyReceiver* receiver, uint64_t tag);
-  // The buffer itself, for who writes a command in parts; Expect tells its reply.
+  // The buffer itself, for who writes a command in parts; Expect tells its reply,
+  // right behind it.
   [[nodiscard]] std::string* out();
   void Expect(ReplyKind kind, ReplyReceiver* receiver, uint64_t tag);
   // Sends what was gathered.
@@ -81,6 +90,8 @@ class EngineConnection {
 
  private:
   struct State;
+  static asio::awaitable<absl::Status> ShakeHands(std::shared_ptr<State> state, Millis timeout);
+  static void TakeCipher(const std::shared_ptr<State>& state, std::string_view received);
   static void Read(const std::shared_ptr<State>& state);
   static void Take(const std::shared_ptr<State>& state, std::string_view bytes);
   static void Write(const std::shared_ptr<State>& state);

@@ -72,6 +72,8 @@ absl::Status ReadStats(std::string_view reply, EngineFacts* facts) {
   ASSIGN_OR_RETURN(facts->use.memory_bytes, NeedNumber(reply, "bytes"));
   ASSIGN_OR_RETURN(facts->use.memory_limit_bytes, NeedNumber(reply, "limit_maxbytes"));
   ASSIGN_OR_RETURN(facts->use.evictions, NeedNumber(reply, "evictions"));
+  ASSIGN_OR_RETURN(facts->use.hits, NeedNumber(reply, "get_hits"));
+  ASSIGN_OR_RETURN(facts->use.misses, NeedNumber(reply, "get_misses"));
   ASSIGN_OR_RETURN(facts->use.connections, NeedNumber(reply, "curr_connections"));
   return absl::OkStatus();
 }

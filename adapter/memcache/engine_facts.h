@@ -19,7 +19,9 @@ struct EngineUse {
   uint64_t items = 0;
   uint64_t memory_bytes = 0;        // Of items.
   uint64_t memory_limit_bytes = 0;  // 0: not told.
-  uint64_t evictions = 0;           // Since its start.
+  uint64_t evictions = 0;           // Since its start, like hits and misses.
+  uint64_t hits = 0;                // get_hits
+  uint64_t misses = 0;              // get_misses
   uint64_t connections = 0;
 };
 

@@ -208,6 +208,7 @@ void MemcacheAgent::RefreshStatus() {
   status.lag_us = writer_->lag_us();
   status.refused = writer_->refused();
   status.refills_refused = writer_->refills_refused();
+  status.stores_refused = writer_->stores_refused();
   status.pending_bytes = writer_->pending_bytes();
   status.view_seq = feeder_->view_seq().value();
   const View::Size size = view_->EstimateSize();

@@ -34,7 +34,7 @@
 #include "adapter/memcache/writer.h"
 #include "adapter/other_logs.h"
 #include "adapter/progress_report.h"
-#include "adapter/snapshot_store.h"
+#include "storage/objects/object_store.h"
 
 namespace cairn::adapter::memcache {
 
@@ -44,10 +44,10 @@ struct MemcacheAgentOptions : AgentOptions {
   EngineAddress engine_address;
   std::string directory;  // This agent's own; the view is in it.
   Writer::Options writer;
-  bool local_reads = false;              // Standbys answer reads.
-  bool on_miss_view = false;             // What the engine lacks is brought back from the view.
-  std::shared_ptr<SnapshotStore> store;  // Null: there is none.
-  std::vector<std::string> ring;         // Other logs of the cache.
+  bool local_reads = false;   // Standbys answer reads.
+  bool on_miss_view = false;  // What the engine lacks is brought back from the view.
+  std::shared_ptr<objects::ObjectStore> store;  // Null: there is none.
+  std::vector<std::string> ring;                // Other logs of the cache.
 };
 
 class MemcacheAgent : public Agent,

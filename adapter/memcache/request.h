@@ -79,7 +79,8 @@ struct MetaFlags {
 struct Request {
   Verb verb = Verb::kGet;
   bool noreply = false;  // Of the classic commands: nothing is answered, whatever happens.
-  // 1 key for most verbs; any number of them for the verbs of `get`; none where there is no key.
+  // 1 key for most verbs; 1 or more for the verbs of `get`; none where there is no key: the classes
+  // kFlush, kEngine and kAgent.
   // As written by the client, thus still in base64 if `binary`.
   absl::InlinedVector<std::string_view, 2> keys;
   bool binary = false;      // The key was given in base64 (flag b).

@@ -18,7 +18,8 @@ constexpr absl::Duration kPartTimeout = absl::Minutes(10);
 
 }  // namespace
 
-ViewReplay::ViewReplay(Log log, SnapshotStore* store, ProgressReport* report, std::string directory)
+ViewReplay::ViewReplay(Log log, objects::ObjectStore* store, ProgressReport* report,
+                       std::string directory)
     : log_(std::move(log)), store_(store), report_(report), directory_(std::move(directory)) {}
 
 ViewReplay::~ViewReplay() {

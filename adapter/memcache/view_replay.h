@@ -17,16 +17,16 @@
 #include "adapter/memcache/view.h"
 #include "adapter/progress_report.h"
 #include "adapter/snapshot_catalog.h"
-#include "adapter/snapshot_store.h"
 #include "base/ids.h"
 #include "cairn/log.h"
+#include "storage/objects/object_store.h"
 
 namespace cairn::adapter::memcache {
 
 class ViewReplay {
  public:
   // `directory`: made by this; its parent exists. `store` may be null.
-  ViewReplay(Log log, SnapshotStore* store, ProgressReport* report, std::string directory);
+  ViewReplay(Log log, objects::ObjectStore* store, ProgressReport* report, std::string directory);
   ~ViewReplay();
   ViewReplay(const ViewReplay&) = delete;
   ViewReplay& operator=(const ViewReplay&) = delete;
@@ -53,7 +53,7 @@ class ViewReplay {
   absl::Status ReplayPart(Seq last, Seq through);
 
   Log log_;
-  SnapshotStore* const store_;
+  objects::ObjectStore* const store_;
   ProgressReport* const report_;
   const std::string directory_;
   std::unique_ptr<View> view_;

@@ -31,8 +31,9 @@ SnapshotManifest ManifestOf(const ViewSnapshotOptions& options, const ViewPositi
 }
 
 // Hands the object's content to the reader, to its end.
-absl::Status ReadBack(SnapshotStore& store, const SnapshotName& name, const SnapshotObject& object,
-                      const ViewProgress& progress, ViewStreamReader* reader) {
+absl::Status ReadBack(objects::ObjectStore& store, const SnapshotName& name,
+                      const SnapshotObject& object, const ViewProgress& progress,
+                      ViewStreamReader* reader) {
   uint64_t bytes = 0;
   const auto take = [&](std::string_view content) {
     bytes += content.size();
@@ -44,7 +45,7 @@ absl::Status ReadBack(SnapshotStore& store, const SnapshotName& name, const Snap
 }
 
 // Reads the object as it will be read one day, but keeps nothing.
-absl::Status Rehearse(SnapshotStore& store, const StoredView& stored,
+absl::Status Rehearse(objects::ObjectStore& store, const StoredView& stored,
                       const ViewProgress& progress) {
   ViewStreamReader reader(stored.manifest.log_id,
                           [](const EffectView&, EffectId) { return absl::OkStatus(); });
@@ -82,7 +83,7 @@ absl::Status CheckPosition(const ViewPosition& position, const SnapshotManifest&
 
 EngineVersion ViewEngine() { return {.name = "memcache-view", .version = "1"}; }
 
-absl::StatusOr<StoredView> StoreViewSnapshot(SnapshotStore& store, const View& view,
+absl::StatusOr<StoredView> StoreViewSnapshot(objects::ObjectStore& store, const View& view,
                                              const ViewSnapshotOptions& options) {
   ASSIGN_OR_RETURN(const std::unique_ptr<ViewScan> scan, ViewScan::Begin(view));
   const ViewPosition& position = scan->position();
@@ -114,7 +115,7 @@ absl::StatusOr<StoredView> StoreViewSnapshot(SnapshotStore& store, const View& v
   return stored;
 }
 
-absl::StatusOr<ItemsDigest> LoadViewSnapshot(SnapshotStore& store, const SnapshotName& name,
+absl::StatusOr<ItemsDigest> LoadViewSnapshot(objects::ObjectStore& store, const SnapshotName& name,
                                              const SnapshotManifest& manifest, View* view,
                                              const ViewProgress& progress) {
   RETURN_IF_ERROR(CheckManifest(manifest));

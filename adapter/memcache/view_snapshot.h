@@ -24,9 +24,9 @@
 #include "adapter/memcache/items_digest.h"
 #include "adapter/memcache/view.h"
 #include "adapter/snapshot_manifest.h"
-#include "adapter/snapshot_store.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "storage/objects/object_store.h"
 
 namespace cairn::adapter::memcache {
 
@@ -55,13 +55,13 @@ struct StoredView {
 
 // Errors: kUnavailable: the view stands at no record behind which the chain is known: try again
 // after its next message; kDataLoss: the rehearsal differs; those of store and view.
-absl::StatusOr<StoredView> StoreViewSnapshot(SnapshotStore& store, const View& view,
+absl::StatusOr<StoredView> StoreViewSnapshot(objects::ObjectStore& store, const View& view,
                                              const ViewSnapshotOptions& options);
 
 // Puts the snapshot into the view, in place of what it held. After an error the view is incomplete.
 // Errors: kFailedPrecondition: of another log, engine or a newer format; kDataLoss: damaged;
 // those of store and view.
-absl::StatusOr<ItemsDigest> LoadViewSnapshot(SnapshotStore& store, const SnapshotName& name,
+absl::StatusOr<ItemsDigest> LoadViewSnapshot(objects::ObjectStore& store, const SnapshotName& name,
                                              const SnapshotManifest& manifest, View* view,
                                              const ViewProgress& progress = nullptr);
 

@@ -33,7 +33,7 @@ namespace cairn::adapter::memcache {
 
 inline constexpr size_t kFrameBytes = size_t{256} << 10;
 
-// Hands out the stream of what a scan reads; a SnapshotStore::Source.
+// Hands out the stream of what a scan reads; a objects::ObjectStore::Source.
 class ViewStreamWriter {
  public:
   // The scan, which is at its beginning, outlives this.
@@ -58,7 +58,7 @@ class ViewStreamWriter {
   bool ended_ = false;
 };
 
-// Takes a stream apart, however it is cut into pieces; a SnapshotStore::Sink.
+// Takes a stream apart, however it is cut into pieces; a objects::ObjectStore::Sink.
 //
 // Errors, all of which are final: kFailedPrecondition: a newer format, or another log's;
 // kDataLoss: damaged or cut short, saying where; what the visitor answered.

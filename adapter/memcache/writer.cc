@@ -120,7 +120,7 @@ void Writer::EndOps() {
   for (const auto& [id, op] : ops) {
     const bool begun = op->stage == Stage::kLogging || op->stage == Stage::kStoring;
     if (begun) {
-      Answer(op.get(), Complaint(*op, kUnknown));
+      Answer(op.get(), std::string(kUnknown));
     } else if (!op->answered && !op->internal) {
       GiveBack(std::move(op->asked));
     }
@@ -172,7 +172,7 @@ void Writer::Tick() {
   const MonoMicros late = clock_->Mono() - options_.hold_timeout_us;
   for (const auto& [id, op] : ops_) {
     if (op->stage != Stage::kQueued && op->since_us < late && !op->answered) {
-      Answer(op.get(), Complaint(*op, kTooSlow));
+      Answer(op.get(), std::string(kTooSlow));
     }
   }
   if (LogIsStuck()) RefuseLate(late);
@@ -188,15 +188,12 @@ void Writer::GiveBack(WriteRequest request) {
   Send({to, "", std::move(request.request)});
 }
 
-std::string Writer::Complaint(const Op& op, std::string_view line) {
-  return (*op.asked.request).noreply ? std::string() : std::string(line);
-}
-
 // What was not logged was judged by the engine alone: it counts while the lease is safe.
 void Writer::Answer(Op* op, std::string bytes) {
   if (std::exchange(op->answered, true) || op->internal) return;
   const bool committed = options_.mode == WriteMode::kThrough && !op->decision.effects.empty();
   if (!committed && reign_ && !reign_->lease->IsSafe() && !bytes.empty()) bytes = kLeaseOver;
+  if (op->asked.request->noreply) bytes.clear();
   Send({op->asked.from, std::move(bytes), std::nullopt});
 }
 

@@ -16,6 +16,10 @@
 // in write-through once the oldest that is under way has waited for Options::hold_timeout_us; in
 // write-behind each that has waited so long for a place within the bounds.
 //
+// An engine that has no room for what was decided loses the key's older item, and is offered the
+// new one once more. What it refuses then is in the log all the same: the client is told that it is
+// done, and for the engine it is as if it had been evicted at once.
+//
 // It is the only one who changes the engine while its agent is the primary. In write-through the
 // engine holds nothing that is not committed. In write-behind it is ahead of the log, by a bounded
 // number of bytes and a bounded time: past either, nothing new is begun until the log has caught
@@ -153,6 +157,8 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
   // had no room to take back.
   [[nodiscard]] uint64_t refused() const { return refused_; }
   [[nodiscard]] uint64_t refills_refused() const { return refills_refused_; }
+  // Changes that are in the log, or will be, and that the engine had no room for.
+  [[nodiscard]] uint64_t stores_refused() const { return stores_refused_; }
 
  private:
   using OpId = KeyOrder::OpId;
@@ -166,6 +172,7 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
     bool answered = false;  // Told as unknown; it goes on all the same.
     bool filled = false;    // What the view has of it is in `held`, and was offered the engine.
     bool no_room = false;   // The engine has refused some of it.
+    bool offered = false;   // The outcome: once more, the engine having refused it.
     HeldItems held;
     size_t fills_due = 0;  // Replies of the engine.
     bool is_read = false;  // Behind the client's own changes of the key.
@@ -198,8 +205,7 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
   void EndOp(OpId id, std::string bytes);
   void Leave(OpId id);
   void EndOps();
-  // What the agent says in place of a reply; nothing to who wants none.
-  static std::string Complaint(const Op& op, std::string_view line);
+  // Nothing is said to who wants no reply.
   void Answer(Op* op, std::string bytes);
   void Send(WriteReply reply);
   Standing Stand();
@@ -223,6 +229,9 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
   void Store(OpId id, Op* op);
   void OnAsked(OpId id, Op* op);
   void OnStored(OpId id, Op* op);
+  void StoreWhole(OpId id, Op* op);
+  bool OfferOnceMore(OpId id, Op* op);
+  void DropItems(const Op& op);
   void OnReply(uint64_t tag, const ReplyPiece& piece) override;
   void OnBroken(uint64_t tag) override;
 
@@ -281,6 +290,7 @@ class Writer : private LogPublisherOwner, private ReplyReceiver {
   bool gathers_ = false;
   uint64_t refused_ = 0;
   uint64_t refills_refused_ = 0;
+  uint64_t stores_refused_ = 0;
 
   std::vector<std::vector<WriteReply>> replies_;  // Of this turn, by thread.
   WakeUp moved_;

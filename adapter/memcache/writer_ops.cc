@@ -48,6 +48,27 @@ const std::string* KeyOf(const Effect& effect) {
                     effect);
 }
 
+// The client is told what was decided; else what the engine says.
+bool TellsOutcome(const Decision& decision) {
+  return decision.form == ReplyForm::kStored || decision.form == ReplyForm::kNumber;
+}
+
+// Whether the engine's whole reply is an error; behind values it is the last line.
+bool Refuses(const Decision& decision, std::string_view reply) {
+  if (!decision.engine || reply.empty()) return false;
+  if (decision.engine->reply == ReplyKind::kValues) {
+    const size_t end = reply.substr(0, reply.size() - kLineEnd.size()).rfind(kLineEnd);
+    if (end != std::string_view::npos) reply.remove_prefix(end + kLineEnd.size());
+  }
+  return reply.starts_with("SERVER_ERROR ") || reply.starts_with("CLIENT_ERROR ") ||
+         reply.starts_with("ERROR");
+}
+
+// As of an engine that has stored it. Of an item without a number no token matches anything.
+std::string DoneReply(const std::optional<uint64_t>& item_cas) {
+  return fmt::format("HD c{}\r\n", item_cas.value_or(CasTokens::kUnnumbered));
+}
+
 Decision PassOn(const Request& request) {
   Decision decision;
   std::string line = PlainLine(request);
@@ -227,7 +248,7 @@ void Writer::OnAsked(OpId id, Op* op) {
   absl::StatusOr<std::optional<EngineItem>> item = ReadAnswer(op->reply, reign_->rules.clock.now);
   if (!item.ok()) {
     spdlog::error("the engine: {}", ToStd(item.status().message()));
-    return EndOp(id, Complaint(*op, kEngineFailed));
+    return EndOp(id, std::string(kEngineFailed));
   }
   op->reply.clear();
   if (!item->has_value() && options_.look_up != nullptr && !op->filled) {
@@ -290,28 +311,51 @@ void Writer::Store(OpId id, Op* op) {
 
 void Writer::OnStored(OpId id, Op* op) {
   const Request& request = *op->asked.request;
-  if (op->decision.builds_on_item && LostItem(op->decision, op->reply)) {
-    op->decision.builds_on_item = false;
-    op->reply.clear();
-    EngineCommand whole = CommandFor(op->decision.effects.front(), reign_->rules.clock.now);
-    whole.AppendTo(op->item_cas, engine_->out());
-    engine_->Expect(whole.reply, this, id);
-    return ScheduleEndTurn();
+  if (LostItem(op->decision, op->reply)) return StoreWhole(id, op);
+  if (!op->decision.effects.empty() && Refuses(op->decision, op->reply)) {
+    if (OfferOnceMore(id, op)) return;
+    if (TellsOutcome(op->decision)) {
+      ++stores_refused_;
+      op->reply = DoneReply(op->item_cas);
+    }
   }
   std::string reply = ClientReply(request, op->decision, op->reply, reign_->rules);
   if (op->filled) {
     reply = ReplyWithHeld(request, op->held, op->reply, std::move(reply), reign_->rules);
   }
   if (options_.mode == WriteMode::kBehind && !op->decision.effects.empty()) {
-    // What the engine could not take is gone from it, as memcached has it.
-    if (op->reply.starts_with("SERVER_ERROR")) {
-      if (auto* const store = std::get_if<StoreEffect>(&op->decision.effects.front())) {
-        op->decision.effects.front() = DeleteEffect{store->key, store->binary};
-      }
-    }
     Log(id, op);
   }
   EndOp(id, std::move(reply));
+}
+
+// In place of a command that builds on an item that is not there any more.
+void Writer::StoreWhole(OpId id, Op* op) {
+  op->decision.builds_on_item = false;
+  op->reply.clear();
+  const EngineCommand whole = CommandFor(op->decision.effects.front(), reign_->rules.clock.now);
+  whole.AppendTo(op->item_cas, engine_->out());
+  engine_->Expect(whole.reply, this, id);
+  ScheduleEndTurn();
+}
+
+// What the engine refused must not leave an older item there; without it there may be room.
+bool Writer::OfferOnceMore(OpId id, Op* op) {
+  if (std::exchange(op->offered, true)) return false;
+  DropItems(*op);
+  if (!std::holds_alternative<StoreEffect>(op->decision.effects.front())) return false;
+  StoreWhole(id, op);
+  return true;
+}
+
+void Writer::DropItems(const Op& op) {
+  for (const Effect& effect : op.decision.effects) {
+    const std::string* const key = KeyOf(effect);
+    if (key == nullptr) continue;
+    engine_->out()->append(MetaLine("md", *key, op.asked.request->binary)).append(kLineEnd);
+    engine_->Expect(ReplyKind::kMeta, this, kUnheardTag);
+  }
+  ScheduleEndTurn();
 }
 
 // ---- What the engine says -----------------------------------------------------------------------

@@ -30,14 +30,29 @@ void AddFront(const FrontStats& front, MetricsPage* text) {
   text->Counter("requests_total", "Commands of clients.", front.requests);
   text->Counter("writes_refused_total", "Writes refused before they reached the engine.",
                 front.writes_refused);
-  text->Counter("clients_cut_total", "Clients cut because a reply could not be given.",
+  text->Counter("clients_cut_total",
+                "Clients cut because a reply could not be given, or was not read.",
                 front.clients_cut);
   text->Gauge("held_replies", "Replies that wait for their commit.", front.held_replies);
-  text->Gauge("held_bytes", "Their bytes.", front.held_bytes);
+  text->Gauge("held_bytes", "Bytes of replies that wait, for that or for their client to read.",
+              front.held_bytes);
   text->Gauge("durability_lag_bytes", "What of the engine's effects is not committed.",
               front.lag_bytes);
   text->Gauge("durability_lag_seconds", "Age of the oldest of it.", MetricSeconds(front.lag_us));
   text->Histogram("hold_seconds", "How long replies waited for their commit.", front.held);
+}
+
+void AddSlots(const SlotCounts& slots, MetricsPage* text) {
+  text->Counter("slot_moves_in_total", "Moves of slots to this agent's log that it has committed.",
+                slots.moves_in);
+  text->Counter("slot_moves_out_total", "Moves of slots away that it has finished.",
+                slots.moves_out);
+  text->Counter("slot_moves_withdrawn_total", "Cuts of moves that took too long.", slots.withdrawn);
+  text->Counter("slot_keys_copied_total", "Keys written for moves to this agent's log.",
+                slots.keys_copied);
+  text->Counter("slot_bytes_copied_total", "Their bytes.", slots.bytes_copied);
+  text->Gauge("slot_hold_seconds", "How long calls have waited for moves away, together.",
+              MetricSeconds(slots.held_us));
 }
 
 }  // namespace
@@ -47,6 +62,7 @@ std::string MetricsText(const RedisStatus& agent, const FrontStats& front) {
   text.Agent(agent);
   AddEngine(agent, &text);
   AddFront(front, &text);
+  AddSlots(agent.slots, &text);
   return text.Take();
 }
 

@@ -67,7 +67,7 @@ absl::StatusOr<RedisAgentOptions> OptionsOf(const AgentConfig& config,
   if (config.adopt) options.role.taking_patience_us = kAdoptionPatienceUs;
   if (config.store.empty()) return options;
   const auto lookup = [](const char* name) -> const char* { return std::getenv(name); };
-  ASSIGN_OR_RETURN(options.store, OpenSnapshotStore(config.store, lookup));
+  ASSIGN_OR_RETURN(options.store, objects::OpenObjectStore(config.store, lookup));
   return options;
 }
 

@@ -16,8 +16,19 @@
 
 namespace cairn::adapter::redis {
 
+// Moves of slots (resharding/slot_keeper.h), since the process began.
+struct SlotCounts {
+  uint64_t moves_in = 0;  // Of slots that came to this agent's log.
+  uint64_t moves_out = 0;
+  uint64_t withdrawn = 0;  // Cuts that took too long, as their source.
+  uint64_t keys_copied = 0;
+  uint64_t bytes_copied = 0;
+  int64_t held_us = 0;  // So long calls waited for moves, as their source.
+};
+
 struct RedisStatus : AgentStatus {
   EngineUse engine;
+  SlotCounts slots;
 };
 
 // How long replies were held, from the moment in which they were in hand.

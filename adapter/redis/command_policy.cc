@@ -144,6 +144,7 @@ constexpr CommandPolicy kPolicies[] = {
     Local("latency"),
     Local("lolwut"),
     Local("memory"),
+    Read("memory|usage", ArgumentRule::kSecondIsKey),
     Refused("migrate", kMigrate),
     Local("module"),
     Refused("module|load", kModules),
@@ -153,7 +154,7 @@ constexpr CommandPolicy kPolicies[] = {
     // Into another database, whose marks are its own.
     Write("move", ArgumentRule::kAllKeys),
     Pinned("multi", PinReason::kTransaction),
-    Local("object"),
+    Read("object", ArgumentRule::kSecondIsKey),
     Local("pfselftest"),
     Local("ping"),
     HangUp("post"),

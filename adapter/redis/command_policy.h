@@ -64,6 +64,7 @@ enum class ArgumentRule : uint8_t {
   kDatabase,     // A write of all keys of the database.
   kWholeOffset,  // A read that keys do not explain.
   kScript,       // Without declared keys: everything.
+  kSecondIsKey,  // A read of the key behind the subcommand, whatever the engine tells of keys.
   kSort,         // With STORE a write, otherwise a read; BY and GET read other keys.
   kGeoStore,     // With STORE or STOREDIST a write, otherwise a read.
   kBlockOption,  // Blocks only with BLOCK.

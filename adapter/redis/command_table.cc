@@ -74,6 +74,12 @@ void JudgeRead(Argv argv, ArgumentRule rule, CommandPlan* plan) {
   plan->marks = MarkScope::kNothing;
   plan->writes = false;
   if (rule == ArgumentRule::kWholeOffset) return;
+  if (rule == ArgumentRule::kSecondIsKey) {
+    if (argv.size() < 3) return;
+    plan->keys.assign(1, {2, false});
+    plan->read = ReadRule::kKeys;
+    return;
+  }
   if (rule == ArgumentRule::kSort || rule == ArgumentRule::kGeoStore) {
     if (HasOption(argv, 2, "by") || HasOption(argv, 2, "get")) return;
     plan->keys.assign(1, {1, false});

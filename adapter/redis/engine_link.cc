@@ -20,15 +20,24 @@ namespace cairn::adapter::redis {
 namespace {
 
 struct PendingCall {
-  explicit PendingCall(const asio::any_io_executor& executor) : wake(executor) {}
+  PendingCall(const asio::any_io_executor& executor, size_t count) : wake(executor), left(count) {}
   WakeUp wake;
+  size_t left;      // Replies that are due.
+  RespValue taken;  // The first error, or else the last reply.
   std::optional<absl::StatusOr<RespValue>> reply;
 };
+
+absl::Status Refused(std::string_view command, const RespValue& reply) {
+  const std::string text = fmt::format("the engine refuses {}: {}", command, reply.text);
+  const bool passes = reply.text.starts_with("BUSY ") || reply.text.starts_with("LOADING ");
+  return passes ? absl::UnavailableError(text) : absl::FailedPreconditionError(text);
+}
 
 }  // namespace
 
 struct EngineLink::Connection {
-  explicit Connection(const asio::any_io_executor& executor) : socket(executor) {}
+  Connection(const asio::any_io_executor& executor, size_t max_reply_bytes)
+      : socket(executor), bounds{.max_bytes = max_reply_bytes} {}
 
   // All calls under way end like this. The first reason stands.
   void Fail(const absl::Status& why) {
@@ -44,16 +53,18 @@ struct EngineLink::Connection {
 
   // False: it was none, and the connection has failed.
   bool TakeReply(std::string_view reply) {
-    absl::StatusOr<RespValue> value = ReadRespValue(reply);
+    absl::StatusOr<RespValue> value = ReadRespValue(reply, bounds);
     if (value.ok() && calls.empty()) value = absl::InternalError("a reply that nobody asked for");
     if (!value.ok()) {
       Fail(absl::UnavailableError(
           fmt::format("the engine's reply: {}", ToStd(value.status().message()))));
       return false;
     }
-    const std::shared_ptr<PendingCall> call = std::move(calls.front());
+    const std::shared_ptr<PendingCall> call = calls.front();
+    if (!call->taken.error()) call->taken = *std::move(value);
+    if (--call->left > 0) return true;
     calls.pop_front();
-    call->reply = std::move(value);
+    call->reply = std::move(call->taken);
     call->wake.Wake();
     return true;
   }
@@ -68,7 +79,7 @@ struct EngineLink::Connection {
         return false;
       }
       partial.append(piece->bytes);
-      if (partial.size() > RespBounds().max_bytes) {
+      if (partial.size() > bounds.max_bytes) {
         Fail(absl::UnavailableError("the engine's reply is too large"));
         return false;
       }
@@ -78,6 +89,7 @@ struct EngineLink::Connection {
   }
 
   EngineSocket socket;
+  const RespBounds bounds;
   absl::Status status;  // Why it has failed.
   ReplyScanner scanner;
   std::string partial;  // Of the reply being read.
@@ -86,8 +98,11 @@ struct EngineLink::Connection {
   std::deque<std::shared_ptr<PendingCall>> calls;
 };
 
-EngineLink::EngineLink(asio::any_io_executor executor, EngineAddress address)
-    : executor_(std::move(executor)), address_(std::move(address)) {}
+EngineLink::EngineLink(asio::any_io_executor executor, EngineAddress address,
+                       size_t max_reply_bytes)
+    : executor_(std::move(executor)),
+      address_(std::move(address)),
+      max_reply_bytes_(max_reply_bytes) {}
 
 EngineLink::~EngineLink() { Close(); }
 
@@ -101,7 +116,7 @@ bool EngineLink::connected() const { return connection_ != nullptr && connection
 
 asio::awaitable<absl::Status> EngineLink::Connect(Millis timeout) {
   Close();
-  const auto connection = std::make_shared<Connection>(executor_);
+  const auto connection = std::make_shared<Connection>(executor_, max_reply_bytes_);
   const EngineAddress address = address_;
   absl::Status status = co_await ConnectEngine(&connection->socket, address, timeout);
   if (!status.ok()) co_return status;
@@ -131,12 +146,14 @@ asio::awaitable<absl::StatusOr<RespValue>> EngineLink::Call(std::vector<std::str
 asio::awaitable<absl::StatusOr<RespValue>> EngineLink::Call(std::vector<std::string> argv,
                                                             Millis timeout,
                                                             std::function<bool()> wait_on) {
-  if (!connected()) {
-    const absl::Status why = absl::UnavailableError(
-        fmt::format("not connected to the engine at {}", address_.ToString()));
-    co_return connection_ == nullptr ? why : connection_->status;
-  }
+  if (!connected()) co_return NotConnected();
   co_return co_await CallOn(connection_, std::move(argv), timeout, std::move(wait_on));
+}
+
+absl::Status EngineLink::NotConnected() const {
+  if (connection_ != nullptr) return connection_->status;
+  return absl::UnavailableError(
+      fmt::format("not connected to the engine at {}", address_.ToString()));
 }
 
 asio::awaitable<absl::StatusOr<RespValue>> EngineLink::CallOk(std::vector<std::string> argv,
@@ -144,19 +161,43 @@ asio::awaitable<absl::StatusOr<RespValue>> EngineLink::CallOk(std::vector<std::s
   const std::string name = argv.front() + (argv.size() > 1 ? " " + argv[1] : "");
   absl::StatusOr<RespValue> reply = co_await Call(std::move(argv), timeout);
   if (reply.ok() && reply->error()) {
-    co_return absl::FailedPreconditionError(
-        fmt::format("the engine refuses {}: {}", name, reply->text));
+    co_return Refused(name, *reply);
   }
   co_return reply;
+}
+
+asio::awaitable<absl::Status> EngineLink::CallAll(Batch batch, Millis timeout) {
+  if (batch.count == 0) co_return absl::OkStatus();
+  if (!connected()) co_return NotConnected();
+  const std::string name = batch.name;
+  const absl::StatusOr<RespValue> reply =
+      co_await CallBatchOn(connection_, std::move(batch), timeout, nullptr);
+  if (!reply.ok()) co_return reply.status();
+  co_return reply->error() ? Refused(name, *reply) : absl::OkStatus();
 }
 
 asio::awaitable<absl::StatusOr<RespValue>> EngineLink::CallOn(
     std::shared_ptr<Connection> connection, std::vector<std::string> argv, Millis timeout,
     std::function<bool()> wait_on) {
-  const auto call = std::make_shared<PendingCall>(connection->socket.get_executor());
-  connection->calls.push_back(call);
   const std::vector<std::string_view> views(argv.begin(), argv.end());
-  AppendCommand(views, &connection->out);
+  Batch one;
+  one.name = argv.front();
+  one.count = 1;
+  AppendCommand(views, &one.commands);
+  co_return co_await CallBatchOn(std::move(connection), std::move(one), timeout,
+                                 std::move(wait_on));
+}
+
+asio::awaitable<absl::StatusOr<RespValue>> EngineLink::CallBatchOn(
+    std::shared_ptr<Connection> connection, Batch batch, Millis timeout,
+    std::function<bool()> wait_on) {
+  const auto call = std::make_shared<PendingCall>(connection->socket.get_executor(), batch.count);
+  connection->calls.push_back(call);
+  if (connection->out.empty()) {
+    connection->out = std::move(batch.commands);
+  } else {
+    connection->out += std::exchange(batch.commands, {});
+  }
   if (!connection->writing) {
     connection->writing = true;
     Spawn(connection->socket.get_executor(), WriteCommands(connection));
@@ -165,7 +206,7 @@ asio::awaitable<absl::StatusOr<RespValue>> EngineLink::CallOn(
   while (!call->reply && wait_on != nullptr && wait_on()) co_await call->wake.Wait(timeout);
   if (!call->reply) {
     connection->Fail(absl::DeadlineExceededError(
-        fmt::format("the engine did not answer {} within {} ms", argv.front(), timeout.count())));
+        fmt::format("the engine did not answer {} within {} ms", batch.name, timeout.count())));
   }
   co_return std::move(*call->reply);
 }

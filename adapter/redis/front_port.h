@@ -78,6 +78,12 @@ class FrontPort {
   // comes first.
   virtual void Drain(std::function<void()> done) = 0;
 
+  // Behind a view that holds these slots back, or says that they are not this log's: calls `done`
+  // once, from any thread, when no call that may touch them is with the engine. What blocks on
+  // their keys is ended, and its client sent to the primary of the log `target`. Forgotten when
+  // another mode, another such call, or a view in which they are served here comes first.
+  virtual void DrainSlots(SlotRanges slots, std::string target, std::function<void()> done) = 0;
+
   virtual void SetView(CacheView view) = 0;
   // Any thread.
   [[nodiscard]] virtual FrontStats Stats() const { return {}; }

@@ -30,6 +30,10 @@ constexpr int64_t kPauseMs = 2'000;
 constexpr int64_t kDrainPatienceUs = kMicrosPerSecond;
 constexpr absl::Duration kCallTimeout = absl::Seconds(10);
 
+constexpr char kBacklog[] = "repl-backlog-size";
+constexpr char kReplicasNeeded[] = "min-replicas-to-write";
+constexpr char kReplicaLag[] = "min-replicas-max-lag";
+
 absl::Status CheckNoData(Log log) {
   ASSIGN_OR_RETURN(const LogDescription log_now, DescribeNow(log));
   if (!log_now.settings.fenced.value_or(false)) {
@@ -66,6 +70,7 @@ LiveAdoption::LiveAdoption(ReplayHost host, Client* client, Log log, LiveAdoptio
       clock_(clock),
       on_lag_(std::move(on_lag)),
       link_(host_.executor, options_.from),
+      settings_(&link_, kCallPatience),
       cut_over_(options_.cut_over_asap),
       moved_(host_.executor) {}
 
@@ -97,18 +102,6 @@ asio::awaitable<absl::Status> LiveAdoption::Command(std::vector<std::string> arg
   co_return reply.status();
 }
 
-asio::awaitable<absl::StatusOr<std::string>> LiveAdoption::Set(std::string name,
-                                                               std::string value) {
-  std::vector<std::string> get = Argv("CONFIG", "GET", name);
-  const absl::StatusOr<RespValue> former = co_await link_.CallOk(std::move(get), kCallPatience);
-  if (!former.ok()) co_return former.status();
-  if (former->items.size() != 2) co_return absl::InternalError("CONFIG GET: no value");
-  std::vector<std::string> set = Argv("CONFIG", "SET", name, value);
-  const absl::Status done = co_await Command(std::move(set));
-  if (!done.ok()) co_return done;
-  co_return former->items[1].text;
-}
-
 asio::awaitable<absl::Status> LiveAdoption::MeetLiveEngine() {
   const absl::Status connected = co_await link_.Connect(kCallPatience);
   if (!connected.ok()) co_return connected;
@@ -122,15 +115,12 @@ asio::awaitable<absl::Status> LiveAdoption::MeetLiveEngine() {
       EngineVersion::Parse(fmt::format("{}/{}", facts->kind, facts->version));
   if (!version.ok()) co_return version.status();
   version_ = *std::move(version);
-  const absl::StatusOr<std::string> former =
-      co_await Set("repl-backlog-size", std::to_string(kBacklogBytes));
-  if (former.ok()) {
-    former_backlog_ = *former;
-  } else {
+  const absl::Status raised = co_await settings_.Change(kBacklog, std::to_string(kBacklogBytes));
+  if (!raised.ok()) {
     spdlog::warn(
         "the live engine's backlog stays as it is; if it is too small, the stream has a "
         "gap behind the dump: {}",
-        ToStd(former.status().message()));
+        ToStd(raised.message()));
   }
   co_return absl::OkStatus();
 }
@@ -201,10 +191,12 @@ asio::awaitable<absl::StatusOr<LiveAdoptionResult>> LiveAdoption::Follow() {
     if (!keeper_->IsSafe()) status_ = Annotate(keeper_->status(), "the lease of the cache is lost");
     if (!status_.ok()) break;
     const absl::StatusOr<LiveAdoptionLag> lag = co_await Look();
+    // Of a cut-over that failed together with the connection.
+    if (lag.ok() && settings_.changed(kReplicaLag)) (void)co_await TakeWritesAgain();
     if (lag.ok() && on_lag_) on_lag_(*lag);
     if (lag.ok() && cut_over_ && lag->bytes <= kLittleBytes) {
       absl::StatusOr<LiveAdoptionResult> result = co_await CutOver();
-      if (result.ok() || keeper_ == nullptr) co_return result;
+      if (result.ok() || given_) co_return result;
       spdlog::warn("not cut over yet: {}", ToStd(result.status().message()));
     }
     co_await moved_.Wait(kLook);
@@ -256,7 +248,7 @@ asio::awaitable<absl::StatusOr<LiveAdoptionResult>> LiveAdoption::CutOver() {
   if (status.ok()) status = co_await HandOver(*std::move(heir), &result);
   if (!status.ok()) {
     // If the hand-over's outcome is unknown, the writes stay refused: an agent may have it.
-    if (keeper_ != nullptr) co_await Unpause();
+    if (!given_) co_await Unpause();
     co_return status;
   }
   result.writes_stopped_us = clock_->Mono() - stopped_us;
@@ -270,42 +262,82 @@ asio::awaitable<void> LiveAdoption::Unpause() {
   (void)co_await Command(std::move(unpause));
 }
 
-// Requires: writes wait. From the transfer on they are refused.
+// Requires: writes wait, perhaps. First most is drained while they only wait: then they are refused
+// for moments.
 asio::awaitable<absl::Status> LiveAdoption::HandOver(Heir heir, LiveAdoptionResult* result) {
-  const MonoMicros give_up_us = clock_->Mono() + kDrainPatienceUs;
+  absl::Status status = co_await Drain();
+  if (!status.ok()) co_return status;
+  status = co_await RefuseWrites();
+  // The pause may have ended before: only now nothing is acknowledged any more.
+  if (status.ok()) status = co_await Drain();
+  if (status.ok()) {
+    result->seq = publisher_->committed_seq();
+    status = co_await Transfer(std::move(heir), result->seq);
+  }
+  if (!status.ok() && !given_) (void)co_await TakeWritesAgain();
+  co_return status;
+}
+
+// Until all is committed that the live engine has written by now.
+asio::awaitable<absl::Status> LiveAdoption::Drain() {
   const absl::StatusOr<EngineFacts> facts = co_await ObserveEngine(&link_, kCallPatience);
   if (!facts.ok()) co_return facts.status();
+  if (!facts->primary) co_return absl::FailedPreconditionError("the live engine is a replica now");
+  const MonoMicros give_up_us = clock_->Mono() + kDrainPatienceUs;
   while (publisher_->committed().offset < facts->offset) {
-    if (clock_->Mono() >= give_up_us || !status_.ok()) {
+    if (clock_->Mono() >= give_up_us || !status_.ok() || reattach_ || cancelled_) {
       co_return absl::DeadlineExceededError("the last writes were not committed in time");
     }
     co_await moved_.Wait(kDrainLook);
   }
-  result->seq = publisher_->committed_seq();
-  const absl::StatusOr<std::string> former = co_await Set("min-replicas-to-write", "1000000");
-  if (!former.ok()) co_return former.status();
-  auto transfer = [keeper = keeper_, holder = heir.holder, seq = result->seq] {
+  co_return absl::OkStatus();
+}
+
+// OK: what the live engine has not acknowledged by now, it never will.
+asio::awaitable<absl::Status> LiveAdoption::RefuseWrites() {
+  // With a lag of 0 the engine would not count its replicas.
+  absl::Status status = co_await settings_.Change(kReplicaLag, "10");
+  if (status.ok()) status = co_await settings_.Change(kReplicasNeeded, "1000000");
+  co_return status;
+}
+
+asio::awaitable<absl::Status> LiveAdoption::TakeWritesAgain() {
+  absl::Status status = co_await settings_.PutBack(kReplicasNeeded);
+  if (status.ok()) status = co_await settings_.PutBack(kReplicaLag);
+  co_return status;
+}
+
+asio::awaitable<absl::Status> LiveAdoption::Transfer(Heir heir, Seq seq) {
+  auto transfer = [keeper = keeper_, holder = heir.holder, seq] {
     return keeper->Transfer(holder, seq, {.timeout = absl::Seconds(1)});
   };
   const absl::StatusOr<Epoch> epoch = co_await host_.background->Run(std::move(transfer));
-  if (epoch.ok()) co_return absl::OkStatus();
-  if (IsUnknownOutcome(epoch.status())) {
-    keeper_ = nullptr;
-    co_return Annotate(epoch.status(),
-                       "it is not known whether the agent has the lease; writes to the live engine "
-                       "stay refused (CONFIG SET min-replicas-to-write 0 takes that back)");
-  }
-  (void)co_await Set("min-replicas-to-write", *former);
-  co_return epoch.status();
+  given_ = epoch.ok() || IsUnknownOutcome(epoch.status());
+  if (epoch.ok() || !given_) co_return epoch.status();
+  co_return Annotate(epoch.status(),
+                     "it is not known whether the agent has the lease; writes to the live engine "
+                     "stay refused (CONFIG SET min-replicas-to-write 0 takes that back)");
 }
 
 asio::awaitable<void> LiveAdoption::LetGo() {
   if (publisher_ != nullptr) co_await publisher_->Stop();
-  if (!former_backlog_.empty() && link_.connected()) {
-    (void)co_await Set("repl-backlog-size", former_backlog_);
-  }
+  co_await PutBackAll();
   link_.Close();
   keeper_ = nullptr;
+}
+
+asio::awaitable<void> LiveAdoption::PutBackAll() {
+  const bool refuses = settings_.changed(kReplicaLag) && !given_;
+  absl::Status status;
+  if (refuses && !link_.connected()) status = co_await link_.Connect(kCallPatience);
+  if (refuses && status.ok()) status = co_await TakeWritesAgain();
+  if (!status.ok()) {
+    spdlog::error(
+        "the live engine may still refuse writes (CONFIG SET min-replicas-to-write 0 takes that "
+        "back): {}",
+        ToStd(status.message()));
+  }
+  if (link_.connected()) (void)co_await settings_.PutBack(kBacklog);
 }
 
 }  // namespace cairn::adapter::redis

@@ -10,9 +10,11 @@
 // stopped or dies before the cut-over, the live engine is as it was, and the log holds a copy that
 // goes no further: one begins again with another log.
 //
-// At the cut-over the live engine's writes wait (CLIENT PAUSE) and are then refused for good
-// (min-replicas-to-write), since a client that still writes there would be lost to the cache.
-// Reads go on.
+// At the cut-over the live engine's writes wait (CLIENT PAUSE), until most is committed, and are
+// then refused for good (min-replicas-to-write), since a client that still writes there would be
+// lost to the cache. Reads go on. The pause ends by itself and may be over before the refusal,
+// whose requests the engine may let wait: so what is to be committed before the hand-over is looked
+// up behind the refusal. If the hand-over fails, writes are taken again.
 //
 // Threads: the engine thread. Lifetime: Run must have returned before this is destroyed.
 // Bounds: as Adoption's; what the log has not taken yet waits in the live engine, whose backlog is
@@ -31,6 +33,7 @@
 #include "adapter/redis/adoption.h"
 #include "adapter/redis/engine_facts.h"
 #include "adapter/redis/engine_link.h"
+#include "adapter/redis/live_settings.h"
 #include "adapter/redis/stream_publisher.h"
 #include "cairn/client.h"
 #include "cairn/lease_keeper.h"
@@ -89,11 +92,14 @@ class LiveAdoption : private StreamPublisherOwner {
   asio::awaitable<absl::StatusOr<LiveAdoptionResult>> CutOver();
   asio::awaitable<void> Unpause();
   asio::awaitable<absl::Status> HandOver(Heir heir, LiveAdoptionResult* result);
+  asio::awaitable<absl::Status> Drain();
+  asio::awaitable<absl::Status> RefuseWrites();
+  asio::awaitable<absl::Status> TakeWritesAgain();
+  asio::awaitable<absl::Status> Transfer(Heir heir, Seq seq);
   asio::awaitable<absl::StatusOr<Heir>> FindHeir();
   asio::awaitable<absl::Status> Command(std::vector<std::string> argv);
-  // Returns what it was before.
-  asio::awaitable<absl::StatusOr<std::string>> Set(std::string name, std::string value);
   asio::awaitable<void> LetGo();
+  asio::awaitable<void> PutBackAll();
 
   void OnCommitted(StreamOffset offset, Seq seq) override;
   void OnPublisherFailed(PublisherTrouble why, const absl::Status& status) override;
@@ -106,8 +112,9 @@ class LiveAdoption : private StreamPublisherOwner {
   const OnLag on_lag_;
   EngineLink link_;
   EngineVersion version_;
-  std::string former_backlog_;  // Empty: it was not changed.
+  LiveSettings settings_;
   std::shared_ptr<LeaseKeeper> keeper_;
+  bool given_ = false;  // The lease is an agent's, or may be.
   std::unique_ptr<Adoption> adoption_;
   KeyspaceDigest adopted_;
   std::unique_ptr<StreamPublisher> publisher_;

@@ -13,9 +13,7 @@ constexpr Millis kAsyncGather{5};
 }  // namespace
 
 RedisAgent::RedisAgent(RedisAgentOptions options, const Clock* clock, OnState on_state)
-    : Agent(options, clock, std::move(on_state)),
-      options_(std::move(options)),
-      committed_moved_(executor()) {}
+    : Agent(options, clock, std::move(on_state)), options_(std::move(options)) {}
 
 RedisAgent::~RedisAgent() = default;
 
@@ -42,6 +40,7 @@ void RedisAgent::MakeParts() {
   if (!options_.engine_setup.sync_durability) publisher.gather = kAsyncGather;
   publisher.wait_on = [this] { return watch_->busy(); };
   publisher_ = std::make_unique<StreamPublisher>(executor(), log(), publisher, this);
+  if (found_slots_ != nullptr) MakeShards();
 }
 
 void RedisAgent::MakeFeeder() {
@@ -59,7 +58,11 @@ void RedisAgent::MakeFeeder() {
 
 absl::Status RedisAgent::StartParts() {
   if (absl::Status listening = feeder_->Listen(); !listening.ok()) return listening;
-  if (shards_ != nullptr) shards_->Start();
+  if (keeper_ != nullptr) {
+    keeper_->Start(found_slots_->log, found_slots_->first);
+    RefreshShards();
+    shards_->Start();
+  }
   watch_->Start();
   return absl::OkStatus();
 }
@@ -75,6 +78,7 @@ asio::awaitable<void> RedisAgent::StopParts() {
     adoption_->Cancel();
     co_await pause.Wait(Millis(10));
   }
+  if (keeper_ != nullptr) co_await keeper_->Stop();
   co_await publisher_->Stop();
   snapshots_->Stop();
   co_await feeder_->Stop();
@@ -95,6 +99,7 @@ void RedisAgent::RefreshView() {
   view.log = options_.log;
   view.slots = slots_;
   view.others = others_;
+  if (keeper_ != nullptr) view.held = keeper_->Held();
   view.primary_name = position.holder;
   view.primary_address = std::string(HolderNames::AddressOf(position.holder));
   view.primary_epoch = position.lease.epoch;
@@ -108,7 +113,8 @@ void RedisAgent::RefreshView() {
 }
 
 void RedisAgent::RefreshStatus() {
-  RedisStatus status{LookAtStatus(), watch_->facts().use};
+  RedisStatus status{LookAtStatus(), watch_->facts().use, SlotCounts()};
+  if (keeper_ != nullptr) status.slots = keeper_->counts();
   status.engine_ready = watch_->ready();
   if (status.role == RoleState::kPrimary || status.role == RoleState::kLeaving) {
     const StreamOffset committed = publisher_->committed().offset;

@@ -12,8 +12,10 @@
 
 #include <asio/awaitable.hpp>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,12 +27,12 @@
 #include "adapter/other_logs.h"
 #include "adapter/redis/adoption.h"
 #include "adapter/redis/discovery/cache_view.h"
-#include "adapter/redis/discovery/slot_map.h"
 #include "adapter/redis/engine_process.h"
 #include "adapter/redis/engine_setup.h"
 #include "adapter/redis/engine_watch.h"
 #include "adapter/redis/front_port.h"
 #include "adapter/redis/log_marks.h"
+#include "adapter/redis/resharding/slot_keeper.h"
 #include "adapter/redis/snapshot_feed.h"
 #include "adapter/redis/stream_feeder.h"
 #include "adapter/redis/stream_publisher.h"
@@ -47,7 +49,7 @@ struct RedisAgentOptions : AgentOptions {
   EngineSetupOptions engine_setup;
 
   // Of snapshots, for engines that begin anew; null: there is none, and nothing can be adopted.
-  std::shared_ptr<SnapshotStore> store;
+  std::shared_ptr<objects::ObjectStore> store;
   std::vector<std::string> scratch_command = {"redis-server"};  // Of throw-away engines.
   std::string directory;  // This agent's own; dumps lie there meanwhile.
 };
@@ -55,6 +57,7 @@ struct RedisAgentOptions : AgentOptions {
 class RedisAgent : public Agent,
                    public FrontHost,
                    public EngineWatchOwner,
+                   public SlotKeeperHost,
                    public StreamFeederOwner,
                    public StreamPublisherOwner {
  public:
@@ -85,7 +88,20 @@ class RedisAgent : public Agent,
 
   // redis_agent_shards.cc
   asio::awaitable<absl::Status> Prepare() override;
-  absl::Status TakeSlots(SlotMap map);
+  struct FoundSlots {
+    SlotLog log;
+    SlotEntry first;
+  };
+  using SlotFinder = std::function<absl::StatusOr<std::shared_ptr<FoundSlots>>()>;
+  [[nodiscard]] SlotFinder FindSlots();
+  void MakeShards();
+  void RefreshShards();
+  [[nodiscard]] SlotEngine OwnSlotEngine();
+  asio::awaitable<absl::StatusOr<Seq>> CommitAll();
+  void OnSlots() override;
+  void DrainSlots(SlotRanges slots, std::string target, std::function<void()> done) override {
+    front_->DrainSlots(std::move(slots), std::move(target), std::move(done));
+  }
 
   // redis_agent_engine.cc: what happens with the engine.
   void Do(const FeedOrder& order) override { feeder_->Bound(order.through); }
@@ -112,6 +128,8 @@ class RedisAgent : public Agent,
   void OnMemoryLost() override;
   void OnFeedFailed(const absl::Status& why) override;
   void OnCommitted(StreamOffset offset, Seq seq) override;
+  // Until the log has more, or for a moment.
+  asio::awaitable<void> AwaitCommitted();
   void OnPublisherFailed(PublisherTrouble why, const absl::Status& status) override;
 
   const RedisAgentOptions options_;
@@ -130,10 +148,15 @@ class RedisAgent : public Agent,
 
   uint64_t attachment_ = 0;  // Counts StopPublisher orders: an Attach before one is not answered.
   bool paused_ = false;
-  WakeUp committed_moved_;
+  std::set<WakeUp*> commit_waiters_;  // Whoever is in AwaitCommitted.
   CacheView view_;
-  SlotRange slots_;
-  std::unique_ptr<OtherLogs> shards_;  // Null: there is one log.
+  // Of a cache of several logs; null of others.
+  std::shared_ptr<FoundSlots> found_slots_;  // Until they are followed.
+  std::unique_ptr<ProgressReport> no_report_;
+  std::unique_ptr<SlotKeeper> keeper_;
+  std::unique_ptr<OtherLogs> shards_;
+  std::vector<OtherLog> other_logs_;
+  SlotRanges slots_ = {SlotRange()};
   std::vector<ShardView> others_;
 
   mutable absl::Mutex status_mutex_;

@@ -98,7 +98,14 @@ void RedisAgent::OnFeedFailed(const absl::Status& why) {
 
 void RedisAgent::OnCommitted(StreamOffset offset, Seq seq) {
   front_->Committed(offset, seq);
-  committed_moved_.Wake();
+  for (WakeUp* const waiter : commit_waiters_) waiter->Wake();
+}
+
+asio::awaitable<void> RedisAgent::AwaitCommitted() {
+  WakeUp moved(executor());
+  commit_waiters_.insert(&moved);
+  co_await moved.Wait(Millis(100));
+  commit_waiters_.erase(&moved);
 }
 
 void RedisAgent::OnPublisherFailed(PublisherTrouble why, const absl::Status& status) {
@@ -210,8 +217,7 @@ asio::awaitable<void> RedisAgent::Resync(ResyncOrder order) {
   Tell(ResyncFailedEvent{});
 }
 
-// ---- Clients, and hand-over
-// --------------------------------------------------------------------------------
+// ---- Clients, and hand-over --------------------------------------------------------------------
 
 void RedisAgent::Do(const FrontOrder& order) {
   FrontReign reign;
@@ -220,6 +226,10 @@ void RedisAgent::Do(const FrontOrder& order) {
     reign.lease = desk().guard();
     reign.committed = publisher_->committed();
     reign.seq = publisher_->committed_seq();
+  }
+  // What clients are let do first, then that they are.
+  if (keeper_ != nullptr) {
+    order.epoch ? keeper_->BeginReign(order.epoch, OwnSlotEngine()) : keeper_->EndReign();
   }
   front_->SetMode(order.mode, std::move(reign));
   const bool waits = order.mode == FrontMode::kPausing || order.mode == FrontMode::kHolding;
@@ -241,7 +251,7 @@ asio::awaitable<void> RedisAgent::FinishDrain(uint64_t drain) {
   if (!facts.ok()) co_return;  // The engine is down, which is told.
   while (publisher_->committed().offset < facts->offset) {
     if (attachment != attachment_ || role().state() != RoleState::kLeaving) co_return;
-    co_await committed_moved_.Wait(Millis(100));
+    co_await AwaitCommitted();
   }
   if (attachment == attachment_) Tell(DrainedEvent{drain, publisher_->committed_seq()});
 }

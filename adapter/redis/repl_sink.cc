@@ -9,7 +9,9 @@
 #include <utility>
 
 #include "adapter/redis/sink_session.h"
+#include "base/accept_pause.h"
 #include "base/check.h"
+#include "base/clock.h"
 
 namespace cairn::adapter::redis {
 namespace {
@@ -51,17 +53,19 @@ void ReplSink::Close() {
 }
 
 asio::awaitable<void> ReplSink::AcceptAll(std::shared_ptr<SinkState> state) {
+  AcceptPause failures("the port for the agent's own engine");
   while (!state->closed) {
     asio::ip::tcp::socket socket(state->executor);
     std::error_code error;
     co_await state->acceptor.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
+    if (state->closed) co_return;
     if (error) {
-      // Out of descriptors: they may come back.
-      asio::steady_timer pause(state->executor, Millis(100));
+      const int64_t pause_us = failures.OnFailure(error, SystemClock().Mono());
+      asio::steady_timer pause(state->executor, std::chrono::microseconds(pause_us));
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
     }
-    if (state->closed || state->connections >= kMaxConnections) continue;
+    if (state->connections >= kMaxConnections) continue;
     std::error_code ignored;
     socket.set_option(asio::ip::tcp::no_delay(true), ignored);
     SinkSession::Start(std::make_shared<SinkSession>(state, std::move(socket)));

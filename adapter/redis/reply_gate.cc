@@ -1,7 +1,5 @@
 #include "adapter/redis/reply_gate.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "base/check.h"
@@ -88,41 +86,6 @@ std::vector<WaitIndex::ConnectionId> WaitIndex::Expire(MonoMicros now_us) {
 std::optional<MonoMicros> WaitIndex::next_deadline_us() const {
   if (by_deadline_.empty()) return std::nullopt;
   return by_deadline_.begin()->first;
-}
-
-void LagBound::Reached(StreamOffset offset, MonoMicros now_us) {
-  if (offset <= reached_) return;
-  reached_ = offset;
-  if (offset <= committed_) return;
-  const int64_t step_us = options_.max_us / 100;
-  if (!samples_.empty() && now_us < samples_.back().since_us + step_us) {
-    samples_.back().offset = offset;
-  } else {
-    samples_.push_back({offset, now_us});
-  }
-}
-
-void LagBound::Committed(StreamOffset offset) {
-  committed_ = std::max(committed_, offset);
-  while (!samples_.empty() && samples_.front().offset <= committed_) samples_.pop_front();
-}
-
-uint64_t LagBound::lag_bytes() const { return reached_ > committed_ ? reached_ - committed_ : 0; }
-
-int64_t LagBound::lag_us(MonoMicros now_us) const {
-  return samples_.empty() ? 0 : now_us - samples_.front().since_us;
-}
-
-std::optional<std::string> LagBound::Refuse(MonoMicros now_us) const {
-  if (lag_bytes() > options_.max_bytes) {
-    return fmt::format("CAIRNLAG the log is {} bytes behind, more than {}: nothing was written",
-                       lag_bytes(), options_.max_bytes);
-  }
-  if (lag_us(now_us) > options_.max_us) {
-    return fmt::format("CAIRNLAG the log is {} ms behind, more than {}: nothing was written",
-                       lag_us(now_us) / kMicrosPerMilli, options_.max_us / kMicrosPerMilli);
-  }
-  return std::nullopt;
 }
 
 void SeqMap::Add(StreamOffset end, Seq seq) {

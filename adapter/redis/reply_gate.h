@@ -8,8 +8,8 @@
 // A batch whose ROLE failed stays unknown, and its replies held, until some later offset of the
 // engine is told as its own: that one covers it.
 //
-// WaitIndex tells which of many connections a commit wakes, and whose time is up. LagBound keeps
-// the `async` mode within its bound. SeqMap answers which seq of the log covers an offset.
+// WaitIndex tells which of many connections a commit wakes, and whose time is up. SeqMap answers
+// which seq of the log covers an offset.
 //
 // Threads: none of their own; each io thread has its own. Bounds: what a client may pipeline,
 //   bounded by the session; one entry per waiting connection.
@@ -96,37 +96,6 @@ class WaitIndex {
   std::map<ConnectionId, Filed> filed_;
   std::set<std::pair<StreamOffset, ConnectionId>> by_offset_;
   std::set<std::pair<MonoMicros, ConnectionId>> by_deadline_;
-};
-
-// The lag of the log behind the engine in `async` mode: past the bound writes are refused before
-// they reach the engine, until the lag has drained.
-class LagBound {
- public:
-  struct Options {
-    int64_t max_us = 10 * kMicrosPerSecond;
-    uint64_t max_bytes = 64u << 20;
-  };
-  explicit LagBound(Options options) : options_(options) {}
-
-  // The engine's stream was seen to reach this offset; the log has committed up to that one.
-  void Reached(StreamOffset offset, MonoMicros now_us);
-  void Committed(StreamOffset offset);
-
-  [[nodiscard]] uint64_t lag_bytes() const;
-  // Age of the oldest byte that is not committed, to a hundredth of the bound, rounded up.
-  [[nodiscard]] int64_t lag_us(MonoMicros now_us) const;
-  // The error for a write; nullopt: it may go to the engine.
-  [[nodiscard]] std::optional<std::string> Refuse(MonoMicros now_us) const;
-
- private:
-  struct Sample {
-    StreamOffset offset;  // Reached by the end of the sample's time.
-    MonoMicros since_us;  // Its first byte was seen then.
-  };
-  const Options options_;
-  StreamOffset reached_;
-  StreamOffset committed_;
-  std::deque<Sample> samples_;  // Not committed, oldest first; at most about a hundred per bound.
 };
 
 // Which seq of the log covers an offset of the engine, for CAIRN SEQ.

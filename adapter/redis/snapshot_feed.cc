@@ -41,7 +41,8 @@ adapter::EngineVersion CatalogVersion(const EngineVersion& version) {
   return {version.name, fmt::format("{}.{}.{}", version.major, version.minor, version.patch)};
 }
 
-SnapshotFeed::SnapshotFeed(Background* background, SnapshotStore* store, Log log, Options options)
+SnapshotFeed::SnapshotFeed(Background* background, objects::ObjectStore* store, Log log,
+                           Options options)
     : background_(background), store_(store), log_(std::move(log)), options_(std::move(options)) {
   RemoveLeftovers(options_.directory);
 }

@@ -10,7 +10,7 @@
 // each time: a dump that it cannot load must not be fetched again and again.
 //
 // Threads: the engine thread (engine_socket.h). Lifetime: outlives all coroutines of Next, which
-// SnapshotStore::Stop() ends soon. Bounds: the disk.
+// objects::ObjectStore::Stop() ends soon. Bounds: the disk.
 #pragma once
 
 #include <asio/awaitable.hpp>
@@ -44,7 +44,7 @@ class SnapshotFeed {
     std::function<void(uint64_t bytes, uint64_t of)> on_load;
   };
   // `store` may be null.
-  SnapshotFeed(Background* background, SnapshotStore* store, Log log, Options options);
+  SnapshotFeed(Background* background, objects::ObjectStore* store, Log log, Options options);
 
   // As FetchSnapshot.
   asio::awaitable<absl::StatusOr<SinkFull>> Next(EngineVersion reader);
@@ -58,7 +58,7 @@ class SnapshotFeed {
   asio::awaitable<void> AwaitTurn();
 
   Background* const background_;
-  SnapshotStore* const store_;
+  objects::ObjectStore* const store_;
   const Log log_;
   const Options options_;
   uint64_t files_ = 0;

@@ -53,7 +53,7 @@ class DumpFile {
 
 }  // namespace
 
-absl::StatusOr<SnapshotName> StoreDump(SnapshotStore& store, ProgressReport* report,
+absl::StatusOr<SnapshotName> StoreDump(objects::ObjectStore& store, ProgressReport* report,
                                        const std::string& path, SnapshotManifest* manifest) {
   std::random_device draw;
   const uint64_t random = uint64_t{draw()} << 32 | draw();

@@ -8,12 +8,12 @@
 #include "absl/status/statusor.h"
 #include "adapter/progress_report.h"
 #include "adapter/snapshot_manifest.h"
-#include "adapter/snapshot_store.h"
+#include "storage/objects/object_store.h"
 
 namespace cairn::adapter::redis {
 
 // Puts the dump's line into `manifest`, which comes last: with it the snapshot exists.
-absl::StatusOr<SnapshotName> StoreDump(SnapshotStore& store, ProgressReport* report,
+absl::StatusOr<SnapshotName> StoreDump(objects::ObjectStore& store, ProgressReport* report,
                                        const std::string& path, SnapshotManifest* manifest);
 
 }  // namespace cairn::adapter::redis

@@ -86,7 +86,8 @@ absl::Status StreamCutter::TakeCommandBytes(std::string_view* input) {
   head_size_ += kept;
   offset_ += part->bytes.size();
   command_ended_ = part->ends;
-  if (part->type != ReplyType::kArray || part->null) return NotACommand();
+  // By the first byte: attributes, which a reply may have in front, are not for commands.
+  if (head_[0] != static_cast<char>(ReplyType::kArray) || part->null) return NotACommand();
   return absl::OkStatus();
 }
 
@@ -99,6 +100,8 @@ absl::StatusOr<StreamCutter::Command> StreamCutter::JudgeCommand() {
   if (EqualsIgnoringCase(*name, "multi")) return Command::kMulti;
   if (EqualsIgnoringCase(*name, "exec")) return Command::kExec;
   if (EqualsIgnoringCase(*name, "ping")) return ForConnection();
+  const bool flush = EqualsIgnoringCase(*name, "flushall") || EqualsIgnoringCase(*name, "flushdb");
+  if (flush || EqualsIgnoringCase(*name, "swapdb")) ++flushes_;
   const bool select = EqualsIgnoringCase(*name, "select");
   if (!select && !EqualsIgnoringCase(*name, "replconf")) return Command::kOther;
 

@@ -47,6 +47,8 @@ class StreamCutter {
   // Behind the last byte taken, and the database selected there.
   [[nodiscard]] uint64_t offset() const { return offset_; }
   [[nodiscard]] uint32_t db() const { return db_; }
+  // Commands that have deleted everything, so far.
+  [[nodiscard]] uint64_t flushes() const { return flushes_; }
   // No unit is open.
   [[nodiscard]] bool idle() const { return !open_; }
 
@@ -68,6 +70,7 @@ class StreamCutter {
 
   uint64_t offset_;
   uint32_t db_;
+  uint64_t flushes_ = 0;
   bool open_ = false;
   bool in_transaction_ = false;
   uint32_t unit_db_;

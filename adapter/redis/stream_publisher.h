@@ -92,6 +92,8 @@ class StreamPublisher : private LogPublisherOwner {
   // The end of what is committed, and the log's last seq if nothing is under way.
   [[nodiscard]] StreamPlace committed() const { return {from_.history, committed_}; }
   [[nodiscard]] Seq committed_seq() const { return committed_seq_; }
+  // Commands that have deleted everything, of this reign, as far as it was read.
+  [[nodiscard]] uint64_t flushes() const { return cutter_ ? cutter_->flushes() : 0; }
   // Behind the last byte that came from the engine.
   [[nodiscard]] StreamOffset read_offset() const { return source_.read_offset(); }
 

@@ -42,8 +42,10 @@ end_comparison() {
   rm -rf "$work"
 }
 
+# Of each node that start_cluster starts.
+node_flags=()
 start_cluster() {
-  CAIRN_ENDPOINTS=$(CAIRN_BIN=$bin scripts/cluster start --dir "$work/cluster" --base-port "$base_port" |
+  CAIRN_ENDPOINTS=$(CAIRN_BIN=$bin scripts/cluster start --dir "$work/cluster" --base-port "$base_port" -- "${node_flags[@]}" |
     sed -n 's/^CAIRN_ENDPOINTS=//p')
   export CAIRN_ENDPOINTS
 }

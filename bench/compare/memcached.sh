@@ -70,19 +70,33 @@ rows() {
 ROWS
 }
 
-# What the agents refused or could not answer; 0 of a memcached.
+# Errors that the agents' clients were told, whosever they were: refused, unknown, the engine's own;
+# and what was refused to who wants no reply. 0 of a memcached.
 errors_of() {
   [[ $1 != alone && $1 != proxied ]] || { echo 0 && return; }
-  http_get $(($(port_of "$1") + 10)) /metrics | awk '$1 == "cairn_agent_rejected_total" { print $2 }'
+  http_get $(($(port_of "$1") + 10)) /metrics |
+    awk '$1 ~ /^cairn_agent_(error_replies|refused)_total$/ { sum += $2 } END { print sum + 0 }'
 }
 
+# What the load generator was told and complains of: replies that are errors (which it prints behind
+# "<" and the connection's number), connections that fail, and misses of what it has stored.
+load_errors() {
+  cat "$work/load.out" "$work/load.err" | awk '
+    /^<[0-9]+ / || tolower($0) ~ /fail|refused|reset|time ?out/ { ++sum }
+    $1 == "get_misses:" { sum += $2 }
+    END { print sum + 0 }'
+}
+
+# An error that both count is one.
+larger() { echo $(($1 > $2 ? $1 : $2)); }
+
 measure() { # $1: row, $2: share of sets, $3: connections, $4: system, $5: round
-  local config=$work/load.cfg before report
+  local config=$work/load.cfg before
   printf 'key\n20 20 1\nvalue\n128 128 1\ncmd\n0 %s\n1 %s\n' "$2" "$(awk "BEGIN { print 1 - $2 }")" >"$config"
   before=$(errors_of "$4")
-  report=$(timeout $((seconds + 60)) memcaslap -s "127.0.0.1:$(port_of "$4")" -c "$3" -T 1 -t "${seconds}s" \
-    -S "$((seconds + 30))s" -F "$config" 2>"$work/load.err" | tr -d '\r')
-  awk -v row="$1" -v which="$4" -v round="$5" -v errors=$(($(errors_of "$4") - before)) '
+  timeout $((seconds + 60)) memcaslap -s "127.0.0.1:$(port_of "$4")" -c "$3" -T 1 -t "${seconds}s" \
+    -S "$((seconds + 30))s" -F "$config" 2>"$work/load.err" | tr -d '\r' >"$work/load.out"
+  awk -v row="$1" -v which="$4" -v round="$5" -v errors="$(larger $(($(errors_of "$4") - before)) "$(load_errors)")" '
     /^Total Statistics/ { total = 1 }
     total && $1 == "Avg:" { avg = $2 }
     total && $1 == "Std:" { std = $2; total = 0 }
@@ -90,7 +104,7 @@ measure() { # $1: row, $2: share of sets, $3: connections, $4: system, $5: round
     END {
       if (tps == "" || avg == "") exit 1
       printf "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", row, which, round, tps, avg, std, errors
-    }' <<<"$report" | tee -a "$out/runs.tsv" >&2 || fail "$1 on $4: memcaslap says nothing: $(cat "$work/load.err")"
+    }' "$work/load.out" | tee -a "$out/runs.tsv" >&2 || fail "$1 on $4: memcaslap says nothing: $(cat "$work/load.err")"
 }
 
 : >"$out/runs.tsv"

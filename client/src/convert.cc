@@ -90,6 +90,33 @@ ErrorInfo FromProto(const v1::ErrorInfo& in) {
           .chain = in.chain()};
 }
 
+namespace {
+
+ArchivePolicy FromProto(v1::ArchivePolicy in) {
+  switch (in) {
+    case v1::ARCHIVE_POLICY_ON:
+      return ArchivePolicy::kOn;
+    case v1::ARCHIVE_POLICY_OFF:
+      return ArchivePolicy::kOff;
+    default:
+      return ArchivePolicy::kInherit;
+  }
+}
+
+v1::ArchivePolicy ToProto(ArchivePolicy in) {
+  switch (in) {
+    case ArchivePolicy::kOn:
+      return v1::ARCHIVE_POLICY_ON;
+    case ArchivePolicy::kOff:
+      return v1::ARCHIVE_POLICY_OFF;
+    case ArchivePolicy::kInherit:
+      return v1::ARCHIVE_POLICY_UNSPECIFIED;
+  }
+  return v1::ARCHIVE_POLICY_UNSPECIFIED;
+}
+
+}  // namespace
+
 LogSettings FromProto(const v1::LogSettings& in) {
   LogSettings out;
   if (in.has_fenced()) out.fenced = in.fenced();
@@ -99,6 +126,7 @@ LogSettings FromProto(const v1::LogSettings& in) {
   if (in.has_segment_bytes()) out.segment_bytes = in.segment_bytes();
   if (in.has_append_bytes_per_second()) out.append_bytes_per_second = in.append_bytes_per_second();
   if (in.has_appends_per_second()) out.appends_per_second = in.appends_per_second();
+  if (in.has_archive()) out.archive = FromProto(in.archive());
   return out;
 }
 
@@ -111,6 +139,7 @@ v1::LogSettings ToProto(const LogSettings& in) {
   if (in.segment_bytes) out.set_segment_bytes(*in.segment_bytes);
   if (in.append_bytes_per_second) out.set_append_bytes_per_second(*in.append_bytes_per_second);
   if (in.appends_per_second) out.set_appends_per_second(*in.appends_per_second);
+  if (in.archive) out.set_archive(ToProto(*in.archive));
   return out;
 }
 
@@ -132,6 +161,15 @@ LogDescription FromProto(const v1::DescribeLogResponse& in) {
                             .node_name = r.node_name(),
                             .role = r.role(),
                             .match_index = Index{r.match_index()}});
+  }
+  if (in.has_archive()) {
+    out.archive = {.on = in.archive().on(),
+                   .first_seq = Seq{in.archive().first_seq()},
+                   .archived_seq = Seq{in.archive().archived_seq()},
+                   .chain = in.archive().chain(),
+                   .location = in.archive().location(),
+                   .timestamp_us = in.archive().timestamp_us(),
+                   .trouble = in.archive().trouble()};
   }
   for (const v1::LeaseState& lease : in.leases()) out.leases.push_back(FromProto(lease));
   for (const v1::RegisteredSnapshot& s : in.snapshots()) {
@@ -175,6 +213,7 @@ NodeStatus FromProto(const v1::StatusResponse& in) {
   for (const v1::GroupStatus& group : in.groups()) out.groups.push_back(FromProto(group));
   out.uptime_ms = in.uptime_ms();
   out.disk_free_bytes = in.disk_free_bytes();
+  out.archive_location = in.archive_location();
   out.time_us = in.time_us();
   return out;
 }

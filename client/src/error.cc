@@ -22,7 +22,7 @@ constexpr char kNeverSentUrl[] = "cairn.client/never-sent";
 // Its content is the id.
 constexpr char kRequestIdUrl[] = "cairn.client/request-id";
 
-constexpr std::array<std::string_view, 30> kReasonNames = {
+constexpr std::array<std::string_view, 32> kReasonNames = {
     "UNSPECIFIED",       "NOT_LEADER",     "CONDITION_FAILED", "LEASE_HELD",
     "LEASE_LOST",        "LOG_NOT_FOUND",  "LOG_RECREATED",    "LOG_EXISTS",
     "PRODUCER_EXPIRED",  "TRIMMED",        "SEQ_IN_FUTURE",    "TOO_LARGE",
@@ -30,7 +30,7 @@ constexpr std::array<std::string_view, 30> kReasonNames = {
     "DUPLICATE_GAP",     "STORAGE_FULL",   "UNAUTHENTICATED",  "PERMISSION_DENIED",
     "LOG_HALTED",        "CHAIN_MISMATCH", "TABLE_FULL",       "SHUTTING_DOWN",
     "STREAM_BROKEN",     "NOT_CAUGHT_UP",  "NOT_READY",        "OUTCOME_UNKNOWN",
-    "NO_SUCH_PRINCIPAL", "LOCK_OUT"};
+    "NO_SUCH_PRINCIPAL", "LOCK_OUT",       "ARCHIVE_DAMAGED",  "ARCHIVE_UNAVAILABLE"};
 
 bool ParseErrorInfo(const absl::Status& status, v1::ErrorInfo* info) {
   const auto payload = status.GetPayload(kErrorInfoUrl);

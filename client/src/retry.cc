@@ -38,7 +38,8 @@ Verdict Judge(const absl::Status& status, const CallTraits& traits) {
     case Reason::kNotReady:
     case Reason::kStreamBroken:
       return Verdict::kElsewhere;
-    case Reason::kLogHalted:  // Of that replica only.
+    case Reason::kLogHalted:           // Of that replica only.
+    case Reason::kArchiveUnavailable:  // Another node may reach it.
       return Verdict::kElsewhere;
     case Reason::kLogNotFound:
       return traits.log_known ? Verdict::kElsewhere : Verdict::kGiveUp;
@@ -71,6 +72,7 @@ Verdict Judge(const absl::Status& status, const CallTraits& traits) {
     case Reason::kNotCaughtUp:
     case Reason::kNoSuchPrincipal:
     case Reason::kLockOut:
+    case Reason::kArchiveDamaged:
       return Verdict::kGiveUp;
   }
   return Verdict::kGiveUp;  // A reason of a newer server: certain, and not known to pass.

@@ -202,7 +202,10 @@ grpc::Status Api::StartAtLast(const Caller& caller, uint64_t last, ReadPlan& pla
   grpc::Status status = client_->Describe(caller, plan.log, described);
   if (!status.ok()) return status;
   const uint64_t from = described.last_seq() + 1 - std::min(last, described.last_seq());
-  plan.from_seq = std::max(from, described.first_seq());
+  // What the nodes have no more may be in the archive.
+  const uint64_t archived = described.archive().first_seq();
+  const uint64_t first = described.first_seq();
+  plan.from_seq = std::max(from, archived > 0 ? std::min(archived, first) : first);
   plan.log_id = described.log_id();
   return status;
 }

@@ -215,6 +215,14 @@ Json ToJson(const v1::LeaseState& lease) {
           {"remaining_ms", lease.remaining_ms()}};
 }
 
+Json ToJson(const v1::ArchiveStatus& archive) {
+  return {{"on", archive.on()},
+          {"archived_seq", archive.archived_seq()},
+          {"first_seq", archive.first_seq()},
+          {"location", archive.location()},
+          {"trouble", archive.trouble()}};
+}
+
 Json ToJson(const v1::DescribeLogResponse& log) {
   return {{"name", log.name()},
           {"log_id", log.log_id()},
@@ -229,6 +237,7 @@ Json ToJson(const v1::DescribeLogResponse& log) {
           {"leases", ListOf(log.leases())},
           {"snapshots", ListOf(log.snapshots())},
           {"producers", log.producers()},
+          {"archive", log.has_archive() ? ToJson(log.archive()) : Json()},
           {"stale", log.stale()}};
 }
 

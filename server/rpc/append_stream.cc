@@ -69,11 +69,9 @@ Refusal AppendStream::NameLog(v1::AppendRequest& append) {
 }
 
 Refusal AppendStream::PostAppend(uint64_t token, v1::AppendRequest& append) {
-  server::AppendOp op = ToOp(append);
-  op.stream_broken = &broken_in_group_;
   const MonoMicros now = environment().node->clock().Mono();
-  server::Event event = server::Request{.reply_to = {this, token},
-                                        .body = std::move(op),
+  server::Event event = server::Request{.reply_to = {this, token, &broken_in_group_},
+                                        .body = ToOp(append),
                                         .deadline = now + TimeLeftUs(context()),
                                         .arrived = now};
   if (environment().node->PostAndRun(group_, event)) return std::nullopt;

@@ -3,7 +3,7 @@
 // A stream never leaves a hole: after the first refusal every later request is refused too.
 // Refusals made here end the stream here; for those made in the group, which may already hold
 // later requests of the stream, the group marks the stream broken at the moment it refuses
-// (AppendOp::stream_broken).
+// (ReplyTo::stream_broken).
 //
 // A follower answers NOT_LEADER: a stream is never forwarded.
 #pragma once

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "server/catalog.h"
+#include "server/log_facts.h"
 #include "server/rpc/convert.h"
 
 namespace cairn::rpc {
@@ -191,6 +192,10 @@ Refusal CheckRequest(const v1::TrimRequest& request, const Bounds& /*bounds*/) {
 Refusal CheckRequest(const v1::RegisterSnapshotRequest& request, const Bounds& /*bounds*/) {
   RETURN_IF_REFUSED(NamedLog(request.log()));
   RETURN_IF_REFUSED(NonEmptyName(request.log(), "snapshot name", request.name()));
+  if (request.name() == server::kArchiveSnapshot) {
+    return Invalid(request.log(), fmt::format("snapshot name {} is the archive's: expected another",
+                                              server::kArchiveSnapshot));
+  }
   return AtMost(request.log(), "snapshot location", "bytes", request.location().size(),
                 kMaxLocationBytes);
 }

@@ -51,6 +51,7 @@ Environment::Environment(server::Node* served)
       authority(served,
                 [served](const grpc::ServerContextBase& call) { return IsMember(call, *served); }),
       appends(served->config().request_bytes),
+      readers(served->config().reader_bytes),
       slow_appends(static_cast<int64_t>(served->config().slow_append_ms) * kMicrosPerMilli,
                    server::WarnLine),
       channels(served->tls()) {}

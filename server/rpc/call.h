@@ -57,6 +57,7 @@ struct Environment {
   const Bounds bounds;
   Authority authority;
   RequestBudget appends;
+  RequestBudget readers;
   SlowAppendLog slow_appends;
   Quotas quotas;
   PeerChannels channels;

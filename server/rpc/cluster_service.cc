@@ -143,6 +143,7 @@ grpc::ServerUnaryReactor* ClusterService::Status(grpc::CallbackServerContext* co
   response->set_detail(status.detail);
   response->set_uptime_ms(status.uptime_ms);
   response->set_disk_free_bytes(status.disk_free_bytes);
+  response->set_archive_location(status.archive_location);
   response->set_time_us(SystemClock().Wall());
   if (request->with_counters()) Fill(*environment_->node, *response->mutable_counters());
   if (request->with_groups()) FillGroups(*context, *response);

@@ -119,6 +119,7 @@ grpc::StatusCode CodeFor(v1::Reason reason) {
     case v1::REASON_NOT_LEADER:     // Go to the leader.
     case v1::REASON_SHUTTING_DOWN:  // Retry at once elsewhere.
     case v1::REASON_NOT_READY:      // Retry after a pause.
+    case v1::REASON_ARCHIVE_UNAVAILABLE:
       return grpc::StatusCode::UNAVAILABLE;
     case v1::REASON_CONDITION_FAILED:  // A lost race: read on, then decide anew.
     case v1::REASON_STREAM_BROKEN:     // Open a new stream.
@@ -154,6 +155,7 @@ grpc::StatusCode CodeFor(v1::Reason reason) {
     case v1::REASON_PERMISSION_DENIED:
       return grpc::StatusCode::PERMISSION_DENIED;
     case v1::REASON_LOG_HALTED:
+    case v1::REASON_ARCHIVE_DAMAGED:
       return grpc::StatusCode::DATA_LOSS;
     case v1::REASON_OUTCOME_UNKNOWN:
       return grpc::StatusCode::DEADLINE_EXCEEDED;

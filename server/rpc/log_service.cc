@@ -131,11 +131,21 @@ class DescribeCall final
     response().set_name(request().log());
     response().set_log_id(group().value());
     if (leader) response().set_leader_address(node.AddressOf(leader));
+    if (response().has_archive()) DescribeArchive();
     for (v1::ReplicaInfo& replica : *response().mutable_replicas()) {
       const auto member = view->catalog.members().find(NodeId(replica.node_id()));
       if (member != view->catalog.members().end()) replica.set_node_name(member->second.name);
     }
     End(grpc::Status::OK);
+  }
+
+  void DescribeArchive() {
+    v1::ArchiveStatus& status = *response().mutable_archive();
+    if (server::Archive* archive = environment().node->archive()) {
+      archive->Describe(group(), status);
+    } else if (status.on()) {
+      status.set_trouble("the node that was asked has no --archive-url");
+    }
   }
 };
 

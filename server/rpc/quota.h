@@ -28,8 +28,8 @@
 #include "absl/synchronization/mutex.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "base/rate_meter.h"
 #include "server/group_events.h"
-#include "server/rpc/rate_meter.h"
 
 namespace cairn::rpc {
 

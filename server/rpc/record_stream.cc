@@ -1,5 +1,6 @@
 #include "server/rpc/record_stream.h"
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -11,7 +12,8 @@
 namespace cairn::rpc {
 namespace {
 
-// Bytes of one call that may wait between the group and gRPC.
+// Bytes of one call that may wait between the group and gRPC: always, and within the node's budget.
+constexpr uint64_t kLeastCreditBytes = 64 << 10;
 constexpr uint64_t kCreditBytes = 4 << 20;
 // Chunks are put together up to this size; a single one may pass it.
 constexpr uint64_t kMessageBytes = 1 << 20;
@@ -43,14 +45,21 @@ RecordStream* RecordStream::Refuse(const server::Rejection& rejection) {
 RecordStream* RecordStream::Start(GroupId group, server::TailOpen open, bool sync_first) {
   if (!environment_->streams.Add(this)) return Refuse(ShuttingDown(log_));
   group_ = group;
-  open_ = open;
-  open_.sink = this;
-  open_.token = token_;
-  open_.credit_bytes = kCreditBytes;
+  {
+    absl::MutexLock lock(&mutex_);
+    open_ = open;
+    open_.sink = this;
+    open_.token = token_;
+    // Only the archive knows which record is its first one, or the first of a time.
+    using Kind = server::TailStart::Kind;
+    const bool by_seq =
+        open.start.kind == Kind::kNext || (open.start.kind == Kind::kSeq && open.start.seq);
+    from_archive_ = !by_seq && environment_->node->ReadsArchive(group);
+  }
   if (sync_first) {
     PostSync();
   } else {
-    PostOpen();
+    Open();
   }
   return this;
 }
@@ -69,18 +78,17 @@ void RecordStream::OnReply(uint64_t /*token*/, server::Reply reply) {
     return;
   }
   CHECK(std::holds_alternative<server::Done>(reply));
-  PostOpen();
+  Open();
 }
 
-void RecordStream::PostOpen() {
+void RecordStream::Open() {
   std::optional<grpc::Status> end;
   {
     // The post is made with the lock held, so that a TailClose cannot overtake it.
     absl::MutexLock lock(&mutex_);
-    server::Event event = open_;
     if (stopped_) {
       state_ = State::kEnded;
-    } else if (environment_->node->Post(group_, event)) {
+    } else if (OpenSource()) {
       state_ = State::kOpen;
     } else {
       state_ = State::kEnded;
@@ -91,14 +99,62 @@ void RecordStream::PostOpen() {
   if (end) Finish(*end);
 }
 
+bool RecordStream::OpenSource() {
+  uint64_t outstanding = writing_bytes_;
+  for (const server::TailChunk& chunk : pending_) outstanding += chunk.bytes();
+  (void)MayGrow();
+  const uint64_t credit = kLeastCreditBytes + extra_bytes_;
+  open_.credit_bytes = credit - std::min(credit, outstanding);
+  if (from_archive_) {
+    archive_ = environment_->node->archive()->reader().Open(group_, open_);
+    return archive_ != nullptr;
+  }
+  server::Event event = open_;
+  return environment_->node->Post(group_, event);
+}
+
+void RecordStream::Advance() {
+  if (records_ == 0) return;
+  open_.start = {.kind = server::TailStart::Kind::kSeq, .seq = next_};
+  if (open_.max_records != 0) open_.max_records -= std::min(open_.max_records, records_);
+}
+
+bool RecordStream::IsComplete() const {
+  if (!open_.bounded) return false;
+  const bool counted_out = open_.max_records != 0 && records_ >= open_.max_records;
+  return counted_out || (open_.end_seq && records_ != 0 && next_ > open_.end_seq);
+}
+
+bool RecordStream::GoesOn(const server::TailEnd& end) {
+  absl::MutexLock lock(&mutex_);
+  if (stopped_) return false;
+  if (from_archive_) {
+    archive_.reset();
+    if (end.rejection || IsComplete()) return false;
+    from_archive_ = false;
+  } else {
+    const bool trimmed = end.rejection && end.rejection->info.reason() == v1::REASON_TRIMMED;
+    if (!trimmed || environment_->node->archive() == nullptr) return false;
+    from_archive_ = true;
+  }
+  Advance();
+  records_ = 0;
+  return true;
+}
+
 void RecordStream::OnChunk(uint64_t /*token*/, server::TailChunk chunk) {
   absl::MutexLock lock(&mutex_);
   if (stopped_) return;
+  for (const server::TailBatch& batch : chunk.batches) {
+    records_ += batch.count;
+    next_ = batch.first_seq + batch.count;
+  }
   pending_.push_back(std::move(chunk));
   if (writing_bytes_ == 0) WriteNext();
 }
 
 void RecordStream::OnEnd(uint64_t /*token*/, server::TailEnd tail_end) {
+  if (GoesOn(tail_end)) return Open();
   if (tail_end.rejection) NameLeader(*tail_end.rejection, *environment_->node);
   std::optional<grpc::Status> end;
   {
@@ -118,8 +174,7 @@ void RecordStream::OnWriteDone(bool ok) {
     if (!ok) {
       Stop(grpc::Status::CANCELLED);
     } else if (state_ == State::kOpen) {
-      environment_->node->PostUrgent(
-          group_, server::TailCredit{.sink = this, .token = token_, .bytes = bytes});
+      GiveCredit(MayGrow() ? bytes + extra_bytes_ : bytes);
     }
     WriteNext();
     end = TakeEnd();
@@ -137,6 +192,10 @@ void RecordStream::Review() {
 
 void RecordStream::OnDone() {
   environment_->streams.Remove(this);
+  {
+    absl::MutexLock lock(&mutex_);
+    environment_->readers.Give(extra_bytes_);
+  }
   if (form_ == Form::kTail) environment_->node->metrics().open_tails.Decrement();
   delete this;
 }
@@ -169,7 +228,21 @@ void RecordStream::Stop(const grpc::Status& status) {
   pending_.clear();
   if (state_ != State::kOpen) return;
   state_ = State::kClosing;
+  if (archive_ != nullptr) return archive_->Close();
   environment_->node->PostUrgent(group_, server::TailClose{.sink = this, .token = token_});
+}
+
+bool RecordStream::MayGrow() {
+  constexpr uint64_t kExtraBytes = kCreditBytes - kLeastCreditBytes;
+  if (extra_bytes_ != 0 || !environment_->readers.TryTake(kExtraBytes)) return false;
+  extra_bytes_ = kExtraBytes;
+  return true;
+}
+
+void RecordStream::GiveCredit(uint64_t bytes) {
+  if (archive_ != nullptr) return archive_->Credit(bytes);
+  environment_->node->PostUrgent(group_,
+                                 server::TailCredit{.sink = this, .token = token_, .bytes = bytes});
 }
 
 void RecordStream::WriteNext() {

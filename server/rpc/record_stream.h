@@ -2,9 +2,13 @@
 //
 //   (linearizable: SyncOp ->) TailOpen -> OnChunk ... -> StartWrite -> OnWriteDone -> TailCredit
 //
-// Flow control: the group never has more than kCreditBytes outstanding; credit goes back when
-// gRPC has taken a message. Chunks that arrive while a write is under way leave together in the
-// next one.
+// Where the log says TRIMMED, and the node has an archive, a tail of the archive is opened in its
+// place; when that ends, one of the log behind it (server/runtime/archive_tail.h). To readers it is
+// one stream.
+//
+// Flow control: the group never has more than a credit outstanding, 4 MiB, or 64 KiB while the
+// node's budget is spent by others (Environment::readers); credit goes back when gRPC has taken a
+// message. Chunks that arrive while a write is under way leave together in the next one.
 //
 // Threads: chunks come on a worker's thread, writes complete on gRPC's. One leaf lock orders
 //   them. StartWrite is called with it held, so that none can come after Finish; gRPC never
@@ -19,6 +23,7 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -58,13 +63,24 @@ class RecordStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void Review() override;
 
   void PostSync();
-  void PostOpen();
+  // Opens the tail, of the log or of its archive, behind what was handed out already.
+  void Open();
+  [[nodiscard]] bool OpenSource() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A tail has ended so. Whether the other source has what follows; then it is to be opened.
+  [[nodiscard]] bool GoesOn(const server::TailEnd& end);
+  [[nodiscard]] bool IsComplete() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Moves open_ behind what was handed out.
+  void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Ends a call whose tail is not open.
   void End(grpc::Status status);
   // Nothing more is written; the tail, if open, is closed, and the call ends with `status` once
   // the group has let go of it.
   void Stop(const grpc::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StopAndFinish(const grpc::Status& status);
+  // Takes its share of the node's budget, if it has none and there is one: then `extra_bytes_` is
+  // new.
+  [[nodiscard]] bool MayGrow() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void GiveCredit(uint64_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Requires: no write is under way.
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The status to finish with, once, when nothing is left to do. Whoever gets it calls Finish
@@ -79,7 +95,6 @@ class RecordStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   const uint64_t token_;  // Never reused in this process: a late TailClose hits nobody else.
   // Set by Start, before anything is posted.
   GroupId group_;
-  server::TailOpen open_;
   // Of the write under way.
   grpc::ByteBuffer message_;
 
@@ -91,7 +106,15 @@ class RecordStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     kEnded,    // OnEnd came, or no tail was ever opened.
   };
   State state_ ABSL_GUARDED_BY(mutex_) = State::kIdle;
+  server::TailOpen open_ ABSL_GUARDED_BY(mutex_);
+  // Records that are trimmed come from the archive: then it is set, or about to be.
+  bool from_archive_ ABSL_GUARDED_BY(mutex_) = false;
+  std::shared_ptr<server::ArchiveTail> archive_ ABSL_GUARDED_BY(mutex_);
+  // Of the tail that is open: what it has handed out.
+  uint64_t records_ ABSL_GUARDED_BY(mutex_) = 0;
+  Seq next_ ABSL_GUARDED_BY(mutex_);
   std::vector<server::TailChunk> pending_ ABSL_GUARDED_BY(mutex_);
+  uint64_t extra_bytes_ ABSL_GUARDED_BY(mutex_) = 0;    // Of the node's budget.
   uint64_t writing_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // Credit to give back; 0: no write.
   bool first_message_ ABSL_GUARDED_BY(mutex_) = true;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;  // No more writes: cancelled or closing.

@@ -1,8 +1,11 @@
-// RequestBudget: the bytes of appends that a node holds until they are answered, whoever leads.
+// RequestBudget: bytes that a node holds for its callers. There are two.
 //
-// A unary append that finds it spent is refused; a stream that does is not read until some of its
-// own requests are answered. So a load that the cluster cannot keep up with meets refusals and
-// flow control, and does not grow the node.
+// Of appends until they are answered, whoever leads: a unary one that finds it spent is refused; a
+// stream that does is not read until some of its own requests are answered. So a load that the
+// cluster cannot keep up with meets refusals and flow control, and does not grow the node.
+//
+// Of records that readers have asked for and not taken: a stream that finds it spent is handed
+// little at a time (record_stream.h).
 //
 // Threads: any. Lifetime: outlives every call.
 #pragma once

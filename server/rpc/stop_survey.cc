@@ -19,13 +19,19 @@ struct Replica {
   auto operator<=>(const Replica&) const = default;
 };
 
+// It has what it acknowledged: else it neither votes nor counts for a commit. Older nodes do not
+// say.
+bool IsSound(const v1::GroupStatus& group) {
+  return group.role() != "halted" && (group.standing().empty() || group.standing() == "sound");
+}
+
 // Replicas that serve their group now.
 std::set<Replica> SoundReplicas(const std::vector<v1::StatusResponse>& answers) {
   std::set<Replica> sound;
   for (const v1::StatusResponse& answer : answers) {
     if (answer.state() != "ready" && answer.state() != "storage_full") continue;
     for (const v1::GroupStatus& group : answer.groups()) {
-      if (group.role() == "halted") continue;
+      if (!IsSound(group)) continue;
       sound.insert({NodeId(answer.node_id()), GroupId(group.log_id())});
     }
   }

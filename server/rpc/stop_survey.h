@@ -1,6 +1,7 @@
 // StopSurvey: would any log lose its quorum if a node stopped? Asks every other member for its
 // status and counts, for each log and for the catalog, the replicas that would remain: those on
-// members that answer, are not draining, and have not halted the log.
+// members that answer, are not draining, have not halted the log, and lack nothing of it that they
+// acknowledged.
 //
 // Threads: made on a gRPC thread; answers come on gRPC client threads. Lifetime: frees itself in
 //   OnDone, after the last answer. Bound: kMaxLogs logs are named.

@@ -4,14 +4,12 @@
 
 #include <algorithm>
 #include <cctype>
-#include <set>
-#include <thread>
+#include <cstdlib>
 #include <utility>
 
 #include "base/option_table.h"
 #include "base/status_macros.h"
-#include "base/strings.h"
-#include "server/runtime/node_tls.h"
+#include "storage/objects/store_url.h"
 
 namespace cairn::server {
 namespace {
@@ -20,9 +18,6 @@ constexpr uint64_t kKiB = 1024;
 constexpr uint64_t kMiB = 1024 * kKiB;
 constexpr uint64_t kGiB = 1024 * kMiB;
 constexpr uint64_t kMillisPerDay = 24ull * 3600 * 1000;
-constexpr size_t kMaxMembers = 64;
-
-// ---- Options ----------------------------------------------------------------------------
 
 std::string CheckName(std::string_view name) {
   const auto legal = [](char c) {
@@ -39,6 +34,17 @@ std::string CheckZone(std::string_view zone) { return zone.empty() ? "" : CheckN
 
 std::string CheckPath(std::string_view path) {
   return path.empty() ? "expected a path" : std::string();
+}
+
+std::string CheckStoreUrl(std::string_view url) {
+  if (url.empty()) return "";
+  const auto parsed = objects::ParseStoreUrl(
+      url, [](const char* name) -> const char* { return std::getenv(name); });
+  return parsed.ok() ? "" : std::string(parsed.status().message());
+}
+
+std::string CheckArchiveLogs(std::string_view which) {
+  return which == "all" || which == "chosen" ? "" : "expected all or chosen";
 }
 
 std::string CheckLevel(std::string_view level) {
@@ -225,6 +231,10 @@ void AddQueueOptions(OptionTable& table, NodeConfig& c) {
       "Appends that may be under way in this node, received and not answered; beyond it unary "
       "ones get OVERLOADED and streams wait.");
   table.Number(
+      "reader-bytes", &c.reader_bytes, OptionUnit::kBytes, 4 * kMiB, 64 * kGiB,
+      "What reads and tails may hold that their readers have not taken; beyond it they get "
+      "64 KiB at a time.");
+  table.Number(
       "connection-calls", &c.connection_calls, OptionUnit::kCount, 16, 1'000'000,
       "Calls under way that one connection may have, open tails among them; the client's gRPC "
       "holds back the next ones. What they send meanwhile is in this node's memory.");
@@ -236,6 +246,14 @@ void AddQueueOptions(OptionTable& table, NodeConfig& c) {
       "peer-message-bytes", &c.peer_message_bytes, OptionUnit::kBytes, 64 * kKiB, 64 * kMiB,
       "Entries that are sent to a peer in one piece: large ones cost fewer calls, small ones "
       "let heartbeats through sooner.");
+  table.Number(
+      "fill-bytes-per-second", &c.fill_bytes_per_second, OptionUnit::kBytes, 0, 64 * kGiB,
+      "What this node sends a second, over all logs, to replicas that are new or far behind and "
+      "that nobody waits for; twice what their logs grow by comes on top. 0: as fast as it goes, "
+      "at the expense of everything else.");
+  table.Switch("fill-by-runs", &c.fill_by_runs,
+               "Replicas that are new or far behind fetch whole stretches of a log in bulk. Off: "
+               "they are sent entry by entry, which takes longer.");
 }
 
 void AddStorageOptions(OptionTable& table, NodeConfig& c) {
@@ -253,6 +271,28 @@ void AddStorageOptions(OptionTable& table, NodeConfig& c) {
                "How long the data of a deleted log stays on the disk.");
 }
 
+void AddArchiveOptions(OptionTable& table, NodeConfig& c) {
+  table.Text("archive-url", &c.archive_url, CheckStoreUrl,
+             "Where logs are archived: file:///directory or s3://bucket/prefix?option=value; the "
+             "same on all nodes. Credentials come from the environment or AWS's files, never from "
+             "here. Default: none.");
+  table.Text("archive-logs", &c.archive_logs, CheckArchiveLogs,
+             "Which logs are archived if their settings do not say: all, or only those that were "
+             "chosen; the same on all nodes.");
+  table.Number("archive-object-bytes", &c.archive_object_bytes, OptionUnit::kBytes, 64 * kKiB,
+               256 * kMiB,
+               "Size of an object of the archive; what has gathered that much is archived at once. "
+               "Readers of old records keep whole objects in memory.");
+  table.Number("archive-age-ms", &c.archive_age_ms, OptionUnit::kMillis, 100, kMillisPerDay,
+               "Records are archived when they have waited this long, however few they are.");
+  table.Number("archive-uploads", &c.archive_uploads, OptionUnit::kCount, 1, 16,
+               "Logs that this node archives at the same time; each takes an object's memory.");
+  table.Number("archive-bytes-per-second", &c.archive_bytes_per_second, OptionUnit::kBytes, 0,
+               1024 * kGiB, "Most that this node archives in a second. 0: no limit.");
+  table.Number("archive-cache-bytes", &c.archive_cache_bytes, OptionUnit::kBytes, 0, 64 * kGiB,
+               "Objects of the archive that stay in memory for the readers to come.");
+}
+
 void AddLimitOptions(OptionTable& table, NodeConfig& c) {
   table.Number("max-record-bytes", &c.max_record_bytes, OptionUnit::kBytes, kKiB, 64 * kMiB,
                "Largest record that an append may carry.");
@@ -262,9 +302,9 @@ void AddLimitOptions(OptionTable& table, NodeConfig& c) {
                "Most records that an append may carry.");
   table.Number("max-logs", &c.max_logs, OptionUnit::kCount, 1, 1'000'000,
                "Most logs in the cluster: each costs memory on its replicas.");
-  table.Number("max-leases-per-log", &c.max_leases_per_log, OptionUnit::kCount, 1, 1'000'000,
+  table.Number("max-leases-per-log", &c.max_leases_per_log, OptionUnit::kCount, 1, 100'000,
                "Most lease names that a log remembers.");
-  table.Number("max-producers-per-log", &c.max_producers_per_log, OptionUnit::kCount, 1, 1'000'000,
+  table.Number("max-producers-per-log", &c.max_producers_per_log, OptionUnit::kCount, 1, 100'000,
                "Most exactly-once producers that a log remembers.");
   table.Number("producer-expiry-ms", &c.producer_expiry_ms, OptionUnit::kMillis, 60'000,
                365 * kMillisPerDay,
@@ -281,153 +321,7 @@ constexpr char kFooter[] =
     "second "
     "signal while stopping.";
 
-absl::Status Invalid(const std::string& message) {
-  return absl::InvalidArgumentError(ToAbsl(message));
-}
-
-// ---- What follows from several options -----------------------------------------------------
-
-// With both options, those that initial-cluster lists form the cluster, and others join it: so all
-// nodes may be started with the same words.
-void ChooseFounding(NodeConfig& config) {
-  if (config.join.empty()) return;
-  const bool founds = std::any_of(config.initial_cluster.begin(), config.initial_cluster.end(),
-                                  [&](const InitialMember& m) { return m.name == config.name; });
-  founds ? config.join.clear() : config.initial_cluster.clear();
-}
-
-absl::Status FillAddresses(NodeConfig& config) {
-  ChooseFounding(config);
-  const auto self = std::find_if(config.initial_cluster.begin(), config.initial_cluster.end(),
-                                 [&](const InitialMember& m) { return m.name == config.name; });
-  if (!config.initial_cluster.empty() && self == config.initial_cluster.end()) {
-    return Invalid(fmt::format(
-        "option initial-cluster does not list this node: expected {}=host:port among the members",
-        config.name));
-  }
-  if (config.advertise.empty()) {
-    config.advertise = self != config.initial_cluster.end() ? self->address : config.listen;
-  }
-  if (config.listen.empty()) config.listen = config.advertise;
-  if (config.listen.empty()) {
-    return Invalid(
-        "option listen (or advertise, or initial-cluster) is required: expected the "
-        "host:port of this node");
-  }
-  for (const char* wildcard : {"0.0.0.0:", "[::]:"}) {
-    if (!config.advertise.starts_with(wildcard)) continue;
-    return Invalid(
-        fmt::format("option advertise is \"{}\": expected an address that others can "
-                    "connect to, not a wildcard",
-                    config.advertise));
-  }
-  if (config.initial_cluster.empty() && config.join.empty()) {
-    config.initial_cluster.push_back({config.name, config.advertise});
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckMembers(NodeConfig& config) {
-  auto& members = config.initial_cluster;
-  if (members.size() > kMaxMembers) {
-    return Invalid(fmt::format("option initial-cluster lists {} members: expected at most {}",
-                               members.size(), kMaxMembers));
-  }
-  std::sort(members.begin(), members.end(),
-            [](const InitialMember& a, const InitialMember& b) { return a.name < b.name; });
-  std::set<std::string> addresses;
-  for (size_t i = 0; i < members.size(); ++i) {
-    if (i > 0 && members[i].name == members[i - 1].name) {
-      return Invalid(
-          fmt::format("option initial-cluster lists \"{}\" twice: expected each name "
-                      "once",
-                      members[i].name));
-    }
-    if (!addresses.insert(members[i].address).second) {
-      return Invalid(
-          fmt::format("option initial-cluster gives {} to two members: expected each "
-                      "address once",
-                      members[i].address));
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckTogether(const NodeConfig& config) {
-  if (config.heartbeat_ticks * 3 > config.election_ticks) {
-    return Invalid(
-        fmt::format("option heartbeat-ticks is {}: expected at most a third of "
-                    "election-ticks, which is {}",
-                    config.heartbeat_ticks, config.election_ticks));
-  }
-  if (config.max_record_bytes > config.max_batch_bytes) {
-    return Invalid(
-        fmt::format("option max-record-bytes is {}: expected at most max-batch-bytes, "
-                    "which is {}",
-                    config.max_record_bytes, config.max_batch_bytes));
-  }
-  if (config.peer_message_bytes > config.peer_queue_bytes) {
-    return Invalid(
-        fmt::format("option peer-message-bytes is {}: expected at most "
-                    "peer-queue-bytes, which is {}",
-                    config.peer_message_bytes, config.peer_queue_bytes));
-  }
-  return absl::OkStatus();
-}
-
-// What is set without the option that gives it a meaning; "" when nothing is.
-std::string UselessTlsOption(const NodeConfig& config) {
-  if (!config.tls_key_file.empty()) return "tls-key-file";
-  if (!config.tls_ca_file.empty()) return "tls-ca-file";
-  if (!config.peer_tls_ca_file.empty()) return "peer-tls-ca-file";
-  if (!config.peer_tls_name.empty()) return "peer-tls-name";
-  return config.http_tls ? "http-tls" : "";
-}
-
-// Reads the files, too, so that --check-config says what a start would.
-absl::Status CheckTls(const NodeConfig& config) {
-  if (!config.tls()) {
-    const std::string useless = UselessTlsOption(config);
-    if (useless.empty()) return absl::OkStatus();
-    return Invalid(
-        fmt::format("option {} is set without tls-cert-file: expected both, or neither", useless));
-  }
-  if (config.tls_key_file.empty()) {
-    return Invalid("option tls-key-file is required with tls-cert-file: expected the key of " +
-                   config.tls_cert_file);
-  }
-  const bool has_peers = config.initial_cluster.size() > 1 || !config.join.empty();
-  if (config.tls_ca_file.empty() &&
-      (config.tls_client_auth != "none" || (has_peers && config.peer_tls_ca_file.empty()))) {
-    return Invalid(
-        "option tls-ca-file is required with tls-cert-file: expected the authorities that "
-        "clients' and peers' certificates are checked against. Without peers and with "
-        "tls-client-auth none it may be left out");
-  }
-  if (config.http_tls && config.http_listen.empty()) {
-    return Invalid("option http-tls is set without http-listen: expected both, or neither");
-  }
-  return NodeTls::Make(config).status();
-}
-
 }  // namespace
-
-absl::Status FinishConfig(NodeConfig& config) {
-  if (config.name.empty()) {
-    return Invalid("option name is required: expected this node's name");
-  }
-  if (config.data_dir.empty()) {
-    return Invalid("option data-dir is required: expected the directory of this node's data");
-  }
-  RETURN_IF_ERROR(FillAddresses(config));
-  RETURN_IF_ERROR(CheckMembers(config));
-  RETURN_IF_ERROR(CheckTogether(config));
-  RETURN_IF_ERROR(CheckTls(config));
-  if (config.workers == 0) {
-    config.workers = std::clamp(std::thread::hardware_concurrency(), 1u, 4u);
-  }
-  return absl::OkStatus();
-}
 
 absl::StatusOr<Invocation> ParseInvocation(int argc, const char* const* argv,
                                            EnvironmentLookup environment) {
@@ -452,6 +346,7 @@ absl::StatusOr<Invocation> ParseInvocation(int argc, const char* const* argv,
   AddRestOptions(table, invocation.config);
   AddQueueOptions(table, invocation.config);
   AddStorageOptions(table, invocation.config);
+  AddArchiveOptions(table, invocation.config);
   AddLimitOptions(table, invocation.config);
   ASSIGN_OR_RETURN(OptionTable::Asked asked, table.Parse({argv + 1, argv + argc}, environment));
   if (!asked.print.empty()) {
@@ -462,17 +357,6 @@ absl::StatusOr<Invocation> ParseInvocation(int argc, const char* const* argv,
   if (asked.check_config) invocation.action = Invocation::Action::kCheckConfig;
   RETURN_IF_ERROR(FinishConfig(invocation.config));
   return invocation;
-}
-
-uint64_t InitialClusterHash(const NodeConfig& config) {
-  // FNV-1a: only has to be the same everywhere and to notice differing lists.
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (const InitialMember& member : config.initial_cluster) {
-    for (const char c : member.name + "=" + member.address + ",") {
-      hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-    }
-  }
-  return hash;
 }
 
 }  // namespace cairn::server

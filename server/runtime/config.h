@@ -79,15 +79,29 @@ struct NodeConfig {
   uint64_t cache_bytes = 64ull << 20;
   uint64_t mailbox_events = 65536;
   uint64_t request_bytes = 128ull << 20;
+  // What reads and tails may hold that their readers have not taken, beyond 64 KiB each. One uses
+  // up to 4 MiB.
+  uint64_t reader_bytes = 256ull << 20;
   uint64_t connection_calls = 256;
   uint64_t peer_queue_bytes = 64ull << 20;
   uint64_t peer_message_bytes = 4ull << 20;
+  uint64_t fill_bytes_per_second = 16ull << 20;  // 0: as fast as it goes.
+  bool fill_by_runs = true;
 
   // ---- Storage ---------------------------------------------------------------------------
   uint64_t memtable_bytes = 64ull << 20;
   uint64_t segment_bytes = 64ull << 20;
   uint64_t storage_watermark_bytes = 0;  // 0: the larger of 512 MiB and twice memtables + WAL.
   uint64_t trash_keep_ms = 24ull * 3600 * 1000;
+
+  // ---- Archive (docs/archive.md) -----------------------------------------------------------
+  std::string archive_url;              // file:// or s3://; empty: there is none.
+  std::string archive_logs = "chosen";  // Of those whose settings do not say: all, or none.
+  uint64_t archive_object_bytes = 8ull << 20;
+  uint64_t archive_age_ms = 60'000;
+  uint32_t archive_uploads = 2;
+  uint64_t archive_bytes_per_second = 0;  // 0: no limit.
+  uint64_t archive_cache_bytes = 64ull << 20;
 
   // ---- Limits ------------------------------------------------------------------------------
   uint64_t max_record_bytes = 8ull << 20;

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <random>
 #include <utility>
 
 #include "base/check.h"
@@ -23,6 +24,11 @@ void Append(std::string& list, const std::string& item) {
 }
 
 }  // namespace
+
+std::string DrawClusterId() {
+  std::random_device device;
+  return fmt::format("{:08x}{:08x}{:08x}{:08x}", device(), device(), device(), device());
+}
 
 absl::StatusOr<NodeId> FindSelf(const cairn::v1::FormRequest& formed, std::string_view name,
                                 uint64_t incarnation) {

@@ -57,6 +57,9 @@ class FormationPeers {
 absl::StatusOr<NodeId> FindSelf(const cairn::v1::FormRequest& formed, std::string_view name,
                                 uint64_t incarnation);
 
+// 32 random hex digits.
+std::string DrawClusterId();
+
 class Formation {
  public:
   // `draw_cluster_id` yields 32 hex digits; called at most once.

@@ -3,13 +3,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -22,8 +21,7 @@ namespace {
 
 constexpr size_t kMaxWaiting = 1024;
 constexpr int kSilenceMs = 10'000;
-// How long nothing is accepted when the process has no descriptor left.
-constexpr MonoMicros kAcceptPauseUs = 100 * kMicrosPerMilli;
+constexpr int kAcceptPauseMs = static_cast<int>(AcceptPause::kPauseUs / kMicrosPerMilli);
 
 MonoMicros Now() { return SystemClock().Mono(); }
 
@@ -31,7 +29,7 @@ MonoMicros Now() { return SystemClock().Mono(); }
 
 absl::StatusOr<std::unique_ptr<FrontDoor>> FrontDoor::Listen(const std::string& address) {
   ASSIGN_OR_RETURN(Listening listening, ListenTcp(address));
-  return std::unique_ptr<FrontDoor>(new FrontDoor(std::move(listening)));
+  return std::unique_ptr<FrontDoor>(new FrontDoor(std::move(listening), address));
 }
 
 FrontDoor::~FrontDoor() { Stop(); }
@@ -67,9 +65,7 @@ bool FrontDoor::Turn() {
   for (const Waiting& waiting : waiting_) {
     polled.push_back({.fd = waiting.socket.get(), .events = POLLIN, .revents = 0});
   }
-  const int timeout_ms = !accepting         ? static_cast<int>(kAcceptPauseUs / kMicrosPerMilli)
-                         : waiting_.empty() ? -1
-                                            : kSilenceMs;
+  const int timeout_ms = !accepting ? kAcceptPauseMs : waiting_.empty() ? -1 : kSilenceMs;
   if (poll(polled.data(), polled.size(), timeout_ms) < 0) return true;  // A signal.
   if (polled[0].revents != 0) return false;
 
@@ -94,10 +90,10 @@ void FrontDoor::Accept(int listener) {
   while (true) {
     Fd socket(accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!socket) {
-      const bool exhausted = errno == EMFILE || errno == ENFILE || errno == ENOBUFS;
-      if (exhausted) {
-        spdlog::warn("cannot accept a connection: {}", strerror(errno));
-        accept_again_at_ = Now() + kAcceptPauseUs;
+      // Most often that nobody else is there.
+      if (errno != EAGAIN) {
+        const std::error_code why(errno, std::system_category());
+        accept_again_at_ = Now() + pause_.OnFailure(why, Now());
       }
       return;
     }

@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "absl/status/statusor.h"
+#include "base/accept_pause.h"
 #include "base/clock.h"
 #include "server/runtime/sockets.h"
 
@@ -50,7 +51,8 @@ class FrontDoor {
     MonoMicros since;
   };
 
-  explicit FrontDoor(Listening listening) : listening_(std::move(listening)) {}
+  FrontDoor(Listening listening, const std::string& address)
+      : listening_(std::move(listening)), pause_(address) {}
 
   void Run();
   // Polls once; returns whether to go on.
@@ -65,6 +67,7 @@ class FrontDoor {
   Hand on_client_;
   // ---- The own thread only ----------------------------------------------------------------
   std::deque<Waiting> waiting_;  // Oldest first.
+  AcceptPause pause_;
   MonoMicros accept_again_at_ = 0;
 
   std::thread thread_;

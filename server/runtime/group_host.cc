@@ -16,6 +16,8 @@ namespace {
 
 // Often enough that an election timeout, of three ticks or more, misses none.
 constexpr int64_t kPulseTicks = 1;
+// Of what replicas are filled with: a moment, or the burst itself would be felt.
+constexpr int64_t kFillBurstUs = 50 * kMicrosPerMilli;
 constexpr MonoMicros kProposalTimeoutUs = 5 * kMicrosPerSecond;
 
 uint64_t DrawSeed() {
@@ -23,15 +25,22 @@ uint64_t DrawSeed() {
   return (uint64_t{device()} << 32) | device();
 }
 
+cairn::v1::PeerHello HelloOf(const NodeConfig& config, const cairn::v1::FormRequest& formed,
+                             NodeId self, uint64_t incarnation) {
+  cairn::v1::PeerHello hello;
+  hello.set_from_address(config.advertise);
+  hello.set_cluster_id(formed.cluster_id());
+  hello.set_from_node_id(self.value());
+  hello.set_from_incarnation(incarnation);
+  hello.set_protocol(kPeerProtocol);
+  return hello;
+}
+
 PeerLinkOptions LinkOptions(const NodeConfig& config, const cairn::v1::FormRequest& formed,
                             NodeId self, uint64_t incarnation, NodeTls* tls) {
   PeerLinkOptions options;
-  options.hello.set_from_address(config.advertise);
+  options.hello = HelloOf(config, formed, self, incarnation);
   options.tls = tls;
-  options.hello.set_cluster_id(formed.cluster_id());
-  options.hello.set_from_node_id(self.value());
-  options.hello.set_from_incarnation(incarnation);
-  options.hello.set_protocol(kPeerProtocol);
   options.queue_bytes = config.peer_queue_bytes;
   options.request_bytes = config.peer_message_bytes;
   options.random_seed = DrawSeed();
@@ -52,8 +61,16 @@ GroupHost::GroupHost(Parts parts, cairn::v1::FormRequest formed, NodeId self)
       saved_(store_->Identity().formed),
       pulse_(parts_.config->workers, kPulseTicks * parts_.config->tick_us(),
              parts_.config->election_ticks * parts_.config->tick_us()),
+      filling_(kFillBurstUs),
       commits_(store_),
-      reads_(store_) {
+      reads_(store_, &filling_),
+      run_sender_(store_, &filling_, metrics_),
+      run_fetcher_({.hello = HelloOf(*parts_.config, formed_, self, store_->Identity().incarnation),
+                    .tls = parts_.tls,
+                    .address_of = [this](NodeId node) { return book_.AddressOf(node); }},
+                   store_),
+      archive_(Archive::Make(parts_.config, static_cast<ArchiverPorts*>(this), clock_, metrics_)) {
+  filling_.SetRate(parts_.config->fill_bytes_per_second);
   const NodeConfig* const config = parts_.config;
   std::vector<Worker*> workers;
   for (uint32_t i = 0; i < config->workers; ++i) {
@@ -82,12 +99,16 @@ absl::Status GroupHost::Start() {
   std::sort(voters.begin(), voters.end());
   RETURN_IF_ERROR(keeper_->Open(voters));
   for (const std::unique_ptr<Worker>& worker : workers_) worker->Start();
+  if (archive_ != nullptr) archive_->Start();
   return FollowMembers();
 }
 
 void GroupHost::Stop() {
   if (std::exchange(stopped_, true)) return;
+  if (archive_ != nullptr) archive_->Stop();
+  run_fetcher_.Stop();  // Runs that are not taken go, before the store does.
   for (const std::unique_ptr<Worker>& worker : workers_) worker->Stop();
+  if (archive_ != nullptr) archive_->Join();
   transport_->Stop();
   reads_.Stop();
   commits_.Stop();
@@ -187,6 +208,10 @@ void GroupHost::Commit(storage::StoreBatch batch, storage::CommitSink* sink, uin
 void GroupHost::Read(storage::ReadRequest request, storage::ReadSink* sink) {
   metrics_->cold_reads_total.Increment();
   reads_.Submit(std::move(request), sink);
+}
+
+void GroupHost::Fetch(RunRequest request, FetchSink* sink) {
+  run_fetcher_.Submit(std::move(request), sink);
 }
 
 void GroupHost::OnCatalogChange(const CatalogChange& change) { keeper_->OnCatalogChange(change); }

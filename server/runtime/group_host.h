@@ -17,15 +17,19 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "base/rate_meter.h"
 #include "cairn/v1/peer.pb.h"
 #include "server/group_events.h"
 #include "server/node_pulse.h"
+#include "server/runtime/archive.h"
 #include "server/runtime/config.h"
 #include "server/runtime/group_keeper.h"
 #include "server/runtime/member_calls.h"
 #include "server/runtime/metrics.h"
 #include "server/runtime/peer_book.h"
 #include "server/runtime/peer_transport.h"
+#include "server/runtime/run_fetcher.h"
+#include "server/runtime/run_sender.h"
 #include "server/runtime/steward.h"
 #include "server/runtime/worker.h"
 #include "storage/commit_queue.h"
@@ -37,7 +41,8 @@ namespace cairn::server {
 class GroupHost : private WorkerPorts,
                   private LinkListener,
                   private ReplySink,
-                  private StewardPorts {
+                  private StewardPorts,
+                  private ArchiverPorts {
  public:
   // What outlives the host. `tls` null: peers talk in clear.
   struct Parts {
@@ -73,8 +78,14 @@ class GroupHost : private WorkerPorts,
   void PostUrgent(GroupId group, Event event) override;
   // `from`: whose connection it came on.
   void Receive(NodeId from, cairn::v1::ExchangeRequest& request);
+  // On a connection of a member's; blocks.
+  void SendRun(const cairn::v1::RunFetch& wanted, SocketStream& stream) const {
+    run_sender_.Serve(wanted, stream);
+  }
   void DrainAll();
-  [[nodiscard]] std::vector<GroupView> Views() const;
+  [[nodiscard]] std::vector<GroupView> Views() const override;
+  // Null without an archive.
+  [[nodiscard]] Archive* archive() const { return archive_.get(); }
   [[nodiscard]] uint64_t connected_peers() const { return transport_->connected(); }
 
  private:
@@ -82,6 +93,7 @@ class GroupHost : private WorkerPorts,
   void Send(std::vector<OutMessage> messages) override;
   void Commit(storage::StoreBatch batch, storage::CommitSink* sink, uint64_t ticket) override;
   void Read(storage::ReadRequest request, storage::ReadSink* sink) override;
+  void Fetch(RunRequest request, FetchSink* sink) override;
   void OnCatalogChange(const CatalogChange& change) override;
   void Alarm(const std::string& line) override;
   void Count(const TurnTally& tally) override { metrics_->Add(tally); }
@@ -95,6 +107,8 @@ class GroupHost : private WorkerPorts,
 
   // StewardPorts; PostUrgent is the public one.
   absl::Status Settle(NodeId leader, const cairn::v1::SettleRequest& request) override;
+  // ArchiverPorts; the others are public ones.
+  [[nodiscard]] std::string ClusterId() const override { return book_.cluster_id(); }
 
   // Opens and closes streams as members come and go, and notes them for the next start.
   absl::Status FollowMembers();
@@ -118,8 +132,12 @@ class GroupHost : private WorkerPorts,
   std::string saved_;               // Node's own thread: the cluster, as it was noted last.
   absl::Mutex pulse_mutex_;         // Leaf.
   NodePulse pulse_ ABSL_GUARDED_BY(pulse_mutex_);
+  RateMeter filling_;  // What replicas are filled with, in bytes.
   storage::CommitQueue commits_;
   storage::ReadQueue reads_;
+  RunSender run_sender_;
+  RunFetcher run_fetcher_;
+  std::unique_ptr<Archive> archive_;
   std::atomic<bool> proposing_{false};
   bool stopped_ = false;
 

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "base/check.h"
+#include "base/planted_bug.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
 #include "server/group_load.h"
@@ -40,12 +42,14 @@ bool AllAreWhole(const std::vector<GroupView>& views, const Catalog& catalog, No
 }
 
 GroupKeeper::GroupKeeper(const NodeConfig* config, NodeId self, const storage::LogStore* store,
-                         std::vector<Worker*> workers, std::function<void()> wake)
+                         std::vector<Worker*> workers, std::function<void()> wake,
+                         uint64_t run_bytes)
     : config_(config),
       self_(self),
       store_(store),
       workers_(std::move(workers)),
       wake_(std::move(wake)),
+      run_bytes_(run_bytes),
       catalog_(config->max_logs),
       view_(std::make_shared<const CatalogView>(CatalogView{catalog_})) {
   CHECK(!workers_.empty());
@@ -61,9 +65,12 @@ GroupConfig GroupKeeper::MakeConfig() const {
   group.limits.max_leases = config_->max_leases_per_log;
   group.limits.max_producers = config_->max_producers_per_log;
   group.limits.producer_expiry_ms = config_->producer_expiry_ms;
+  group.limits.archive_logs = config_->archive_logs == "all";
   group.tick_us = config_->tick_us();
   group.segment_bytes = config_->segment_bytes;
   group.append_message_bytes = config_->peer_message_bytes;
+  if (config_->fill_bytes_per_second == 0) group.fill_message_bytes = 0;
+  if (config_->fill_by_runs) group.run_bytes = run_bytes_;
   return group;
 }
 
@@ -109,9 +116,13 @@ void GroupKeeper::OnCatalogChange(const CatalogChange& change) {
   Publish();
   switch (change.kind) {
     case CatalogChange::Kind::kCreated:
+      founders_.emplace(change.log_id, change.replicas);
+      OnHeld(change.log_id);
+      break;
     case CatalogChange::Kind::kPlaced:
     case CatalogChange::Kind::kSettled:
-      OnCreated(change.log_id);
+      OnHeld(change.log_id);
+      wake_();  // Whoever leads that log, or the catalog, has a step to take.
       break;
     case CatalogChange::Kind::kUpdated:
       OnUpdated(change);
@@ -122,8 +133,10 @@ void GroupKeeper::OnCatalogChange(const CatalogChange& change) {
     case CatalogChange::Kind::kConfirmed:
       OnConfirmed();
       break;
-    case CatalogChange::Kind::kFormed:
     case CatalogChange::Kind::kMember:
+      wake_();
+      break;
+    case CatalogChange::Kind::kFormed:
     case CatalogChange::Kind::kPolicy:
       break;
   }
@@ -136,17 +149,15 @@ GroupStart GroupKeeper::NewStart(const CatalogLog& log) const {
   start.settings = log.settings;
   start.base = log.base;
   start.verdict = store_->Verdict();
-  // Once the log was moved, those of its founders that hold it know better than this row who votes.
   start.placement = log.placement.value();
-  if (!log.placement) start.initial_voters = log.replicas;
   return start;
 }
 
-void GroupKeeper::OnCreated(GroupId id) {
+void GroupKeeper::OnHeld(GroupId id) {
   // The catalog may be ahead of this change: what it no longer has was deleted behind it.
   const CatalogLog* log = catalog_.Find(id);
   if (log == nullptr) return;
-  if (confirmed_) {
+  if (confirmed_ || PLANTED(kPlacedUnconfirmed)) {
     Follow(*log);
   } else if (stored_ids_.contains(id) && open_.insert(id).second) {
     // Whoever holds it may be needed to elect a leader, also if it has moved meanwhile.
@@ -160,7 +171,9 @@ void GroupKeeper::OnConfirmed() {
 }
 
 void GroupKeeper::Follow(const CatalogLog& log) {
-  const bool mine = std::binary_search(log.replicas.begin(), log.replicas.end(), self_);
+  const bool only_wanted = log.moving() && PLANTED(kSettledBeforeCommit);
+  const std::vector<NodeId>& holders = only_wanted ? log.wanted : log.replicas;
+  const bool mine = std::binary_search(holders.begin(), holders.end(), self_);
   if (!mine) {
     if (open_.erase(log.id) == 0) return;
     left_.insert(log.id);
@@ -168,13 +181,14 @@ void GroupKeeper::Follow(const CatalogLog& log) {
     return;
   }
   if (!open_.insert(log.id).second) return;
-  if (left_.contains(log.id)) {
-    Note(ComeBackTask{NewStart(log)});
-  } else if (stored_ids_.contains(log.id)) {
-    Note(OpenTask{log});
-  } else {
-    WorkerOf(log.id).AddGroup(MakeConfig(), NewStart(log), nullptr);
-  }
+  if (!left_.contains(log.id) && stored_ids_.contains(log.id)) return Note(OpenTask{log});
+  GroupStart start = NewStart(log);
+  start.initial_voters = founders_.at(log.id);
+  // What it voted for and acknowledged is gone with the replica that it had.
+  const bool forgot = std::binary_search(log.left.begin(), log.left.end(), self_);
+  start.damaged = forgot && !PLANTED(kReturnsAsNew);
+  if (left_.contains(log.id)) return Note(ComeBackTask{std::move(start)});
+  WorkerOf(log.id).AddGroup(MakeConfig(), std::move(start), nullptr);
 }
 
 void GroupKeeper::OnUpdated(const CatalogChange& change) {
@@ -182,6 +196,7 @@ void GroupKeeper::OnUpdated(const CatalogChange& change) {
 }
 
 void GroupKeeper::OnDeleted(GroupId id) {
+  founders_.erase(id);
   const bool stored = stored_ids_.erase(id) != 0;
   const bool open = open_.erase(id) != 0;
   if (stored || open) Note(RemoveTask{id});
@@ -267,11 +282,15 @@ std::string GroupKeeper::Do(ComeBackTask& task) {
   return "";
 }
 
-bool GroupKeeper::IsCatalogConfirmed() const {
+std::optional<GroupView> GroupKeeper::CatalogGroup() const {
   const std::vector<GroupView> views = WorkerOf(kCatalogGroup).Views();
-  return std::any_of(views.begin(), views.end(), [](const GroupView& view) {
-    return view.group == kCatalogGroup && view.confirmed;
-  });
+  if (views.empty() || views.front().group != kCatalogGroup) return std::nullopt;
+  return views.front();
+}
+
+bool GroupKeeper::IsCatalogConfirmed() const {
+  const std::optional<GroupView> group = CatalogGroup();
+  return group && group->confirmed;
 }
 
 const AccessState& GroupKeeper::access() const {
@@ -281,13 +300,23 @@ const AccessState& GroupKeeper::access() const {
 
 // A replica that started a moment ago applies the catalog only as far as it knew it to be
 // committed. Were all nodes to start at once, all would deny a log whose creation was
-// acknowledged; so none does before a leader has told it where the catalog stands.
-Rejection GroupKeeper::NotFound(std::string_view log) const {
-  if (IsCatalogConfirmed()) {
-    return Refusal(cairn::v1::REASON_LOG_NOT_FOUND, log, fmt::format("there is no log {}", log));
+// acknowledged; so none does before a leader has told it where the catalog stands. Ids are seqs of
+// the catalog: of one that this replica has not come to, only the catalog's leader can say that it
+// is nobody's.
+Rejection GroupKeeper::NotFound(std::string_view log, uint64_t log_id) const {
+  const std::optional<GroupView> group = CatalogGroup();
+  if (!group || !group->confirmed) {
+    return Refusal(cairn::v1::REASON_NOT_READY, log,
+                   fmt::format("this node does not know yet whether there is a log {}", log));
   }
-  return Refusal(cairn::v1::REASON_NOT_READY, log,
-                 fmt::format("this node does not know yet whether there is a log {}", log));
+  const Seq applied = view()->catalog.applied_seq();
+  if (Seq(log_id) > applied && group->role != consensus::Role::kLeader) {
+    return Refusal(cairn::v1::REASON_NOT_READY, log,
+                   fmt::format("the call names log {} with id {}, and this node's catalog has come "
+                               "to {} so far",
+                               log, log_id, applied));
+  }
+  return Refusal(cairn::v1::REASON_LOG_NOT_FOUND, log, fmt::format("there is no log {}", log));
 }
 
 std::variant<GroupId, Rejection> GroupKeeper::Resolve(std::string_view log, uint64_t log_id) const {
@@ -298,7 +327,7 @@ std::variant<GroupId, Rejection> GroupKeeper::Resolve(std::string_view log, uint
   }
   const CatalogLog* found = now->catalog.FindByName(log);
   // Ids only grow: the call knows of a later log of that name than this replica of the catalog.
-  if (found == nullptr || GroupId(log_id) > found->id) return NotFound(log);
+  if (found == nullptr || GroupId(log_id) > found->id) return NotFound(log, log_id);
   if (log_id != 0 && found->id != GroupId(log_id)) {
     Rejection rejection =
         Refusal(cairn::v1::REASON_LOG_RECREATED, log,

@@ -56,9 +56,14 @@ struct CatalogView {
 
 class GroupKeeper {
  public:
-  // `wake` makes the node's own thread call Work soon.
+  // Less is there sooner entry by entry.
+  static constexpr uint64_t kRunBytes = 1 << 20;
+
+  // `wake` makes the node's own thread call Work soon. `run_bytes`: GroupConfig::run_bytes, if the
+  // configuration wants runs at all.
   GroupKeeper(const NodeConfig* config, NodeId self, const storage::LogStore* store,
-              std::vector<Worker*> workers, std::function<void()> wake);
+              std::vector<Worker*> workers, std::function<void()> wake,
+              uint64_t run_bytes = kRunBytes);
   GroupKeeper(const GroupKeeper&) = delete;
   GroupKeeper& operator=(const GroupKeeper&) = delete;
 
@@ -82,8 +87,9 @@ class GroupKeeper {
   std::vector<std::string> Work();
 
   // The group that a call on `log` speaks of. `log_id` 0 skips the check of the id.
-  // Rejections: NOT_READY (the catalog was not replayed, or not confirmed), LOG_NOT_FOUND (as
-  //   far as this replica of the catalog goes: another may know more), LOG_RECREATED,
+  // Rejections: NOT_READY (the catalog was not replayed, or not confirmed, or has not come to
+  //   `log_id`), LOG_NOT_FOUND (as far as this replica of the catalog goes: another may know
+  //   more), LOG_RECREATED,
   //   NOT_LEADER (no replica here; `actual` is the node id of one, as in a group's).
   [[nodiscard]] std::variant<GroupId, Rejection> Resolve(std::string_view log,
                                                          uint64_t log_id) const;
@@ -111,9 +117,11 @@ class GroupKeeper {
   };
   using Task = std::variant<OpenTask, UpdateTask, RemoveTask, LeaveTask, ComeBackTask>;
 
+  // Group 0 as its worker last published it; nullopt before it did.
+  [[nodiscard]] std::optional<GroupView> CatalogGroup() const;
   [[nodiscard]] bool IsCatalogConfirmed() const;
-  [[nodiscard]] Rejection NotFound(std::string_view log) const;
-  void OnCreated(GroupId id);
+  [[nodiscard]] Rejection NotFound(std::string_view log, uint64_t log_id) const;
+  void OnHeld(GroupId id);
   void OnConfirmed();
   // Makes, opens or leaves the replica of `log`, as the catalog has it now.
   void Follow(const CatalogLog& log);
@@ -137,6 +145,7 @@ class GroupKeeper {
   const storage::LogStore* const store_;
   const std::vector<Worker*> workers_;
   const std::function<void()> wake_;
+  const uint64_t run_bytes_;
 
   // ---- Group 0's worker ------------------------------------------------------------------
   Catalog catalog_;
@@ -144,6 +153,9 @@ class GroupKeeper {
   std::set<GroupId> open_;        // Created on a worker, or noted to be.
   std::set<GroupId> stored_ids_;  // Keys of stored_, as found at the start.
   std::set<GroupId> left_;        // Since the start.
+  // Voters that each log began with: what a replica that is made anew goes by before its first
+  // entry, wherever the log is by then.
+  std::map<GroupId, std::vector<NodeId>> founders_;
   bool confirmed_ = false;
 
   // ---- The node's own thread -----------------------------------------------------------------

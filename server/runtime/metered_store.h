@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -29,6 +30,21 @@ class MeteredStore : public storage::LogStore {
     return status;
   }
 
+  absl::StatusOr<std::unique_ptr<storage::RunBuilder>> BeginRun(GroupId group,
+                                                                Index after) override {
+    return store_->BeginRun(group, after);
+  }
+  absl::StatusOr<std::unique_ptr<storage::RunBuilder>> BeginRunBehind(
+      const storage::EntryRun& run) override {
+    return store_->BeginRunBehind(run);
+  }
+  [[nodiscard]] bool Continues(const storage::EntryRun& run) const override {
+    return store_->Continues(run);
+  }
+  absl::Status ReadRows(GroupId group, Index first, Index last,
+                        absl::FunctionRef<bool(std::string_view)> take) const override {
+    return store_->ReadRows(group, first, last, take);
+  }
   absl::StatusOr<storage::EntryRange> ReadEntries(GroupId group, Index first, Index last,
                                                   uint64_t max_bytes) const override {
     return store_->ReadEntries(group, first, last, max_bytes);

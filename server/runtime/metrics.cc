@@ -129,6 +129,16 @@ Metrics::Metrics()
       peer_dropped_mailbox_total(DropCounter(*registry_, "mailbox_full")),
       peer_reconnects_total(AddCounter(*registry_, "cairn_peer_reconnects_total",
                                        "Streams to peers that were opened.")),
+      archive_objects_total(AddCounter(*registry_, "cairn_archive_objects_total",
+                                       "Objects that this node stored in the archive.")),
+      archive_bytes_total(AddCounter(*registry_, "cairn_archive_bytes_total",
+                                     "Bytes that this node stored in the archive.")),
+      archive_errors_total(AddCounter(*registry_, "cairn_archive_errors_total",
+                                      "Objects that could not be stored, read back or read.")),
+      archive_fetches_total(AddCounter(*registry_, "cairn_archive_fetches_total",
+                                       "Objects that were fetched for readers of old records.")),
+      archive_fetched_bytes_total(
+          AddCounter(*registry_, "cairn_archive_fetched_bytes_total", "Bytes of those objects.")),
       alarms_total(AddCounter(*registry_, "cairn_alarms_total",
                               "Lines that call for an operator; see the log.")) {
   for (size_t i = 0; i < kOverloads; ++i) {

@@ -72,6 +72,13 @@ class Metrics {
   prometheus::Counter& peer_dropped_mailbox_total;  // Received, but the worker's mailbox was full.
   prometheus::Counter& peer_reconnects_total;
 
+  // ---- Archive --------------------------------------------------------------------------------
+  prometheus::Counter& archive_objects_total;  // Stored and read back.
+  prometheus::Counter& archive_bytes_total;
+  prometheus::Counter& archive_errors_total;
+  prometheus::Counter& archive_fetches_total;  // Objects that readers needed.
+  prometheus::Counter& archive_fetched_bytes_total;
+
   // ---- Trouble --------------------------------------------------------------------------------
   prometheus::Counter& alarms_total;
 
@@ -122,8 +129,12 @@ class Metrics {
     uint64_t leases_held = 0;
     uint64_t tail_lag_records = 0;
     uint64_t commit_lag_entries = 0;  // Proposed and not committed, at most in any group.
-    std::vector<Lag> lags;            // One a peer.
-    std::vector<Log> logs;            // At most --metrics-per-log.
+    // Of the logs led here: records that the archive lacks, in the log that lacks most; and how
+    // long the oldest has waited.
+    uint64_t archive_lag_records = 0;
+    int64_t archive_lag_us = 0;
+    std::vector<Lag> lags;  // One a peer.
+    std::vector<Log> logs;  // At most --metrics-per-log.
     // File and time left of each certificate; negative: it has ended.
     std::vector<std::pair<std::string, int64_t>> certificate_seconds;
   };

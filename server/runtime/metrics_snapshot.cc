@@ -14,6 +14,10 @@ using LagByPeer = std::map<NodeId, Metrics::Lag>;
 void AddLed(const GroupView& view, LagByPeer& lags, Metrics::Snapshot& now) {
   ++now.groups_leader;
   now.leases_held += view.leases_held;
+  if (view.archived && view.last_seq > view.archived_seq) {
+    now.archive_lag_records =
+        std::max<uint64_t>(now.archive_lag_records, view.last_seq - view.archived_seq);
+  }
   now.commit_lag_entries = std::max<uint64_t>(now.commit_lag_entries, view.last - view.commit);
   if (std::abs(view.clock_deviation_us) > std::abs(now.clock_deviation_us)) {
     now.clock_deviation_us = view.clock_deviation_us;

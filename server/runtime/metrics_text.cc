@@ -159,6 +159,12 @@ std::string Metrics::Text(const Snapshot& now) const {
   AddCount(families, "cairn_leases_held", "Leases that are held, of the logs led here.",
            now.leases_held);
   AddLags(families, now);
+  AddCount(families, "cairn_archive_lag_records",
+           "Records that the archive lacks, of the log led here in which it lacks most.",
+           now.archive_lag_records);
+  AddGauge(families, "cairn_archive_lag_seconds",
+           "How long the oldest record has waited to be archived, of the logs led here.",
+           Seconds(now.archive_lag_us));
   AddStorage(families, now);
   AddLogs(families, now);
   return prometheus::TextSerializer().Serialize(families);

@@ -21,12 +21,16 @@
 #include "server/group.h"
 #include "server/group_events.h"
 #include "server/runtime/access_state.h"
+#include "server/runtime/archive.h"
 #include "server/runtime/audit_log.h"
 #include "server/runtime/config.h"
 #include "server/runtime/group_keeper.h"
 #include "server/runtime/metrics.h"
 #include "server/runtime/node_tls.h"
 
+namespace cairn {
+class SocketStream;
+}  // namespace cairn
 namespace cairn::storage {
 struct RocksHooks;
 }  // namespace cairn::storage
@@ -47,6 +51,7 @@ struct NodeStatus {
   std::string detail;      // What a forming node waits for.
   uint64_t uptime_ms = 0;
   uint64_t disk_free_bytes = 0;
+  std::string archive_location;  // Without secrets; empty: logs are archived nowhere.
 };
 
 class Node {
@@ -92,6 +97,10 @@ class Node {
   [[nodiscard]] std::string AddressOf(NodeId node) const;
   // Of all members that are known of, those that the configuration names among them.
   [[nodiscard]] std::vector<std::string> MemberAddresses() const;
+  // Null without an archive, and before the node belongs to a cluster.
+  [[nodiscard]] Archive* archive() const;
+  // Whether readers from the first record on may find older ones in the archive.
+  [[nodiscard]] bool ReadsArchive(GroupId group) const;
   // Null without TLS.
   [[nodiscard]] NodeTls* tls() const;
   [[nodiscard]] const NodeConfig& config() const;
@@ -111,6 +120,8 @@ class Node {
   // Routes messages to their groups; drops what no group here takes. Spends `request`, which came
   // on a connection of `from`.
   void Receive(NodeId from, cairn::v1::ExchangeRequest& request);
+  // Sends a run down `stream`, whose other end is a member; blocks.
+  void SendRun(const cairn::v1::RunFetch& wanted, SocketStream& stream);
   cairn::v1::IntroduceResponse Introduce(const cairn::v1::IntroduceRequest& request);
   cairn::v1::FormResponse Form(const cairn::v1::FormRequest& request);
 

@@ -35,8 +35,11 @@ PeerBook::Answer PeerBook::Check(const cairn::v1::PeerHello& hello) {
         fmt::format("protocol {} is not spoken here, only {}", hello.protocol(), kPeerProtocol)};
   }
   if (hello.cluster_id() != cluster_id_) {
-    return {
-        fmt::format("this node belongs to cluster {}, not to {}", cluster_id_, hello.cluster_id())};
+    return {fmt::format(
+        "this node belongs to cluster {}, not to {}. If that one was given up, and this one was "
+        "recovered from it, the caller can only come with an empty data directory: `cairn cluster "
+        "add` it here, then start it with --join",
+        cluster_id_, hello.cluster_id())};
   }
   if (NodeId(hello.to_node_id()) != self_) {
     return {fmt::format("this is node {}, not {}", self_, hello.to_node_id())};

@@ -8,8 +8,6 @@
 namespace cairn::server {
 namespace {
 
-// What is read at once, and what is kept for reading when a large frame is through.
-constexpr size_t kReadBytes = 256 << 10;
 // Room that is made for a frame before any of it is there: enough for all but huge entries.
 constexpr size_t kTrustedBytes = 8 << 20;
 
@@ -17,13 +15,27 @@ constexpr size_t kTrustedBytes = 8 << 20;
 
 void AppendFrame(const google::protobuf::MessageLite& message, std::string& out) {
   const size_t length = message.ByteSizeLong();
+  AppendFrameHeader(length, out);
+  const size_t begin = out.size();
+  out.resize(begin + length);
+  message.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(out.data() + begin));
+}
+
+void AppendFrameHeader(size_t length, std::string& out) {
   CHECK_LE(length, kMaxFrameBytes);
   for (size_t i = 0; i < kFrameHeaderBytes; ++i) {
     out.push_back(static_cast<char>(length >> (8 * i)));
   }
-  const size_t begin = out.size();
-  out.resize(begin + length);
-  message.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(out.data() + begin));
+}
+
+bool ReceiveFrame(SocketStream& stream, uint32_t max_bytes, MonoMicros deadline,
+                  google::protobuf::MessageLite& message) {
+  char header[kFrameHeaderBytes];
+  if (!stream.ReceiveAll(header, deadline)) return false;
+  const uint32_t length = FrameLength(header);
+  if (length > max_bytes) return false;
+  std::string bytes(length, '\0');
+  return stream.ReceiveAll(bytes, deadline) && message.ParseFromString(bytes);
 }
 
 uint32_t FrameLength(const char* header) {
@@ -34,7 +46,7 @@ uint32_t FrameLength(const char* header) {
   return length;
 }
 
-FrameReader::FrameReader() : buffer_(kReadBytes) {}
+FrameReader::FrameReader(size_t kept_bytes) : kept_bytes_(kept_bytes), buffer_(kept_bytes) {}
 
 std::optional<std::string_view> FrameReader::Next() {
   if (broken_ || end_ - begin_ < kFrameHeaderBytes) return std::nullopt;
@@ -48,7 +60,7 @@ std::optional<std::string_view> FrameReader::Next() {
 
 void FrameReader::Prepare() {
   const size_t rest = end_ - begin_;
-  size_t want = kReadBytes;
+  size_t want = kept_bytes_;
   if (rest >= kFrameHeaderBytes && !broken_) {
     const size_t frame = kFrameHeaderBytes + FrameLength(buffer_.data() + begin_);
     // Beyond some size what has arrived decides, not what a length claims.

@@ -17,6 +17,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
+#include "base/socket_stream.h"
 #include "google/protobuf/message_lite.h"
 
 namespace cairn::server {
@@ -30,14 +32,24 @@ inline constexpr size_t kMaxFrameBytes = size_t{512} << 20;
 // Puts `message` behind what `out` holds.
 void AppendFrame(const google::protobuf::MessageLite& message, std::string& out);
 
+// The header of a frame of that length, whose message the caller puts behind it.
+void AppendFrameHeader(size_t length, std::string& out);
+
 // What a frame's header says.
 uint32_t FrameLength(const char* header);
+
+// Reads one frame, and nothing behind it. False: too late, broken, longer than `max_bytes` or
+// undecodable.
+bool ReceiveFrame(SocketStream& stream, uint32_t max_bytes, MonoMicros deadline,
+                  google::protobuf::MessageLite& message);
 
 // Cuts a stream of bytes into frames: read into space(), say how much it was, take the frames.
 // Bound: 8 MiB, or twice what has arrived of a frame.
 class FrameReader {
  public:
-  FrameReader();
+  // `kept_bytes`: what is read at once, and kept when a larger frame is through. More saves those
+  // that read nothing but large frames an allocation for each.
+  explicit FrameReader(size_t kept_bytes = 256 << 10);
 
   // Where the next bytes go: at least one.
   [[nodiscard]] char* space() { return buffer_.data() + end_; }
@@ -52,6 +64,7 @@ class FrameReader {
   [[nodiscard]] bool broken() const { return broken_; }
 
  private:
+  const size_t kept_bytes_;
   std::vector<char> buffer_;
   size_t begin_ = 0;  // Of the frame at the front.
   size_t end_ = 0;    // Of what was read.

@@ -214,14 +214,8 @@ bool PeerLink::Greet(SocketStream& stream) {
   if (!stream.SendAll(bytes, deadline)) return false;
   if (!Await(stream.socket(), Progress::kReadable, deadline)) return false;
 
-  char header[kFrameHeaderBytes];
-  if (!stream.ReceiveAll(header, deadline)) return false;
-  const uint32_t length = FrameLength(header);
-  if (length > kMaxAnswerBytes) return false;
-  bytes.resize(length);
-  if (!stream.ReceiveAll(bytes, deadline)) return false;
   cairn::v1::ExchangeResponse answer;
-  if (!answer.ParseFromString(bytes)) return false;
+  if (!ReceiveFrame(stream, kMaxAnswerBytes, deadline, answer)) return false;
   if (answer.refusal().empty()) return true;
   SayOnce("refuses this node: " + answer.refusal());
   if (answer.removed()) listener_->OnRemoved(answer.refusal());

@@ -22,15 +22,6 @@ constexpr int64_t kHelloTimeoutUs = 5 * kMicrosPerSecond;
 // A silent connection is looked at this often: its peer may have been removed.
 constexpr int kLookAgainMs = 1000;
 
-bool ReadHello(SocketStream& stream, MonoMicros deadline, cairn::v1::ExchangeRequest& request) {
-  char header[kFrameHeaderBytes];
-  if (!stream.ReceiveAll(header, deadline)) return false;
-  const uint32_t length = FrameLength(header);
-  if (length > kMaxHelloBytes) return false;
-  std::string bytes(length, '\0');
-  return stream.ReceiveAll(bytes, deadline) && request.ParseFromString(bytes);
-}
-
 // Blocks until there is something, or for `timeout_ms`. False at the end of the stream.
 bool ReadSome(SocketStream& stream, FrameReader& reader, int timeout_ms) {
   while (true) {
@@ -83,7 +74,14 @@ void PeerReceiver::Stop() {
 void PeerReceiver::Serve(Connection* connection) {
   SocketStream& stream = connection->stream;
   TunePeerSocket(stream.socket());
-  if (const NodeId peer = Greet(stream)) Carry(peer, stream);
+  cairn::v1::ExchangeRequest greeting;
+  if (Greet(stream, greeting)) {
+    if (greeting.has_fetch()) {
+      node_->SendRun(greeting.fetch(), stream);
+    } else {
+      Carry(NodeId(greeting.hello().from_node_id()), stream);
+    }
+  }
   if (!stream.error().empty()) {
     spdlog::warn("a connection that speaks the peers' protocol is closed: TLS: {}", stream.error());
   }
@@ -92,23 +90,21 @@ void PeerReceiver::Serve(Connection* connection) {
   connection->done = true;
 }
 
-NodeId PeerReceiver::Greet(SocketStream& stream) {
+bool PeerReceiver::Greet(SocketStream& stream, cairn::v1::ExchangeRequest& greeting) {
   const MonoMicros deadline = SystemClock().Mono() + kHelloTimeoutUs;
   char magic[kPeerMagic.size()];
-  if (!stream.ReceiveAll(magic, deadline)) return NodeId();
+  if (!stream.ReceiveAll(magic, deadline)) return false;
   if (NodeTls* const tls = node_->tls()) {
     const TlsContext context = tls->Now()->accepting;
-    if (context == nullptr) return NodeId();  // A node alone has no peers.
+    if (context == nullptr) return false;  // A node alone has no peers.
     stream.AcceptTls(context);
-    if (!stream.ShakeHands(deadline)) return NodeId();
+    if (!stream.ShakeHands(deadline)) return false;
   }
-  cairn::v1::ExchangeRequest request;
-  if (!ReadHello(stream, deadline, request)) return NodeId();
-  const cairn::v1::ExchangeResponse answer = Judge(stream, request.hello());
+  if (!ReceiveFrame(stream, kMaxHelloBytes, deadline, greeting)) return false;
+  const cairn::v1::ExchangeResponse answer = Judge(stream, greeting.hello());
   std::string bytes;
   AppendFrame(answer, bytes);
-  const bool welcome = stream.SendAll(bytes, deadline) && answer.refusal().empty();
-  return welcome ? NodeId(request.hello().from_node_id()) : NodeId();
+  return stream.SendAll(bytes, deadline) && answer.refusal().empty();
 }
 
 cairn::v1::ExchangeResponse PeerReceiver::Judge(const SocketStream& stream,

@@ -5,6 +5,8 @@
 // Back-pressure: a connection is read only while its thread has nothing to hand on; Node::Receive
 //   never blocks, and what a full mailbox cannot take is dropped there: the sender's core repeats
 //   it. All frames that have arrived together are one Receive.
+// A connection whose greeting fetches a run is there for that alone (run_sender.h).
+//
 // Bounds: kMaxConnections; handshake and a hello of at most kMaxHelloBytes, together within
 //   kHelloTimeoutUs.
 // Threads: one per connection, which works on what it has received (Worker::RunHere). Take and
@@ -44,8 +46,8 @@ class PeerReceiver {
   };
 
   void Serve(Connection* connection);
-  // Reads the hello and answers it. Who it is; 0: the connection is of no use.
-  NodeId Greet(SocketStream& stream);
+  // Reads the hello and answers it. False: the connection is of no use.
+  bool Greet(SocketStream& stream, cairn::v1::ExchangeRequest& greeting);
   [[nodiscard]] cairn::v1::ExchangeResponse Judge(const SocketStream& stream,
                                                   const cairn::v1::PeerHello& hello) const;
   // Until the connection ends, or its peer is no member any more.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/planted_bug.h"
 #include "base/strings.h"
 
 namespace cairn::server {
@@ -32,10 +33,10 @@ bool Steward::Work(const std::vector<GroupView>& views, const Catalog& catalog) 
     busy = Decide(catalog_group, catalog) || busy;
   }
   for (const GroupView& view : views) {
+    if (view.hibernating && PLANTED(kSleeperNotMoved)) continue;
     const CatalogLog* log = catalog.Find(view.group);
-    if (log == nullptr || !log->moving()) continue;
+    if (log == nullptr || !log->moving() || !Leads(view)) continue;
     busy = true;
-    if (!Leads(view)) continue;
     const WantedMembers wanted = WantedOf(*log);
     if (IsSettled(view, wanted)) {
       Settle(*log, catalog_group.leader);

@@ -40,8 +40,8 @@ class Steward : private ReplySink {
   Steward(NodeId self, const Clock* clock, StewardPorts* ports)
       : self_(self), clock_(clock), ports_(ports) {}
 
-  // One look at everything. Returns whether something is on its way, so that the next look should
-  // come soon.
+  // One look at everything. Returns whether something is on its way that this node has to drive, so
+  // that the next look should come soon. A change of the catalog calls for a look at once, too.
   bool Work(const std::vector<GroupView>& views, const Catalog& catalog);
 
  private:

@@ -77,6 +77,7 @@ void Encode(const consensus::AppendResponse& body, WireMessage& wire) {
   wire.set_flags(If(body.contradicts, kContradicts));
   wire.set_context(body.absolved);
   wire.set_doubt(body.doubt);
+  wire.set_runs(body.takes_runs);
 }
 
 void Encode(const consensus::Heartbeat& body, WireMessage& wire) {
@@ -92,6 +93,7 @@ void Encode(const consensus::HeartbeatResponse& body, WireMessage& wire) {
   wire.set_doubt(body.doubt);
   wire.set_wall_us(body.wall_us);
   wire.set_sleep(body.asleep);
+  wire.set_runs(body.fetching);
 }
 
 void Encode(const consensus::CommitNotice& body, WireMessage& wire) {
@@ -103,6 +105,18 @@ void Encode(const consensus::SnapshotRequest& body, WireMessage& wire) {
   SetType(wire, WireType::kSnapshotRequest);
   SetPosition(wire, body.position);
   wire.set_snapshot(body.snapshot.view().data(), body.snapshot.size());
+}
+
+void Encode(const consensus::RunOffer& body, WireMessage& wire) {
+  SetType(wire, WireType::kRunOffer);
+  SetPosition(wire, body.prev);
+  wire.set_through_index(body.through.index.value());
+  wire.set_through_term(body.through.term.value());
+  wire.set_snapshot(body.snapshot.view().data(), body.snapshot.size());
+  wire.set_free_bytes(body.free_bytes);
+  wire.set_open(body.open);
+  wire.set_ahead_index(body.ahead.index.value());
+  wire.set_ahead_term(body.ahead.term.value());
 }
 
 void Encode(const consensus::TimeoutNow&, WireMessage& wire) {
@@ -150,6 +164,7 @@ uint32_t KnownFlags(WireType type) {
     case WireType::kReadIndexRequest:
     case WireType::kReadIndexResponse:
     case WireType::kCommitNotice:
+    case WireType::kRunOffer:
       return 0;
   }
   return 0;
@@ -198,6 +213,7 @@ consensus::AppendResponse DecodeAppendResponse(const WireMessage& wire) {
   body.doubt = wire.doubt();
   body.absolved = wire.context();
   body.contradicts = Has(wire, kContradicts);
+  body.takes_runs = wire.runs();
   return body;
 }
 
@@ -226,13 +242,22 @@ absl::StatusOr<consensus::Body> DecodeBody(WireMessage& wire) {
       return consensus::HeartbeatResponse{.context = wire.context(),
                                           .doubt = wire.doubt(),
                                           .wall_us = wire.wall_us(),
-                                          .asleep = wire.sleep()};
+                                          .asleep = wire.sleep(),
+                                          .fetching = wire.runs()};
     case WireType::kCommitNotice:
       return consensus::CommitNotice{.commit = Index(wire.commit())};
     case WireType::kSnapshotRequest:
       return consensus::SnapshotRequest{.position = PositionOf(wire),
                                         .membership = {},  // Part of the bytes; the group reads it.
                                         .snapshot = Bytes(std::move(*wire.mutable_snapshot()))};
+    case WireType::kRunOffer:
+      return consensus::RunOffer{
+          .prev = PositionOf(wire),
+          .through = {.term = Term(wire.through_term()), .index = Index(wire.through_index())},
+          .snapshot = Bytes(std::move(*wire.mutable_snapshot())),
+          .free_bytes = wire.free_bytes(),
+          .open = wire.open(),
+          .ahead = {.term = Term(wire.ahead_term()), .index = Index(wire.ahead_index())}};
     case WireType::kTimeoutNow:
       return consensus::TimeoutNow{};
     case WireType::kReadIndexRequest:
@@ -282,6 +307,7 @@ uint64_t WireBytes(const consensus::Message& message) {
                    }
                  },
                  [&](const consensus::SnapshotRequest& body) { bytes += body.snapshot.size(); },
+                 [&](const consensus::RunOffer& body) { bytes += body.snapshot.size(); },
                  [](const auto&) {}},
       message.body);
   return bytes;

@@ -34,6 +34,7 @@ enum class WireType : uint32_t {
   kReadIndexRequest = 9,
   kReadIndexResponse = 10,
   kCommitNotice = 11,
+  kRunOffer = 12,
 };
 
 // An AppendRequest's `last` is not sent: it is where its entries end.

@@ -60,6 +60,7 @@ void Clear(Effects& effects) {
   effects.writes.clear();
   effects.write_ids.clear();
   effects.reads.clear();
+  effects.fetches.clear();
   effects.catalog.clear();
   effects.replies.clear();
   effects.chunks.clear();
@@ -116,6 +117,8 @@ void Worker::OnCommitted(uint64_t ticket) {
 }
 
 void Worker::OnRead(storage::ReadResult result) { mailbox_.PushUrgent(std::move(result)); }
+
+void Worker::OnFetched(GroupId group, Fetched fetched) { PostUrgent({group, std::move(fetched)}); }
 
 std::vector<GroupView> Worker::Views() const {
   std::vector<GroupView> views;
@@ -238,11 +241,13 @@ void Worker::NoteChange(GroupId id, Slot& slot) {
 
 void Worker::Handle(GroupEvent event) {
   const auto it = groups_.find(event.group);
+  const bool is_answer = std::holds_alternative<Fetched>(event.event);
   if (it == groups_.end()) {
     Refuse(std::move(event.event), NotHere(event.group, ""));
-    return;
+  } else {
+    Deliver(it->first, it->second, std::move(event.event));
   }
-  Deliver(it->first, it->second, std::move(event.event));
+  if (is_answer) OnAnswered(event.group);
 }
 
 void Worker::Refuse(Event event, const Rejection& why) {
@@ -267,8 +272,18 @@ void Worker::Handle(Committed committed) {
 }
 
 void Worker::Handle(storage::ReadResult result) {
-  const auto it = groups_.find(result.group);
+  const GroupId id = result.group;
+  const auto it = groups_.find(id);
   if (it != groups_.end()) Deliver(it->first, it->second, Loaded{std::move(result)});
+  OnAnswered(id);
+}
+
+void Worker::OnAnswered(GroupId id) {
+  const auto asked = asked_.find(id);
+  CHECK(asked != asked_.end());
+  if (--asked->second > 0) return;
+  asked_.erase(asked);
+  if (auto back = coming_back_.extract(id); !back.empty()) Handle(std::move(back.mapped()));
 }
 
 void Worker::Handle(AddGroupCommand command) {
@@ -276,6 +291,10 @@ void Worker::Handle(AddGroupCommand command) {
   // A replica that comes back may still be here: LeaveGroup has kept it.
   if (command.start.placement != 0 && groups_.contains(id)) return;
   CHECK(!groups_.contains(id));
+  if (asked_.contains(id)) {
+    coming_back_.insert_or_assign(id, std::move(command));
+    return;
+  }
   const std::string name = command.start.name;
   auto group = Group::Create(std::move(command.config), std::move(command.start), &budget_,
                              &random_, command.catalog, now_);
@@ -298,6 +317,7 @@ void Worker::Handle(RemoveGroupCommand command) {
 }
 
 void Worker::Handle(LeaveGroupCommand command) {
+  coming_back_.erase(command.group);
   const auto it = groups_.find(command.group);
   if (it == groups_.end() || it->second.group == nullptr) return;
   if (it->second.group->core().membership().version > command.placement) return;
@@ -306,13 +326,26 @@ void Worker::Handle(LeaveGroupCommand command) {
   Drop(command.group, moved);
 }
 
+void Worker::ForgetRequests(GroupId id) {
+  const auto of_group = [id](const auto& notice) { return notice.first == id; };
+  for (InFlight& batch : in_flight_) std::erase_if(batch.notices, of_group);
+  std::erase_if(held_notices_, of_group);
+  for (size_t i = 0; i < effects_.writes.size(); ++i) {
+    if (effects_.writes[i].group == id) effects_.write_ids[i] = 0;
+  }
+  std::erase_if(effects_.reads, [id](const auto& read) { return read.group == id; });
+  std::erase_if(effects_.fetches, [id](const auto& fetch) { return fetch.group == id; });
+}
+
 void Worker::Drop(GroupId id, const Rejection& why) {
+  coming_back_.erase(id);
   const auto it = groups_.find(id);
   if (it != groups_.end()) {
     if (it->second.group != nullptr) it->second.group->Shutdown(why, effects_);
     std::erase_if(touched_, [&](const auto& entry) { return entry.first == id; });
     schedule_.Remove(id);
     groups_.erase(it);
+    ForgetRequests(id);
     changed_.push_back(id);
     views_stale_ = true;
   }
@@ -325,9 +358,14 @@ void Worker::Drop(GroupId id, const Rejection& why) {
 }
 
 void Worker::Handle(UpdateGroupCommand command) {
+  if (const auto back = coming_back_.find(command.group); back != coming_back_.end()) {
+    back->second.start.settings = std::move(command.settings);
+    return;
+  }
   const auto it = groups_.find(command.group);
   if (it == groups_.end() || it->second.group == nullptr) return;
   it->second.group->SetSettings(command.settings);
+  Touch(it->first, it->second);
 }
 
 void Worker::Handle(BroadcastCommand command) {
@@ -360,7 +398,8 @@ void Worker::FinishTouched() {
     slot->touched = false;
     schedule_.Set(id, slot->group->NextTick());
     const consensus::RaftCore& core = slot->group->core();
-    const Standing standing{core.role(), core.term(), core.leader()};
+    const Standing standing{core.role(), core.term(), core.leader(), core.membership().joint(),
+                            core.MembershipCommitted()};
     if (standing == slot->seen) continue;
     slot->seen = standing;
     views_stale_ = true;
@@ -376,7 +415,14 @@ void Worker::FinishTouched() {
 void Worker::CarryOut() {
   if (!effects_.messages.empty()) ports_->Send(std::move(effects_.messages));
   SubmitWrites();
-  for (storage::ReadRequest& read : effects_.reads) ports_->Read(std::move(read), this);
+  for (storage::ReadRequest& read : effects_.reads) {
+    ++asked_[read.group];
+    ports_->Read(std::move(read), this);
+  }
+  for (RunRequest& fetch : effects_.fetches) {
+    ++asked_[fetch.group];
+    ports_->Fetch(std::move(fetch), this);
+  }
   for (const CatalogChange& change : effects_.catalog) ports_->OnCatalogChange(change);
   // Before the replies, so that a caller who asks for the status next sees what it was told.
   if (views_stale_) RefreshViews();

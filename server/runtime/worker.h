@@ -37,6 +37,13 @@
 
 namespace cairn::server {
 
+// Told of what came of a fetch; any thread.
+class FetchSink {
+ public:
+  virtual ~FetchSink() = default;
+  virtual void OnFetched(GroupId group, Fetched fetched) = 0;
+};
+
 // What a worker asks of the world. Called on the worker's thread.
 class WorkerPorts {
  public:
@@ -46,6 +53,8 @@ class WorkerPorts {
   // sink->OnCommitted(ticket) when durable.
   virtual void Commit(storage::StoreBatch batch, storage::CommitSink* sink, uint64_t ticket) = 0;
   virtual void Read(storage::ReadRequest request, storage::ReadSink* sink) = 0;
+  // sink->OnFetched once the run is there, or there will be none.
+  virtual void Fetch(RunRequest request, FetchSink* sink) = 0;
   // Group 0 applied a change.
   virtual void OnCatalogChange(const CatalogChange& change) = 0;
   virtual void Alarm(const std::string& line) = 0;
@@ -56,7 +65,7 @@ class WorkerPorts {
   [[nodiscard]] virtual bool HasSpace() const = 0;
 };
 
-class Worker : private storage::CommitSink, private storage::ReadSink {
+class Worker : private storage::CommitSink, private storage::ReadSink, private FetchSink {
  public:
   struct Options {
     uint32_t number = 0;
@@ -92,7 +101,8 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   // To every group of this worker.
   void Broadcast(LinkChange change);
   void DrainAll();
-  // A recent picture of all groups (refreshed each tick, and on role changes).
+  // A recent picture of all groups (refreshed each tick, and when a role, or the
+  // state of a change of members, is another one).
   [[nodiscard]] std::vector<GroupView> Views() const;
 
   // ---- Running --------------------------------------------------------------------
@@ -145,6 +155,9 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
     consensus::Role role = consensus::Role::kFollower;
     Term term;
     NodeId leader;
+    // A change of members waits for each of its steps to be seen.
+    bool joint = false;
+    bool members_committed = false;
     bool operator==(const Standing&) const = default;
   };
   struct Slot {
@@ -165,6 +178,8 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   void OnCommitted(uint64_t ticket) override;
   void AfterCommits() override { Lend(/*in_a_hurry=*/true); }
   void OnRead(storage::ReadResult result) override;
+  // FetchSink, on the thread that fetches.
+  void OnFetched(GroupId group, Fetched fetched) override;
 
   void Run();
   // `in_a_hurry`: the thread has more important work than to deliver many replies.
@@ -181,6 +196,10 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   void Handle(LeaveGroupCommand command);
   // Answers all that waits with `why`, forgets the group and drops its data.
   void Drop(GroupId id, const Rejection& why);
+  // Nobody is told of the group's writes, and nothing is read for it that was not asked for yet.
+  void ForgetRequests(GroupId id);
+  // A read or a fetch of the group, which may have been dropped since, was answered.
+  void OnAnswered(GroupId id);
   void Handle(UpdateGroupCommand command);
   void Handle(BroadcastCommand command);
   void Handle(DrainCommand);
@@ -231,6 +250,10 @@ class Worker : private storage::CommitSink, private storage::ReadSink {
   bool disk_is_free_ = false;
   // Groups with requests that wait for that.
   std::vector<GroupId> gathering_;
+  // Reads and fetches under way, of groups that were dropped, too. A replica that comes back is not
+  // made before all answers to its forerunner have come: it would take them for its own.
+  std::map<GroupId, uint64_t> asked_;
+  std::map<GroupId, AddGroupCommand> coming_back_;
 
   mutable absl::Mutex views_mutex_;  // Leaf.
   std::map<GroupId, GroupView> views_ ABSL_GUARDED_BY(views_mutex_);

@@ -25,7 +25,7 @@ inline CacheView ViewOfThreeLogs() {
   const auto shard = [](const std::string& id, const std::string& address, SlotRange slots) {
     ShardView view;
     view.log = "cache/" + id;
-    view.slots = slots;
+    view.slots = {slots};
     view.primary_name = id + "/life/1@" + address;
     view.primary_address = address;
     view.primary_epoch = Epoch(4);

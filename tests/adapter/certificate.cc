@@ -4,6 +4,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include <fstream>
 #include <functional>
 #include <memory>
 
@@ -54,6 +55,17 @@ Certificate NewCertificate(long valid_seconds) {
             return PEM_write_bio_PrivateKey(to, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
           }),
           Pem([&](BIO* to) { return PEM_write_bio_X509(to, x509); })};
+}
+
+CertificateFiles::CertificateFiles(const std::string& name)
+    : certificate(dir_.File(name + ".crt")), key(dir_.File(name + ".key")) {
+  Renew();
+}
+
+void CertificateFiles::Renew() {
+  const Certificate made = NewCertificate();
+  std::ofstream(certificate, std::ios::trunc) << made.certificate_pem;
+  std::ofstream(key, std::ios::trunc) << made.key_pem;
 }
 
 }  // namespace cairn::adapter::testing

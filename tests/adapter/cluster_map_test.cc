@@ -56,7 +56,8 @@ std::string Redirect(const ClusterMap& map, const std::vector<std::string_view>&
                      bool is_primary, bool read_only = false) {
   CommandPlan plan;
   Table().Judge(argv, &plan);
-  return map.Redirect(argv, plan, is_primary, read_only).value_or("served");
+  const SlotRoute route = map.Route(argv, plan, is_primary, read_only);
+  return route.held ? "held" : route.refusal.value_or("served");
 }
 
 TEST(RedirectTest, APrimaryOfAllSlotsServesAllButMixedSlots) {
@@ -92,6 +93,36 @@ TEST(RedirectTest, OfSeveralLogsEachKeyHasItsOwn) {
   EXPECT_THAT(Redirect(map, {"MGET", "foo", "123"}, true), StartsWith("CROSSSLOT "));
   EXPECT_THAT(Redirect(map, {"RENAME", "123", "foo"}, true), StartsWith("CROSSSLOT "));
   EXPECT_EQ(Redirect(map, {"FLUSHALL"}, true), "served");
+}
+
+TEST(RedirectTest, WhatMayTouchSlotsThatAreOnTheirWayWaits) {
+  CacheView view = ViewOfThreeLogs();
+  view.held = {{5970, 5970}, {12182, 12182}};
+  const ClusterMap map(view, "10.0.0.1:2");
+  EXPECT_EQ(Redirect(map, {"SET", "123", "1"}, true), "held");  // Slot 5970.
+  EXPECT_EQ(Redirect(map, {"GET", "123"}, true), "held");
+  EXPECT_EQ(Redirect(map, {"GET", "foo"}, true), "held");  // Comes from another log.
+  EXPECT_EQ(Redirect(map, {"SET", "bar", "1"}, true), "MOVED 5061 10.0.0.1:1");
+  EXPECT_EQ(Redirect(map, {"FLUSHALL"}, true), "held");
+  EXPECT_EQ(Redirect(map, {"EVAL", "return 1", "0"}, true), "held");
+  EXPECT_EQ(Redirect(map, {"PING"}, true), "served");
+  EXPECT_EQ(Redirect(map, {"PUBLISH", "channel", "word"}, true), "served");
+  EXPECT_EQ(Redirect(map, {"GET", "123"}, false, /*read_only=*/true), "served") << "by a replica";
+}
+
+TEST(RedirectTest, WhatWasQueuedIsJudgedAgain) {
+  CacheView view = ViewOfThreeLogs();
+  const SlotTouch own{5970, false};
+  const SlotTouch other{12182, false};
+  const SlotTouch any{std::nullopt, true};
+  const ClusterMap before(view, "10.0.0.1:2");
+  EXPECT_FALSE(before.RouteAgain(own, true).refusal || before.RouteAgain(any, true).held);
+  EXPECT_EQ(before.RouteAgain(other, true).refusal, "MOVED 12182 10.0.0.1:3");
+  view.held = {{5970, 5970}};
+  const ClusterMap during(view, "10.0.0.1:2");
+  EXPECT_TRUE(during.RouteAgain(own, true).held);
+  EXPECT_TRUE(during.RouteAgain(any, true).held);
+  EXPECT_EQ(during.MovedTo(5970, "cache/3"), "MOVED 5970 10.0.0.1:3");
 }
 
 // Messages reach the replicas through the log, and come from the primary only.

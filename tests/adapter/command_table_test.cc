@@ -238,6 +238,12 @@ const PlanCase kOldCases[] = {
      "refused: replicas and later primaries would read records of a module that they do not have; "
      "load it by the engine's configuration, on all nodes"},
     {{"SCRIPT", "LOAD", "s"}, "write marks: nothing"},
+    {{"OBJECT", "ENCODING", "k"}, "read waits: its keys keys 2r"},
+    {{"object", "freq", "k"}, "read waits: its keys keys 2r"},
+    {{"OBJECT", "HELP"}, "read waits: whole offset"},
+    {{"MEMORY", "usage", "k", "SAMPLES", "5"}, "read waits: its keys keys 2r"},
+    {{"MEMORY", "USAGE"}, "read waits: whole offset"},
+    {{"MEMORY", "DOCTOR"}, "local"},
     {{"DEBUG", "RELOAD"}, "refused: it changes the engine behind the log's back"},
 };
 
@@ -262,6 +268,9 @@ TEST(CommandTableTest, TheOlderShapeLetsNothingPassThatTheNewerStops) {
     if (now.writes) {
       EXPECT_TRUE(old.writes) << info->name;
       EXPECT_GE(old.marks, now.marks) << info->name;
+    }
+    if (now.kind == CommandClass::kRead) {
+      EXPECT_NE(old.kind, CommandClass::kLocal) << info->name;
     }
     if (now.kind == CommandClass::kRead && old.kind == CommandClass::kRead) {
       EXPECT_GE(old.read, now.read) << info->name;

@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "adapter/redis/engine_facts.h"
@@ -25,7 +26,7 @@ TEST(EngineAddressTest, IsReadAndPrinted) {
       {"[::1]:6379", "[::1]:6379"},
       {"unix:", ""},
       {"unix:/" + std::string(200, 'x'), ""},
-      {"engine.example:6379", ""},
+      {"engine.example:6379", "engine.example:6379"},
       {"127.0.0.1", ""},
       {"127.0.0.1:", ""},
       {"127.0.0.1:0", ""},
@@ -72,6 +73,26 @@ TEST(EngineLinkTest, TellsAnErrorReplyFromABrokenConnection) {
   const auto reply = world.Run(engine.link()->Call({"PING"}, kCallPatience));
   EXPECT_TRUE(absl::IsUnavailable(reply.status())) << reply.status();
   EXPECT_TRUE(absl::IsUnavailable(world.Run(engine.link()->Connect(kCallPatience))));
+}
+
+TEST(EngineLinkTest, WhatABusyEngineRefusesPasses) {
+  EngineWorld world;
+  TestEngine engine(&world, "a");
+  engine.Do({"CONFIG", "SET", "lua-time-limit", "10"});
+  EngineLink looping(world.executor(), engine.address());
+  ASSERT_TRUE(world.Run(looping.Connect(kCallPatience)).ok());
+  bool ended = false;
+  const auto loop = [](EngineLink* link, bool* done) -> asio::awaitable<void> {
+    std::vector<std::string> eval = Argv("EVAL", "while true do end", "0");
+    (void)co_await link->Call(std::move(eval), kCallPatience);
+    *done = true;
+  };
+  Spawn(world.executor(), loop(&looping, &ended));
+  ASSERT_TRUE(world.Until([&] { return engine.Ask({"PING"}).starts_with("BUSY "); }));
+  const auto refused = world.Run(engine.link()->CallOk({"GET", "k"}, kCallPatience));
+  EXPECT_TRUE(absl::IsUnavailable(refused.status())) << refused.status();
+  EXPECT_EQ(engine.Ask({"SCRIPT", "KILL"}), "OK");
+  EXPECT_TRUE(world.Until([&] { return ended; }));
 }
 
 TEST(EngineLinkTest, AnEngineThatHangsEndsTheConnection) {

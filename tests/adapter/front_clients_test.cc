@@ -257,5 +257,20 @@ TEST(FrontClientsTest, WhatIsRefusedInsideATransactionEndsIt) {
   EXPECT_TRUE(client.IsCut());
 }
 
+// Too many arguments, or too few: whatever the command is, the transaction goes on, and does
+// nothing at its EXEC.
+TEST(FrontClientsTest, AMistakeInsideATransactionSpoilsIt) {
+  FrontLab lab;
+  FrontClient client(&lab);
+  for (const std::vector<std::string>& mistake : std::vector<std::vector<std::string>>{
+           {"RESET", "x"}, {"DISCARD", "x"}, {"MULTI", "x"}, {"WATCH"}, {"SELECT"}, {"GET"}}) {
+    ASSERT_EQ(client.Ask({"MULTI"}), kOk);
+    EXPECT_EQ(client.Ask(mistake).substr(0, 5), "-ERR ") << mistake[0];
+    EXPECT_EQ(client.Ask({"SET", "k", "v"}), "+QUEUED\r\n") << mistake[0];
+    EXPECT_EQ(client.Ask({"EXEC"}).substr(0, 10), "-EXECABORT") << mistake[0];
+    EXPECT_EQ(client.Ask({"GET", "k"}), "$-1\r\n") << mistake[0];
+  }
+}
+
 }  // namespace
 }  // namespace cairn::adapter::redis

@@ -1,8 +1,11 @@
 // The front over a real engine, asked by clients of clusters and of Sentinel.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
+#include <atomic>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "adapter/redis/discovery/cluster_map.h"
@@ -35,6 +38,12 @@ CacheView ViewOfMe() {
   return view;
 }
 
+CacheView ViewOfThreeLogsOneMine() {
+  CacheView view = ViewOfThreeLogs();
+  view.primary_address = kMe;
+  return view;
+}
+
 TEST(FrontDiscoveryTest, APrimaryInAClusterServesItsSlots) {
   FrontLab lab(Playing(Discovery::kCluster));
   lab.front().SetView(ViewOfMe());
@@ -52,8 +61,7 @@ TEST(FrontDiscoveryTest, APrimaryInAClusterServesItsSlots) {
 
 TEST(FrontDiscoveryTest, WhatIsSentElsewhereEndsATransaction) {
   FrontLab lab(Playing(Discovery::kCluster));
-  CacheView view = ViewOfThreeLogs();
-  view.primary_address = kMe;
+  CacheView view = ViewOfThreeLogsOneMine();
   lab.front().SetView(view);
   FrontClient client(&lab);
   EXPECT_EQ(client.Ask({"MULTI"}), kOk);
@@ -61,6 +69,91 @@ TEST(FrontDiscoveryTest, WhatIsSentElsewhereEndsATransaction) {
   EXPECT_EQ(client.Ask({"SET", "foo", "1"}), "-MOVED 12182 10.0.0.1:3\r\n");
   EXPECT_THAT(client.Ask({"EXEC"}), StartsWith("-EXECABORT "));
   EXPECT_EQ(client.Ask({"EXISTS", "123"}), ":0\r\n");
+}
+
+TEST(FrontDiscoveryTest, CallsOfSlotsThatAreOnTheirWayWait) {
+  FrontOptions options = Playing(Discovery::kCluster);
+  options.hold_timeout_us = 600 * kMicrosPerSecond;
+  FrontLab lab(options);
+  CacheView view = ViewOfThreeLogsOneMine();
+  lab.front().SetView(view);
+  FrontClient client(&lab);
+  EXPECT_EQ(client.Ask({"SET", "123", "1"}), kOk);
+  view.held = {{5970, 5970}};
+  lab.front().SetView(view);
+  FrontClient other(&lab);
+  other.Do({"GET", "123"});
+  EXPECT_TRUE(other.Waits());
+  EXPECT_THAT(client.Ask({"GET", "foo"}), StartsWith("-MOVED ")) << "of other slots";
+  view.held = {};
+  lab.front().SetView(view);
+  EXPECT_EQ(other.Next(), "$1\r\n1\r\n");
+}
+
+TEST(FrontDiscoveryTest, CallsOfSlotsThatAreOnTheirWayForLongAreToldToComeAgain) {
+  FrontOptions options = Playing(Discovery::kCluster);
+  options.hold_timeout_us = kMicrosPerSecond / 2;
+  FrontLab lab(options);
+  CacheView view = ViewOfThreeLogsOneMine();
+  view.held = {{5970, 5970}};
+  lab.front().SetView(view);
+  FrontClient client(&lab);
+  EXPECT_EQ(client.Ask({"GET", "123"}), "-TRYAGAIN slot 5970 is being moved right now\r\n");
+}
+
+TEST(FrontDiscoveryTest, SlotsAreLeftWhenNoCallOfThemIsWithTheEngine) {
+  FrontLab lab(Playing(Discovery::kCluster));
+  CacheView view = ViewOfThreeLogsOneMine();
+  lab.front().SetView(view);
+  FrontClient blocked(&lab);
+  FrontClient queued(&lab);
+  EXPECT_EQ(queued.Ask({"MULTI"}), kOk);
+  EXPECT_EQ(queued.Ask({"INCR", "123"}), kQueued);
+  blocked.Do({"BLPOP", "123", "0"});
+  EXPECT_TRUE(blocked.Waits());
+  view.held = {{5970, 5970}};
+  lab.front().SetView(view);
+  std::atomic<bool> left = false;
+  lab.front().DrainSlots({{5970, 5970}}, "cache/3", [&] { left = true; });
+  EXPECT_EQ(blocked.Next(), "-MOVED 5970 10.0.0.1:3\r\n");
+  EXPECT_TRUE(lab.world().Until([&] { return left.load(); }));
+  queued.Do({"EXEC"});
+  EXPECT_TRUE(queued.Waits());
+  std::swap(view.slots, view.others[1].slots);
+  view.held = {};
+  lab.front().SetView(view);
+  EXPECT_EQ(queued.Next(), "-MOVED 5970 10.0.0.1:3\r\n");
+  EXPECT_EQ(lab.engine().Ask({"DBSIZE"}), "0");
+  EXPECT_EQ(queued.Ask({"PING"}), "+PONG\r\n") << "the transaction is over";
+}
+
+// Whoever asked for them to be left has given up: who blocks on them blocks here.
+TEST(FrontDiscoveryTest, SlotsThatAreServedAgainAreNotLeftAnyMore) {
+  FrontLab lab(Playing(Discovery::kCluster));
+  CacheView view = ViewOfThreeLogsOneMine();
+  lab.front().SetView(view);
+  FrontClient busy(&lab);
+  EXPECT_EQ(busy.Ask({"SET", "123", "1"}), kOk);
+  FrontClient blocks(&lab);
+  EXPECT_EQ(blocks.Ask({"BLPOP", "{123}list", "0.001"}), "*-1\r\n") << "it has its connection";
+  lab.engine().Signal(SIGSTOP);
+  const uint64_t requests = lab.front().Stats().requests;
+  busy.Do({"GET", "123"});
+  ASSERT_TRUE(lab.world().Until([&] { return lab.front().Stats().requests > requests; }));
+  view.held = {{5970, 5970}};
+  lab.front().SetView(view);
+  std::atomic<bool> left = false;
+  lab.front().DrainSlots({{5970, 5970}}, "cache/3", [&] { left = true; });
+  view.held = {};
+  lab.front().SetView(view);
+  blocks.Do({"BLPOP", "{123}list", "0"});
+  lab.world().Drain();
+  lab.engine().Signal(SIGCONT);
+  EXPECT_EQ(busy.Next(), "$1\r\n1\r\n");
+  EXPECT_TRUE(blocks.Waits());
+  EXPECT_EQ(busy.Ask({"LPUSH", "{123}list", "x"}), ":1\r\n");
+  EXPECT_THAT(blocks.Next(), HasSubstr("{123}list"));
+  EXPECT_FALSE(left);
 }
 
 TEST(FrontDiscoveryTest, AReplicaInAClusterServesThoseWhoSayReadOnly) {

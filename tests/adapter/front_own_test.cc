@@ -31,6 +31,25 @@ TEST(FrontOwnTest, ResetEndsAStateAndNotTheClient) {
   EXPECT_EQ(client.Ask({"GET", "k"}), "$1\r\nv\r\n");
 }
 
+// What is asked behind a write, for its offset, comes before what makes the connection a
+// subscriber's, where nothing can be asked.
+TEST(FrontOwnTest, SubscriptionsComeBehindTheOffsetOfAWrite) {
+  FrontLab lab;
+  FrontClient client(&lab);
+  ASSERT_EQ(client.Ask({"WATCH", "k"}), kOk);  // It has a connection of its own from now on.
+  client.Send(EncodeCommand({"SET", "k", "v"}) + EncodeCommand({"SUBSCRIBE", "c"}));
+  EXPECT_EQ(client.Next(), kOk);
+  EXPECT_EQ(client.Next(), Subscribed("c"));
+  ASSERT_EQ(client.Ask({"RESET"}), "+RESET\r\n");
+  ASSERT_EQ(client.Ask({"WATCH", "k"}), kOk);
+  client.Send(EncodeCommand({"SET", "k", "w"}) + EncodeCommand({"PUNSUBSCRIBE", "a", "b"}) +
+              EncodeCommand({"GET", "k"}));
+  EXPECT_EQ(client.Next(), kOk);
+  EXPECT_EQ(client.Next(), "*3\r\n$12\r\npunsubscribe\r\n$1\r\na\r\n:0\r\n");
+  EXPECT_EQ(client.Next(), "*3\r\n$12\r\npunsubscribe\r\n$1\r\nb\r\n:0\r\n");
+  EXPECT_EQ(client.Next(), "$1\r\nw\r\n");
+}
+
 TEST(FrontOwnTest, AWatchOutlivesAChangeOfDatabase) {
   FrontLab lab;
   FrontClient client(&lab);

@@ -12,35 +12,15 @@
 #include "base/tls_context.h"
 #include "tests/adapter/certificate.h"
 #include "tests/adapter/front_lab.h"
-#include "tests/support/temp_dir.h"
 
 namespace cairn::adapter::redis {
 namespace {
 
+using Pair = adapter::testing::CertificateFiles;
+
 void WriteFile(const std::string& path, const std::string& text) {
   std::ofstream(path, std::ios::trunc) << text;
 }
-
-// A certificate that is its own authority, in files.
-class Pair {
- public:
-  explicit Pair(const std::string& name)
-      : certificate(dir_.File(name + ".crt")), key(dir_.File(name + ".key")) {
-    Renew();
-  }
-  void Renew() {
-    const adapter::testing::Certificate made = adapter::testing::NewCertificate();
-    WriteFile(certificate, made.certificate_pem);
-    WriteFile(key, made.key_pem);
-  }
-
- private:
-  cairn::testing::TempDir dir_;
-
- public:
-  const std::string certificate;
-  const std::string key;
-};
 
 // What redis-cli prints, while the lab goes on.
 std::string RunCli(FrontLab& lab, const std::string& arguments) {

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "adapter/redis/lag_bound.h"
 #include "base/random.h"
 
 namespace cairn::adapter::redis {

@@ -27,7 +27,7 @@ TEST(SlotMapTest, WhatLeavesASlotOutIsNoMap) {
   for (const std::string text :
        {"", "v1", "v2 0-16383=c", "v1 0-16382=c", "v1 1-16383=c", "v1 0-16384=c",
         "v1 0-5=a 7-16383=b", "v1 0-5=a 5-16383=b", "v1 0-16383=", "v1 0-16383", "v1 0-16383=c ",
-        "v1 5-0=a 1-16383=b", "v1  0-16383=c", "v1 0-99999999999=c"}) {
+        "v1 5-0=a 1-16383=b", "v1  0-16383=c", "v1 0-99999999999=c", "v1 0-16383=a,b"}) {
     const auto map = ReadSlots(text);
     EXPECT_EQ(map.status().code(), absl::StatusCode::kDataLoss) << text;
   }

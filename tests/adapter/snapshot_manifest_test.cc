@@ -100,7 +100,8 @@ TEST(SnapshotNameTest, SortsBySeqAndIsFoundAgain) {
   EXPECT_EQ(SnapshotOfKey(small.Key("dump.rdb")), small);
   EXPECT_EQ(SnapshotOfKey(large.ManifestKey()), large);
   for (const char* log : {"..", ".hidden", "a/../b", "//", "x"}) {
-    EXPECT_EQ(CheckKey(NewSnapshotName(log, GroupId(1), Seq(1), 1).ManifestKey()), "") << log;
+    EXPECT_EQ(objects::CheckKey(NewSnapshotName(log, GroupId(1), Seq(1), 1).ManifestKey()), "")
+        << log;
   }
   for (const char* key : {"", "x", "a/b/c/d", "a/7/9-ff/manifest.json",
                           "a/7/0000000000000000000x-00000000000000ff/manifest.json",
@@ -118,7 +119,7 @@ TEST(SnapshotCatalogTest, OlderVersionsOfTheSameEngineAreLoaded) {
   EXPECT_FALSE(CanLoad({"valkey", "8.0.0"}, {"redis", "7.0.0"}));
 }
 
-StoredObject Object(const SnapshotName& name, const char* file, WallMicros modified_us) {
+objects::StoredObject Object(const SnapshotName& name, const char* file, WallMicros modified_us) {
   return {name.Key(file), 1, modified_us};
 }
 
@@ -129,7 +130,7 @@ std::vector<uint64_t> Seqs(const std::vector<ListedSnapshot>& snapshots) {
 }
 
 TEST(SnapshotCatalogTest, PlansWhatMayGo) {
-  std::vector<StoredObject> listing = {{"a/7/readme", 1, 0}};
+  std::vector<objects::StoredObject> listing = {{"a/7/readme", 1, 0}};
   for (const uint64_t seq : {10, 20, 30, 40, 50}) {
     const SnapshotName name = NewSnapshotName("a", GroupId(7), Seq(seq), seq);
     listing.push_back(Object(name, "dump.rdb", static_cast<WallMicros>(seq)));
@@ -164,8 +165,8 @@ TEST(SnapshotCatalogTest, PlansWhatMayGo) {
 class SnapshotInDirectoryTest : public ::testing::Test {
  protected:
   SnapshotInDirectoryTest() {
-    store_ = *OpenSnapshotStore("file://" + directory_.path(),
-                                [](const char*) -> const char* { return nullptr; });
+    store_ = *objects::OpenObjectStore("file://" + directory_.path(),
+                                       [](const char*) -> const char* { return nullptr; });
   }
 
   // Stores a snapshot at `seq` and returns its name.
@@ -189,7 +190,7 @@ class SnapshotInDirectoryTest : public ::testing::Test {
   SnapshotQuery query_ = {
       .log_name = "eu/cache", .log_id = GroupId(7), .reader = {"redis", "7.0.15"}};
   cairn::testing::TempDir directory_;
-  std::unique_ptr<SnapshotStore> store_;
+  std::unique_ptr<objects::ObjectStore> store_;
 };
 
 TEST_F(SnapshotInDirectoryTest, TheNewestUsableIsFound) {
@@ -212,6 +213,13 @@ TEST_F(SnapshotInDirectoryTest, TheNewestUsableIsFound) {
   EXPECT_EQ(FindSnapshot(*store_, query_)->name.seq, Seq(10));
   query_.max_seq = Seq(9);
   EXPECT_TRUE(absl::IsNotFound(FindSnapshot(*store_, query_).status()));
+
+  // The log was made again, under another id.
+  query_.max_seq = Seq(100);
+  query_.log_id = GroupId(8);
+  EXPECT_TRUE(absl::IsNotFound(FindSnapshot(*store_, query_).status()));
+  query_.any_id = true;
+  EXPECT_EQ(FindSnapshot(*store_, query_)->name.seq, Seq(20));
 
   const auto listing = store_->List(SnapshotsOfLog("eu/cache", GroupId(7)));
   for (const ListedSnapshot& snapshot : GroupBySnapshot(*listing)) {
@@ -272,7 +280,7 @@ TEST_F(SnapshotInDirectoryTest, AManifestWithoutItsDataIsNotPublished) {
   SnapshotManifest manifest = Example();
   const SnapshotName name = NewSnapshotName("eu/cache", GroupId(7), Seq(42), 1);
   EXPECT_TRUE(absl::IsNotFound(PublishSnapshot(*store_, name, manifest)));
-  ASSERT_TRUE(PutBytes(*store_, name.Key("dump.rdb.zst"), "short").ok());
+  ASSERT_TRUE(objects::PutBytes(*store_, name.Key("dump.rdb.zst"), "short").ok());
   EXPECT_TRUE(absl::IsFailedPrecondition(PublishSnapshot(*store_, name, manifest)));
   EXPECT_TRUE(absl::IsNotFound(FindSnapshot(*store_, query_).status()));
 }

@@ -1,7 +1,5 @@
 // One contract for both stores: a directory, and S3 as s3rver speaks it. The S3 half is one entry
 // of ctest, as one server serves all of it.
-#include "adapter/snapshot_store.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,7 +10,8 @@
 #include "adapter/snapshot_catalog.h"
 #include "adapter/snapshot_transfer.h"
 #include "base/random.h"
-#include "tests/adapter/s3rver.h"
+#include "storage/objects/object_store.h"
+#include "tests/storage/objects/s3rver.h"
 #include "tests/support/temp_dir.h"
 
 namespace cairn::adapter {
@@ -55,8 +54,8 @@ class Directory final : public Place {
 class Bucket final : public Place {
  public:
   std::string NewUrl() override {
-    static const std::unique_ptr<adapter::testing::S3rver> server =
-        testing::S3rver::Start(testing::S3rver::Transport::kPlain);
+    static const std::unique_ptr<objects::testing::S3rver> server =
+        objects::testing::S3rver::Start(objects::testing::S3rver::Transport::kPlain);
     if (server == nullptr) return "";
     static int folders = 0;
     return "s3://snapshots/a%20folder/" + std::to_string(++folders) +
@@ -70,27 +69,27 @@ class SnapshotStoreTest : public ::testing::Test {
   void SetUp() override {
     const std::string url = place_.NewUrl();
     if (url.empty()) GTEST_SKIP() << "npm cannot get s3rver";
-    auto store = OpenSnapshotStore(url, Environment);
+    auto store = objects::OpenObjectStore(url, Environment);
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
   }
 
   absl::Status Put(std::string_view key, std::string_view bytes) {
-    return PutBytes(*store_, key, bytes);
+    return objects::PutBytes(*store_, key, bytes);
   }
   absl::StatusOr<std::string> Get(std::string_view key) {
-    return GetBytes(*store_, key, size_t{64} << 20);
+    return objects::GetBytes(*store_, key, size_t{64} << 20);
   }
   std::vector<std::string> Keys(std::string_view prefix) {
     const auto listed = store_->List(prefix);
     EXPECT_TRUE(listed.ok()) << listed.status();
     std::vector<std::string> keys;
-    for (const StoredObject& object : *listed) keys.push_back(object.key);
+    for (const objects::StoredObject& object : *listed) keys.push_back(object.key);
     return keys;
   }
 
   PlaceType place_;
-  std::unique_ptr<SnapshotStore> store_;
+  std::unique_ptr<objects::ObjectStore> store_;
 };
 
 // Numbers, by which CMake tells them apart: 0 and 1.
@@ -214,18 +213,18 @@ TYPED_TEST(SnapshotStoreTest, ASnapshotFromEndToEnd) {
 }
 
 TEST(S3TlsTest, OnlyACertificateThatIsTrustedIsTalkedTo) {
-  const auto server = testing::S3rver::Start(testing::S3rver::Transport::kTls);
+  const auto server = objects::testing::S3rver::Start(objects::testing::S3rver::Transport::kTls);
   if (server == nullptr) GTEST_SKIP() << "npm cannot get s3rver";
   const std::string url = "s3://snapshots/tls?endpoint=" + server->endpoint();
-  const auto stranger = OpenSnapshotStore(url, Environment);
-  const absl::Status refused = PutBytes(**stranger, "a/x", "x");
+  const auto stranger = objects::OpenObjectStore(url, Environment);
+  const absl::Status refused = objects::PutBytes(**stranger, "a/x", "x");
   EXPECT_TRUE(absl::IsPermissionDenied(refused)) << refused;
   EXPECT_NE(std::string(refused.message()).find("ca-file="), std::string::npos) << refused;
 
   const auto trusted =
-      OpenSnapshotStore(url + "&ca-file=" + server->certificate_file(), Environment);
-  EXPECT_TRUE(PutBytes(**trusted, "a/x", "x").ok());
-  EXPECT_EQ(GetBytes(**trusted, "a/x", 10).value_or("none"), "x");
+      objects::OpenObjectStore(url + "&ca-file=" + server->certificate_file(), Environment);
+  EXPECT_TRUE(objects::PutBytes(**trusted, "a/x", "x").ok());
+  EXPECT_EQ(objects::GetBytes(**trusted, "a/x", 10).value_or("none"), "x");
 }
 
 }  // namespace

@@ -79,6 +79,8 @@ TEST(StreamCutterTest, RefusesWhatIsNoCommandAndSaysWhere) {
   for (const char* bytes :
        {"\n", "+OK\r\n", "$1\r\nx\r\n", "*-1\r\n", "*0\r\n", "*1\r\n:1\r\n", "*1\r\n$0\r\n\r\n",
         "*2\r\n$6\r\nSELECT\r\n$1\r\nx\r\n", "*1\r\n$6\r\nSELECT\r\n", "PING\r\n",
+        // Only a reply has attributes; how much of them has come makes no difference.
+        "|1\r\n", "|1\r\n$1\r\nx\r\n$1\r\ny\r\n*1\r\n",
         // Longer than what is meant for the connection can be.
         "*2\r\n$4\r\nPING\r\n$50\r\n01234567890123456789012345678901234567890123456789\r\n"}) {
     StreamCutter cutter(70, 0);

@@ -33,6 +33,7 @@ TEST(PlantedBugTest, EachHasANameOfItsOwnAndAStory) {
   EXPECT_TRUE(names.insert(name).second) << name << " is twice"; \
   EXPECT_GT(std::string(story).size(), 20u) << name;
   CAIRN_PLANTED_BUGS_LIST(CAIRN_CHECK_ROW)
+  CAIRN_PLANTED_MEMBER_BUGS_LIST(CAIRN_CHECK_ROW)
 #undef CAIRN_CHECK_ROW
   EXPECT_GE(names.size(), 20u);
 }

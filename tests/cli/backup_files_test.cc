@@ -47,7 +47,10 @@ class BackupFilesTest : public ::testing::Test {
 
   static BackupManifest Manifest() {
     BackedUpLog log{.name = "orders",
-                    .settings = {.fenced = true, .retention_ms = 5, .trim_guard = "g"},
+                    .settings = {.fenced = true,
+                                 .retention_ms = 5,
+                                 .trim_guard = "g",
+                                 .archive = ArchivePolicy::kOn},
                     .base = {.first_seq = Seq(7), .chain = ~uint64_t{0}, .timestamp_us = 9},
                     .last_seq = Seq(8),
                     .chain = 0x17,
@@ -105,6 +108,7 @@ TEST_F(BackupFilesTest, AManifestComesBack) {
   EXPECT_EQ(log.settings.retention_bytes, std::nullopt);
   EXPECT_EQ(log.settings.retention_ms, 5u);
   EXPECT_EQ(log.settings.trim_guard, "g");
+  EXPECT_EQ(log.settings.archive, ArchivePolicy::kOn);
   EXPECT_EQ(log.base.first_seq, Seq(7));
   EXPECT_EQ(log.base.chain, ~uint64_t{0});
   EXPECT_EQ(log.base.timestamp_us, 9);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/record_region.h"
 #include "base/strings.h"
 #include "cli/checksum.h"
 
@@ -20,7 +21,7 @@ struct Sample {
 
   // Seqs 11 … 14, the second segment begins at 13.
   Sample() {
-    for (const std::string& record : records) chains.push_back(NextChain(chains.back(), record));
+    for (const std::string& record : records) chains.push_back(ChainNext(chains.back(), record));
     segments.resize(3);
     segments[0] = {.first_seq = Seq{11}, .last_seq = Seq{12}, .chain_before = chains[0]};
     segments[1] = {.first_seq = Seq{13}, .last_seq = Seq{}, .chain_before = 7};  // No records.

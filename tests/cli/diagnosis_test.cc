@@ -84,6 +84,42 @@ TEST(DiagnosisTest, EachHarmIsFoundAndMended) {
        [](Visits& v) { v[1].status.groups[0].standing = "lost"; }, "warning", "replicas", "orders"},
       {"a replica far behind", [](Visits& v) { v[0].status.groups[0].lag_entries = 1'000'000; },
        "warning", "replicas", "orders"},
+      {"a certificate that has ended",
+       [](Visits& v) {
+         v[1].with_tls = true;
+         v[1].certificate = {.dates = {.begun = true, .days_left = -3, .ended = true}};
+       },
+       "failure", "certificate", "h2:1"},
+      {"a certificate of the future",
+       [](Visits& v) {
+         v[1].with_tls = true;
+         v[1].certificate = {.dates = {.begun = false, .days_left = 90}};
+       },
+       "failure", "certificate", "h2:1"},
+      {"a certificate that ends soon",
+       [](Visits& v) {
+         v[1].with_tls = true;
+         v[1].certificate = {.dates = {.begun = true, .days_left = 3}};
+       },
+       "warning", "certificate", "h2:1"},
+      {"a certificate of somebody else",
+       [](Visits& v) {
+         v[1].with_tls = true;
+         v[1].certificate = {.dates = {.begun = true, .days_left = 90}, .distrust = "mismatch"};
+       },
+       "failure", "certificate", "h2:1"},
+      {"a node in clear",
+       [](Visits& v) {
+         v[1].with_tls = true;
+         v[1].certificate = {.no_tls = "wrong version"};
+       },
+       "failure", "certificate", "h2:1"},
+      {"a node with TLS",
+       [](Visits& v) {
+         v[1].error = "closed";
+         v[1].certificate = {.dates = {.begun = true, .days_left = 90}};
+       },
+       "failure", "certificate", "h2:1"},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);

@@ -54,7 +54,8 @@ TEST(ConvertTest, SettingsTellUnsetFromZero) {
               .trim_guard = "",
               .segment_bytes = 65'536,
               .append_bytes_per_second = 0,
-              .appends_per_second = 7};
+              .appends_per_second = 7,
+              .archive = ArchivePolicy::kOff};
   const LogSettings back = FromProto(ToProto(settings));
   EXPECT_EQ(back.fenced, false);
   EXPECT_EQ(back.retention_bytes, 0u);
@@ -63,6 +64,7 @@ TEST(ConvertTest, SettingsTellUnsetFromZero) {
   EXPECT_EQ(back.segment_bytes, 65'536u);
   EXPECT_EQ(back.append_bytes_per_second, 0u);
   EXPECT_EQ(back.appends_per_second, 7u);
+  EXPECT_EQ(back.archive, ArchivePolicy::kOff);
   EXPECT_FALSE(FromProto(v1::LogSettings()).fenced.has_value());
 }
 

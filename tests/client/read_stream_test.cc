@@ -36,10 +36,7 @@ class ReadStreamTest : public testing::Test {
   };
 
   void Read(const ReadOptions& options) { reading_.stream.emplace(client_.log().Read(options)); }
-  ScriptedStreamPtr TakeStream() {
-    client_.time().Run();
-    return client_.script().TakeStream();
-  }
+  ScriptedStreamPtr TakeStream() { return client_.TakeStream(); }
   static v1::ReadRequest Request(const ScriptedStreamPtr& stream) {
     return stream->Written<v1::ReadRequest>(0);
   }

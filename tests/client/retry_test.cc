@@ -30,6 +30,7 @@ TEST(RetryTest, ARefusalIsJudgedByItsReason) {
       {v1::REASON_NOT_READY, Verdict::kElsewhere, Verdict::kElsewhere},
       {v1::REASON_STREAM_BROKEN, Verdict::kElsewhere, Verdict::kElsewhere},
       {v1::REASON_LOG_HALTED, Verdict::kElsewhere, Verdict::kElsewhere},
+      {v1::REASON_ARCHIVE_UNAVAILABLE, Verdict::kElsewhere, Verdict::kElsewhere},
       {v1::REASON_OVERLOADED, Verdict::kHere, Verdict::kHere},
       // Those that depend on what the call is.
       {v1::REASON_LOG_NOT_FOUND, Verdict::kGiveUp, Verdict::kElsewhere},
@@ -56,6 +57,7 @@ TEST(RetryTest, ARefusalIsJudgedByItsReason) {
       {v1::REASON_NOT_CAUGHT_UP, Verdict::kGiveUp, Verdict::kGiveUp},
       {v1::REASON_NO_SUCH_PRINCIPAL, Verdict::kGiveUp, Verdict::kGiveUp},
       {v1::REASON_LOCK_OUT, Verdict::kGiveUp, Verdict::kGiveUp},
+      {v1::REASON_ARCHIVE_DAMAGED, Verdict::kGiveUp, Verdict::kGiveUp},
   };
   // One row per reason; a new one must be judged.
   EXPECT_EQ(std::size(cases) + 1, static_cast<size_t>(v1::Reason_descriptor()->value_count()));

@@ -182,6 +182,15 @@ class ScriptedClient {
   [[nodiscard]] Core& core() const { return client_->core(); }
   [[nodiscard]] VirtualTime& time() const { return *time_; }
   [[nodiscard]] Script& script() { return script_; }
+  // Of the streams that are opened when all that is due has been done.
+  ScriptedStreamPtr TakeStream() {
+    time_->Run();
+    return script_.TakeStream();
+  }
+  [[nodiscard]] bool HasStream() {
+    time_->Run();
+    return !script_.streams.empty();
+  }
   // Ends the client before the fixture's own end.
   void Close() { client_.reset(); }
 

@@ -58,14 +58,8 @@ class TailerTest : public testing::Test {
     options.max_buffer_bytes = max_buffer_bytes;
     tailer_ = *Tailer::Open(client_.log(), std::move(options));
   }
-  ScriptedStreamPtr TakeStream() {
-    client_.time().Run();
-    return client_.script().TakeStream();
-  }
-  [[nodiscard]] bool HasStream() {
-    client_.time().Run();
-    return !client_.script().streams.empty();
-  }
+  ScriptedStreamPtr TakeStream() { return client_.TakeStream(); }
+  [[nodiscard]] bool HasStream() { return client_.HasStream(); }
   static v1::TailRequest Request(const ScriptedStreamPtr& stream) {
     EXPECT_EQ(stream->writes.size(), 1u);
     EXPECT_TRUE(stream->writes_finished);

@@ -133,6 +133,10 @@ TEST(MembershipTest, DamagedBytesAreTold) {
     EXPECT_EQ(DecodeMembership(bad).status().code(), absl::StatusCode::kDataLoss);
   }
   EXPECT_EQ(DecodeMembership(good + '\0').status().code(), absl::StatusCode::kDataLoss);
+  // Version 0 is written without one.
+  std::string zero = good + std::string(8, '\0');
+  zero[0] = 2;
+  EXPECT_EQ(DecodeMembership(zero).status().code(), absl::StatusCode::kDataLoss);
 }
 
 }  // namespace

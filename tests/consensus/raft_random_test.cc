@@ -46,6 +46,17 @@ const Weather kWeathers[] = {
       .reorder = true,
       .hibernate_ticks = 2},
      1500},
+    {"Fetching",
+     {.drop = 0.05,
+      .repeat = 0.05,
+      .crash = 0.008,
+      .cut = 0.02,
+      .change = 0.02,
+      .trim = 0.01,
+      .doubt = 0.1,
+      .reorder = true,
+      .run_entries = 2},
+     1500},
     {"CutOff", {.drop = 0.02, .cut = 0.02, .trim = 0.01}, 500},
     {"Changing", {.drop = 0.02, .crash = 0.005, .cut = 0.02, .change = 0.05, .trim = 0.01}, 2000},
     {"Foul",
@@ -80,6 +91,9 @@ TEST_P(RaftRandomTest, NobodyContradictsAnybody) {
   // A world in which nothing happens proves nothing.
   EXPECT_GT(committed, GetParam().seeds * 5);
   EXPECT_GT(reads, GetParam().seeds);
+  if (GetParam().faults.run_entries > 0) {
+    EXPECT_GT(Hits(Mark::kRunOffered), GetParam().seeds / 10);
+  }
   if (GetParam().faults.hibernate_ticks > 0) {
     EXPECT_GT(Hits(Mark::kFellAsleep), 0u);
     EXPECT_GT(Hits(Mark::kWokenBySilence), 0u);

@@ -202,7 +202,7 @@ test('the keyboard is enough', async () => {
   const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
   assert.equal(outline, 'solid', 'where the focus is has to be seen');
   await page.keyboard.press('Enter');
-  await page.locator('dialog[open]', {hasText: 'Last entry'}).waitFor();
+  await page.locator('dialog[open]', {hasText: 'Archived'}).waitFor();
   await page.keyboard.press('Escape');
   await page.locator('dialog[open]').waitFor({state: 'detached'});
   await page.locator('body').press('?');

@@ -113,6 +113,23 @@ test('numbers, bytes and times as people read them', () => {
   assert.equal(format.left(2400), '2.4 s');
   assert.equal(format.left(-5), '0.0 s');
   assert.equal(format.plural(1, 'entry', 'entries'), '1 entry');
+  const archive = {on: true, archived_seq: 0, first_seq: 0, location: '', trouble: ''};
+  assert.equal(format.archived(null, 5), 'no');
+  assert.equal(format.archived(archive, 5), 'nothing yet');
+  archive.archived_seq = 4;
+  assert.equal(format.archived(archive, 5), 'up to record 4, 1 record behind');
+  const log = {first_seq: 3, last_seq: 5, archive};
+  assert.equal(format.firstSeq({...log, archive: null}), 3);
+  assert.equal(format.firstSeq(log), 3, 'the node has not looked yet');
+  archive.first_seq = 1;
+  assert.equal(format.firstSeq(log), 1);
+  archive.first_seq = 4;
+  assert.equal(format.firstSeq(log), 3, 'the archive began later');
+  Object.assign(archive, {on: false, trouble: 'no\nspace'});
+  assert.equal(
+    format.archived(archive, 4),
+    'no longer; up to record 4, 0 records behind; held up: no␊space',
+  );
   assert.equal(format.visible('a\n\u202eb'), 'a␊\ufffdb');
 });
 

@@ -26,9 +26,10 @@ void CopyContents(const std::string& from, const std::string& to) {
   fs::copy(from, to, fs::copy_options::recursive | fs::copy_options::overwrite_existing);
 }
 
-absl::Status Mount(const std::string& path, unsigned long flags, uint64_t bytes) {
-  const std::string size = fmt::format("size={}", bytes);
-  if (mount("none", path.c_str(), "tmpfs", flags, size.c_str()) != 0) return Failed("tmpfs");
+std::string SizeOption(uint64_t bytes) { return fmt::format("size={}", bytes); }
+
+absl::Status Mount(const std::string& path, unsigned long flags, const std::string& options) {
+  if (mount("none", path.c_str(), "tmpfs", flags, options.c_str()) != 0) return Failed("tmpfs");
   return absl::OkStatus();
 }
 
@@ -45,7 +46,7 @@ absl::StatusOr<std::unique_ptr<SmallDisk>> SmallDisk::Put(const std::string& pat
   const std::string aside = path + ".aside";
   fs::rename(path, aside);
   fs::create_directory(path);
-  const absl::Status mounted = Mount(path, 0, bytes);
+  const absl::Status mounted = Mount(path, 0, SizeOption(bytes));
   if (!mounted.ok()) {
     fs::remove(path);
     fs::rename(aside, path);
@@ -65,7 +66,13 @@ SmallDisk::~SmallDisk() {
   fs::rename(aside, path_);
 }
 
-absl::Status SmallDisk::Resize(uint64_t bytes) { return Mount(path_, MS_REMOUNT, bytes); }
+absl::Status SmallDisk::Resize(uint64_t bytes) {
+  return Mount(path_, MS_REMOUNT, SizeOption(bytes));
+}
+
+absl::Status SmallDisk::LimitFiles(uint64_t files) {
+  return Mount(path_, MS_REMOUNT, fmt::format("nr_inodes={}", files));
+}
 
 uint64_t SmallDisk::UsedBytes() const {
   struct statvfs about {};

@@ -29,6 +29,9 @@ class SmallDisk {
 
   // Files stay as they are; not less than what they take.
   absl::Status Resize(uint64_t bytes);
+  // Room for that many files and directories only, however little is in them: a disk that has room
+  // when it is asked, and none when it is written to. 0: no limit.
+  absl::Status LimitFiles(uint64_t files);
   [[nodiscard]] uint64_t UsedBytes() const;
 
  private:

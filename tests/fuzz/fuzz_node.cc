@@ -102,6 +102,13 @@ void FuzzNode::Read(storage::ReadRequest request, storage::ReadSink* sink) {
   wanted_.push_back({std::move(request), sink});
 }
 
+// Nobody is there to fetch from.
+void FuzzNode::Fetch(server::RunRequest request, server::FetchSink* sink) {
+  server::Fetched none{.ticket = request.ticket};
+  none.status = absl::UnavailableError("it cannot be reached");
+  sink->OnFetched(request.group, std::move(none));
+}
+
 void FuzzNode::OnCatalogChange(const server::CatalogChange& /*change*/) {}
 
 void FuzzNode::Alarm(const std::string& line) { CHECK(!line.empty()); }

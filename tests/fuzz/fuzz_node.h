@@ -67,6 +67,7 @@ class FuzzNode : public server::WorkerPorts {
   void Send(std::vector<server::OutMessage> messages) override;
   void Commit(storage::StoreBatch batch, storage::CommitSink* sink, uint64_t ticket) override;
   void Read(storage::ReadRequest request, storage::ReadSink* sink) override;
+  void Fetch(server::RunRequest request, server::FetchSink* sink) override;
   void OnCatalogChange(const server::CatalogChange& change) override;
   void Alarm(const std::string& line) override;
   [[nodiscard]] bool HasSpace() const override { return store_.HasSpace(); }

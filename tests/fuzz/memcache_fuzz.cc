@@ -2,8 +2,8 @@
 //
 // Properties: requests and answers to what is none are the same in whatever pieces the bytes come;
 // views lie within the bytes; lines for the engine have one end, are as short as it takes them, and
-// read as a request of the same kind; replies are found in the same places however they come; what
-// is decided on an item is an outcome that an item can be.
+// read as a request of the same kind; what changes keys names one; replies are found in the same
+// places however they come; what is decided on an item is an outcome that an item can be.
 #include <algorithm>
 #include <vector>
 
@@ -47,6 +47,8 @@ std::vector<std::string> ParseRequests(const std::vector<std::string_view>& inpu
       }
       CHECK_GT(result.consumed, 0u);
       const bool request = result.outcome == RequestParser::Outcome::kRequest;
+      CHECK(!request || Classify(result.request) != RequestClass::kKeyed ||
+            !result.request.keys.empty());
       said.push_back(request ? Joined(result.request) : "! " + result.reply);
       if (result.close) return said;
       pending.erase(0, result.consumed);

@@ -92,7 +92,13 @@ std::vector<consensus::Body> Bodies() {
           TimeoutNow{},
           ReadIndexRequest{.context = 4},
           ReadIndexResponse{.context = 4, .confirmed = true, .index = Index(9)},
-          CommitNotice{.commit = Index(10)}};
+          CommitNotice{.commit = Index(10)},
+          RunOffer{.prev = {Term(1), Index(4)},
+                   .through = {Term(2), Index(8)},
+                   .snapshot = Bytes("snapshot"),
+                   .free_bytes = 5,
+                   .open = true,
+                   .ahead = {Term(2), Index(9)}}};
 }
 
 std::vector<Seed> Seeds() {

@@ -42,7 +42,8 @@ bool FromLeader(const Message& message) {
   return std::holds_alternative<consensus::AppendRequest>(message.body) ||
          std::holds_alternative<consensus::Heartbeat>(message.body) ||
          std::holds_alternative<consensus::CommitNotice>(message.body) ||
-         std::holds_alternative<consensus::SnapshotRequest>(message.body);
+         std::holds_alternative<consensus::SnapshotRequest>(message.body) ||
+         std::holds_alternative<consensus::RunOffer>(message.body);
 }
 
 // Whether the terms that a message shows differ from those of committed entries.

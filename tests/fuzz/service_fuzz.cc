@@ -104,7 +104,7 @@ class Service : private server::ReplySink, private server::TailSink {
   void AppendInStream(std::string_view bytes);
   template <class Request>
   void Open(std::string_view bytes, bool bounded);
-  void Post(GroupId group, server::RequestBody body, Check check);
+  void Post(GroupId group, server::RequestBody body, Check check, bool* stream_broken = nullptr);
 
   void OnReply(uint64_t token, server::Reply reply) override;
   void OnChunk(uint64_t token, server::TailChunk chunk) override;
@@ -159,10 +159,10 @@ void Service::AppendInStream(std::string_view bytes) {
   if (!Parse(bytes, request)) return;
   server::AppendOp op = rpc::ToOp(request);
   if (op.producer_id == 1) op.producer_id = producer_id_;
-  op.stream_broken = &stream_broken_;
-  Post(kLog, std::move(op), [](const server::Reply& reply) {
-    CHECK(std::holds_alternative<server::AppendDone>(reply));
-  });
+  Post(
+      kLog, std::move(op),
+      [](const server::Reply& reply) { CHECK(std::holds_alternative<server::AppendDone>(reply)); },
+      &stream_broken_);
 }
 
 template <class Request>
@@ -183,10 +183,10 @@ void Service::Open(std::string_view bytes, bool bounded) {
   node_.Post(kLog, open);
 }
 
-void Service::Post(GroupId group, server::RequestBody body, Check check) {
+void Service::Post(GroupId group, server::RequestBody body, Check check, bool* stream_broken) {
   const uint64_t token = next_token_++;
   pending_[token] = check;
-  node_.Post(group, server::Request{.reply_to = {this, token},
+  node_.Post(group, server::Request{.reply_to = {this, token, stream_broken},
                                     .body = std::move(body),
                                     .deadline = node_.now_us() + kPatienceUs});
 }

@@ -50,6 +50,9 @@ void CheckKey(std::string_view key) {
     case KeyTag::kDamage:
       CHECK_EQ(DamageKey(state->group), key);
       return;
+    case KeyTag::kRun:
+      CHECK_EQ(RunKey(state->group), key);
+      return;
     case KeyTag::kTurn:
     case KeyTag::kIdentity:
     case KeyTag::kFormed:
@@ -62,9 +65,9 @@ void CheckEntry(std::string_view value) {
   const auto entry = DecodeEntryRow(kGroup, kIndex, value);
   if (!entry.ok()) return CheckRefusal(entry.status());
   CHECK(bytes_through.ok());
-  CHECK_EQ(
-      EncodeEntryRowHeader(kGroup, *entry, *bytes_through) + std::string(entry->payload.view()),
-      value);
+  CHECK_EQ(EncodeEntryRowHeader(kGroup, RefTo(*entry), *bytes_through) +
+               std::string(entry->payload.view()),
+           value);
 }
 
 // Decode, encode, compare.
@@ -181,7 +184,7 @@ std::vector<Seed> Seeds() {
       {"key-term", Of(kKey, TermKey(kGroup, kIndex))},
       {"key-segment", Of(kKey, SegmentKey(kGroup, kIndex))},
       {"key-trash", Of(kKey, TrashKey(kGroup))},
-      {"entry", Of(kEntry, EncodeEntryRowHeader(kGroup, entry, 70) + "payload")},
+      {"entry", Of(kEntry, EncodeEntryRowHeader(kGroup, RefTo(entry), 70) + "payload")},
       {"seq", Of(kSeq, EncodeSeqRow({kIndex, 5, 2}))},
       {"hard-state", Of(kHardState, EncodeHardState({Term(3), NodeId(2), Index(8)}))},
       {"segment", Of(kSegment, EncodeSegment({{kIndex, Term(2), Seq(4), 5, 6, "state"}, 70}))},

@@ -67,7 +67,7 @@ NODE_SET = {"config", "check-config", "version", "help", "name", "data-dir", "li
 AGENT_SET = {"config", "check-config", "version", "help", "log", "cache", "shard", "ring",
              "endpoints", "engine", "engine-cmd", "keep-engine", "engine-user", "adopt",
              "engine-password-file", "listen", "advertise", "tls-cert", "tls-key", "tls-ca",
-             "tls-listen", "sentinel-listen", "data-dir", "metrics-listen"}
+             "tls-listen", "peer-tls-ca", "sentinel-listen", "data-dir", "metrics-listen"}
 
 
 def options_of(*command):

@@ -4,8 +4,8 @@ Each container's command, arguments and environment are taken as they are render
 in these places and no others:
 
   $(NAME)                                the container's environment, as the kubelet does it
-  POD.SERVICE.NAMESPACE.svc.DOMAIN:PORT  127.0.0.1 and a free port, one for each pod and port
-  0.0.0.0:PORT                           the same, of the pod itself
+  POD.SERVICE.NAMESPACE.svc.DOMAIN:PORT  localhost and a free port, one for each pod and port
+  0.0.0.0:PORT                           127.0.0.1 and the same port, of the pod itself
   a path below a mounted volume          a directory of the test's; a ConfigMap's has its files
   the first word of the command          the program that was built, or the one in PATH
   memcached, as root                     is also told -u root, which it wants to be told
@@ -166,11 +166,12 @@ class Pod:
         return self._paths(container, self._addresses(word))
 
     def _addresses(self, text):
-        def local(pod_name, port):
-            return f"127.0.0.1:{self._world.port(pod_name, port)}"
+        def local(host, pod_name, port):
+            return f"{host}:{self._world.port(pod_name, port)}"
 
-        text = POD_ADDRESS.sub(lambda found: local(found.group(1), found.group(2)), text)
-        return OWN_ADDRESS.sub(lambda found: local(self.name, found.group(1)), text)
+        # A name stays one: who connects has to look it up.
+        text = POD_ADDRESS.sub(lambda found: local("localhost", *found.groups()), text)
+        return OWN_ADDRESS.sub(lambda found: local("127.0.0.1", self.name, found.group(1)), text)
 
     def _paths(self, container, word):
         for mount in container.get("volumeMounts", []):

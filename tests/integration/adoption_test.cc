@@ -15,6 +15,7 @@
 #include "cairn/log.h"
 #include "tests/integration/agent_world.h"
 #include "tests/integration/process.h"
+#include "tests/integration/stalling_link.h"
 
 namespace cairn::integration {
 namespace {
@@ -61,13 +62,13 @@ class AdoptionTest : public ::testing::Test {
   }
 
   // Follows the Redis of StartRedis, and waits for SIGUSR1.
-  void StartAdopter() {
-    adopter_.Start(
-        {.argv = {CAIRN_BIN_DIR "/cairn-agent", "adopt", "--log", "cache", "--endpoints",
-                  world_->Endpoints(), "--store", StoreUrl(), "--from", "unix:" + LiveSocket(),
-                  "--work-dir", dir_.path(), "-o", "json", "--log-level", "info"},
-         .environment = {},
-         .output = dir_.File("adopt.out")});
+  void StartAdopter() { StartAdopter(LiveSocket()); }
+  void StartAdopter(const std::string& from) {
+    adopter_.Start({.argv = {CAIRN_BIN_DIR "/cairn-agent", "adopt", "--log", "cache", "--endpoints",
+                             world_->Endpoints(), "--store", StoreUrl(), "--from", "unix:" + from,
+                             "--work-dir", dir_.path(), "-o", "json", "--log-level", "info"},
+                    .environment = {},
+                    .output = dir_.File("adopt.out")});
   }
   [[nodiscard]] std::string LiveSocket() const { return dir_.File("live.sock"); }
   [[nodiscard]] std::string Adopted() const { return ReadWholeFile(dir_.File("adopt.out")); }
@@ -144,6 +145,33 @@ TEST_F(AdoptionTest, ALiveRedisIsCutOverWithoutLosingWhatItAcknowledged) {
   const auto engine = world_->Engine(*primary);
   EXPECT_EQ(engine->Do({"SELECT", "2"})->text, "OK");
   EXPECT_EQ(engine->Do({"STRLEN", "big"})->integer, 3 << 20);
+}
+
+// The pause of its writes is over before they are refused: what it acknowledges in between counts.
+TEST_F(AdoptionTest, ALiveRedisThatStallsAtTheCutOverLosesNothing) {
+  StartRedis(LiveSocket());
+  EXPECT_EQ(client_->Do({"CONFIG", "SET", "min-replicas-max-lag", "0"})->text, "OK")
+      << "which would let writes through";
+  std::optional<adapter::redis::RespValue> meanwhile;
+  // Answered when the pause is over.
+  const StallingLink link(dir_.File("link.sock"), LiveSocket(), [&] {
+    meanwhile = client_->Do({"INCR", "n"});
+  });
+  StartAdopter(dir_.File("link.sock"));
+  ASSERT_TRUE(Eventually([&] { return Follows(); })) << Adopted();
+  StartAgent(0);
+  ASSERT_TRUE(world_->AwaitReplica(0, "n", "5")) << world_->Output(0);
+
+  adopter_.Signal(SIGUSR1);
+  EXPECT_EQ(adopter_.AwaitExit(), std::optional<int>(0)) << Adopted();
+  ASSERT_TRUE(link.stalled());
+  ASSERT_TRUE(meanwhile && !meanwhile->error());
+  EXPECT_EQ(meanwhile->integer, 6);
+  const auto late = client_->Do({"INCR", "n"});
+  ASSERT_TRUE(late && late->error());
+  EXPECT_THAT(late->text, HasSubstr("NOREPLICAS"));
+  ASSERT_TRUE(world_->AwaitPrimary().has_value()) << world_->Output(0);
+  EXPECT_EQ(world_->Increment(0, "n"), std::optional<int64_t>(7)) << Adopted();
 }
 
 TEST_F(AdoptionTest, AnEngineThatBeganWithNothingIsFilledWithWhatIsAdoptedLater) {

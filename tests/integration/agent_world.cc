@@ -88,12 +88,16 @@ AgentWorld::~AgentWorld() {
 }
 
 void AgentWorld::StartAgent(size_t agent, const std::vector<std::string>& flags) {
+  StartAgentAs(agent, fmt::format("{}/{}", agent % options_.logs + 1, options_.logs), flags);
+}
+
+void AgentWorld::StartAgentAs(size_t agent, const std::string& shard,
+                              const std::vector<std::string>& flags) {
   std::vector<std::string> all = {"--ttl-ms", std::to_string(options_.ttl_ms), "--keep-engine",
                                   options_.keep_engines ? "true" : "false"};
   if (options_.logs == 1) {
     all.insert(all.end(), {"--log", "cache"});
   } else {
-    const std::string shard = fmt::format("{}/{}", agent % options_.logs + 1, options_.logs);
     all.insert(all.end(), {"--cache", "cache", "--shard", shard});
   }
   if (options_.sentinels) all.insert(all.end(), {"--sentinel-listen", SentinelAddress(agent)});

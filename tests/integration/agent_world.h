@@ -54,6 +54,9 @@ class AgentWorld : public AgentProcesses {
 
   // `flags`: of this one, this time.
   void StartAgent(size_t agent, const std::vector<std::string>& flags = {});
+  // As an agent of that log of a cache of several: "3/3".
+  void StartAgentAs(size_t agent, const std::string& shard,
+                    const std::vector<std::string>& flags = {});
   void StartAllAgents();
   void KillEngine(size_t agent);
 

@@ -21,6 +21,7 @@
 #include "storage/dir_check.h"
 #include "storage/wal_frames.h"
 #include "tests/integration/process_cluster.h"
+#include "tests/support/directory_print.h"
 #include "tests/support/temp_dir.h"
 
 namespace cairn::integration {
@@ -181,27 +182,13 @@ class CheckTest : public ::testing::Test {
   int asked_ = 0;
 };
 
-// All bytes of all files, and when they were written.
-std::string Fingerprint(const std::string& dir) {
-  std::map<std::string, std::string> files;
-  for (const auto& item : fs::recursive_directory_iterator(dir)) {
-    const auto written = item.last_write_time().time_since_epoch().count();
-    files[item.path()] = fmt::format(
-        "{} {}", written,
-        item.is_regular_file() ? std::hash<std::string>()(ReadWholeFile(item.path())) : 0);
-  }
-  std::string text;
-  for (const auto& [name, print] : files) text += name + " " + print + "\n";
-  return text;
-}
-
 TEST_F(CheckTest, AWholeDirectoryHasNoFindingsAndStaysAsItIs) {
-  const std::string before = Fingerprint(data_);
+  const std::string before = cairn::testing::DirectoryPrint(data_);
   const CheckReport report = Check();
   EXPECT_TRUE(report.whole()) << Told(report);
   EXPECT_EQ(Told(report), "");
   EXPECT_THAT(report.recovery, HasSubstr("sound"));
-  EXPECT_EQ(Fingerprint(data_), before);
+  EXPECT_EQ(cairn::testing::DirectoryPrint(data_), before);
   ASSERT_EQ(report.logs.size(), 5u);
   std::vector<std::string> names;
   for (const storage::CheckedLog& log : report.logs) {

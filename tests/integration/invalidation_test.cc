@@ -107,7 +107,10 @@ TEST_F(InvalidationTest, WhatChangesIsDeletedEverywhereAndNothingElse) {
 // The steps of docs/invalidation.md, by a client of the region of `near_`.
 TEST_F(InvalidationTest, AMarkerSendsReadersToThePrimaryRegionUntilTheChangeHasArrived) {
   StartInvalidator({"--marker-prefix", "m:"});
+  Keep(near_, "k");
   ASSERT_TRUE(StoreIn(cache(), "k", "old"));
+  // (No lag may also mean that it has not heard of the record.)
+  ASSERT_TRUE(Loses(near_, "k")) << Output();
   ASSERT_TRUE(Eventually([&] { return Metric("lag_records", near_) == "0"; })) << Page("/metrics");
   ASSERT_TRUE(StoreIn(near_.address(), "k", "old"));
   const auto read = [&] {

@@ -18,6 +18,7 @@
 #include "adapter/log_head.h"
 #include "adapter/log_publisher.h"
 #include "base/check.h"
+#include "cairn/admin.h"
 #include "cairn/client.h"
 #include "cairn/error.h"
 #include "tests/integration/process_cluster.h"
@@ -38,6 +39,12 @@ absl::StatusOr<std::optional<StreamPlace>> ReadPlace(Record* record) {
   if (blank == std::string::npos) return absl::DataLossError("not of a cache");
   return std::optional<StreamPlace>(
       StreamPlace{payload.substr(0, blank), StreamOffset(std::stoull(payload.substr(blank + 1)))});
+}
+
+size_t Count(const std::string& text, const std::string& part) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
 }
 
 class LogLinkTest : public ::testing::Test {
@@ -316,7 +323,26 @@ TEST_F(LogLinkTest, AgentsKnowOfEachOtherUntilTheySayGoodBye) {
   Finish(two->Stop());
   const std::vector<PresentAgent> alone = {first};
   ASSERT_TRUE(Until([&] { return one->agents() == alone; }));
+  // They looked many times, and asked for their log once each: such calls are audited.
+  EXPECT_EQ(Count(cluster_.Output(0), R"("log":"cache.agents")"), 2u);
   Finish(one->Stop());
+}
+
+TEST_F(LogLinkTest, AnAgentIsFoundAgainWhenTheLogOfAgentsWasDeleted) {
+  AgentPresence::Options options{.log_name = "cache", .address = "one:1", .holder = "one"};
+  options.interval = absl::Milliseconds(50);
+  options.ttl = absl::Milliseconds(500);
+  AgentPresence presence(io_.get_executor(), &background_, client_.get(), options,
+                         [](const std::vector<PresentAgent>&) {});
+  presence.Start();
+  ASSERT_TRUE(Until([&] { return presence.agents().size() == 1; }));
+  const Log agents = *client_->OpenLog("cache.agents", {});
+  ASSERT_TRUE(client_->admin().DeleteLog(agents.name(), agents.id()).ok());
+  ASSERT_TRUE(Until([&] {
+    const auto found = AgentPresence::List(client_.get(), "cache");
+    return found.ok() && found->size() == 1;
+  }));
+  Finish(presence.Stop());
 }
 
 }  // namespace

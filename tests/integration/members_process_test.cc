@@ -116,6 +116,23 @@ class MembersProcessTest : public ::testing::Test {
     std::sort(nodes.begin(), nodes.end());
     return nodes;
   }
+  // `cairn cluster …`, which waits.
+  void BeginWait(const std::vector<std::string>& words) {
+    std::vector<std::string> argv = {CAIRN_BIN_DIR "/cairn", "--endpoints", cluster_->Endpoint(0),
+                                     "cluster"};
+    argv.insert(argv.end(), words.begin(), words.end());
+    wait_.Start({.argv = std::move(argv), .environment = {}, .output = dir_.File("wait")});
+  }
+  bool AwaitSaid(const std::string& words) {
+    const bool said = Eventually(
+        [&] { return ReadWholeFile(dir_.File("wait")).find(words) != std::string::npos; });
+    EXPECT_TRUE(said) << ReadWholeFile(dir_.File("wait"));
+    return said;
+  }
+  void EndWait() {
+    wait_.Signal(SIGINT);
+    EXPECT_TRUE(wait_.AwaitExit().has_value());
+  }
   void Verify(const std::vector<size_t>& nodes) {
     const absl::Status finished = load_->Finish();
     ASSERT_TRUE(finished.ok()) << finished;
@@ -129,6 +146,7 @@ class MembersProcessTest : public ::testing::Test {
   std::unique_ptr<ProcessCluster> cluster_;
   std::unique_ptr<Client> client_;
   std::unique_ptr<ExactlyOnceLoad> load_;
+  Process wait_;
 };
 
 TEST_F(MembersProcessTest, ThreeBecomeFiveAndThreeAgainUnderLoad) {
@@ -197,6 +215,31 @@ TEST_F(MembersProcessTest, ADeadNodeIsReplacedAndNeverLetInAgain) {
   EXPECT_EQ(*id, NodeId(5));
   EXPECT_TRUE(Eventually([&] { return cluster_->IsReady(1); })) << cluster_->Output(1);
   Verify({0, 2, 3});
+}
+
+TEST_F(MembersProcessTest, ADrainThatNobodyCanHelpSaysSo) {
+  Start(3);
+  ASSERT_TRUE(client_->admin().CreateLog("orders").ok());
+  BeginWait({"drain", "n2"});
+  EXPECT_TRUE(AwaitSaid("no other node can take them"));
+  EXPECT_TRUE(AwaitSaid("still waiting; all nodes answer"));
+  EndWait();
+  EXPECT_EQ(Find(1)->replicas, 1u) << "it serves as before";
+}
+
+TEST_F(MembersProcessTest, AMoveToANodeThatIsDownSaysWhichItIs) {
+  Start(4);
+  ASSERT_TRUE(client_->admin().CreateLog("orders").ok());
+  Join(3);
+  cluster_->Kill(3);
+  const std::string silent = fmt::format("no answer from n4 ({}): start", cluster_->Endpoint(3));
+  BeginWait({"move", "orders", "--from", "n1", "--to", "n4"});
+  EXPECT_TRUE(AwaitSaid("orders is being moved from n1 to n4"));
+  EXPECT_TRUE(AwaitSaid(silent));
+  cluster_->Start(3);
+  EXPECT_EQ(wait_.AwaitExit(), 0) << ReadWholeFile(dir_.File("wait"));
+  BeginWait({"drain", "n4"});
+  EXPECT_EQ(wait_.AwaitExit(), 0) << ReadWholeFile(dir_.File("wait"));
 }
 
 TEST_F(MembersProcessTest, AWipedMemberIsToldTheWayBack) {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <sstream>
 #include <utility>
@@ -88,9 +89,24 @@ std::unique_ptr<MemcacheClient> MemcacheClient::ConnectUnix(const std::string& p
   return client;
 }
 
+std::unique_ptr<MemcacheClient> MemcacheClient::ConnectTls(const std::string& address,
+                                                           const TlsContext& context,
+                                                           absl::Duration patience) {
+  // OpenSSL writes without MSG_NOSIGNAL.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::unique_ptr<MemcacheClient> client = Connect(address, patience);
+  if (client == nullptr) return nullptr;
+  client->tls_.reset(SSL_new(context.get()));
+  CHECK_EQ(SSL_set_fd(client->tls_.get(), client->fd_), 1);
+  ExpectHost(client->tls_.get(), HostOf(address));
+  return SSL_connect(client->tls_.get()) == 1 ? std::move(client) : nullptr;
+}
+
 bool MemcacheClient::Send(std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t sent = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t sent = tls_ == nullptr
+                             ? send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL)
+                             : SSL_write(tls_.get(), bytes.data(), static_cast<int>(bytes.size()));
     if (sent <= 0) return false;
     bytes.remove_prefix(static_cast<size_t>(sent));
   }
@@ -101,7 +117,8 @@ void MemcacheClient::EndOutput() { shutdown(fd_, SHUT_WR); }
 
 bool MemcacheClient::Receive() {
   char room[64 << 10];
-  const ssize_t bytes = recv(fd_, room, sizeof room, 0);
+  const ssize_t bytes =
+      tls_ == nullptr ? recv(fd_, room, sizeof room, 0) : SSL_read(tls_.get(), room, sizeof room);
   if (bytes <= 0) return false;
   input_.append(room, static_cast<size_t>(bytes));
   return true;

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "adapter/memcache/reply_parser.h"
+#include "base/tls_context.h"
 
 namespace cairn::integration {
 
@@ -38,6 +39,11 @@ class MemcacheClient {
                                                  absl::Duration patience = kPatience);
   static std::unique_ptr<MemcacheClient> ConnectUnix(const std::string& path,
                                                      absl::Duration patience = kPatience);
+  // With TLS, as `context` says; nullptr also when the handshake fails. The other side's
+  // certificate has to name the address's host.
+  static std::unique_ptr<MemcacheClient> ConnectTls(const std::string& address,
+                                                    const TlsContext& context,
+                                                    absl::Duration patience = kPatience);
   ~MemcacheClient();
   MemcacheClient(const MemcacheClient&) = delete;
   MemcacheClient& operator=(const MemcacheClient&) = delete;
@@ -66,6 +72,7 @@ class MemcacheClient {
   bool Receive();
 
   const int fd_;
+  TlsSession tls_;  // Null: plain.
   std::string input_;
 };
 

@@ -60,6 +60,11 @@ void MemcacheWorld::StartAgent(size_t agent) {
   std::string ring;
   for (size_t number = 0; number < options_.logs; ++number) ring += log(number) + ",";
   flags.insert(flags.end(), {"--ring", ring});
+  if (!options_.advertise_host.empty()) {
+    const std::string address = Address(agent);
+    flags.insert(flags.end(),
+                 {"--advertise", options_.advertise_host + address.substr(address.rfind(':'))});
+  }
   flags.insert(flags.end(), options_.flags.begin(), options_.flags.end());
   if (agent == 0) {
     flags.insert(flags.end(), first_flags_.begin(), first_flags_.end());

@@ -28,6 +28,7 @@ class MemcacheWorld : public AgentProcesses {
     std::vector<std::string> flags;  // For every agent.
     size_t spare_ports = 0;          // For whatever else listens.
     size_t logs = 1;                 // More: a ring; agents serve them in turn.
+    std::string advertise_host;      // By which agents tell each other; empty: 127.0.0.1.
   };
   explicit MemcacheWorld(Options options);
   ~MemcacheWorld();

@@ -15,6 +15,7 @@ class NoFront : public FrontPort {
   void SetMode(FrontMode, FrontReign) override {}
   void Committed(StreamOffset, Seq) override {}
   void Drain(std::function<void()> done) override { done(); }
+  void DrainSlots(SlotRanges, std::string, std::function<void()> done) override { done(); }
   void SetView(CacheView) override {}
   void SetLogReachable(bool) override {}
   void Stop() override {}

@@ -12,9 +12,9 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "tests/adapter/s3rver.h"
 #include "tests/integration/agent_world.h"
 #include "tests/integration/process.h"
+#include "tests/storage/objects/s3rver.h"
 
 namespace cairn::integration {
 namespace {
@@ -241,7 +241,7 @@ TEST_F(SnapshotsTest, AnEmptyEngineOfSomebodyElseIsFilledAndLeads) {
 }
 
 TEST_F(SnapshotsTest, AStoreInS3IsAsGood) {
-  using adapter::testing::S3rver;
+  using objects::testing::S3rver;
   const auto s3 = S3rver::Start(S3rver::Transport::kPlain);
   if (s3 == nullptr) GTEST_SKIP() << "npm cannot get s3rver";
   setenv("AWS_ACCESS_KEY_ID", "S3RVER", 1);

@@ -1,7 +1,7 @@
 // StockClient: a program in clients/ that uses a library as it comes, as a process.
 //
 // It writes keys one after another and says which are acknowledged; asked to finish, it reads them
-// all back. ioredis comes from npm (as s3rver does, tests/adapter/s3rver.h), redis-py from Debian.
+// all back. ioredis comes from npm (as s3rver does, tests/objects/s3rver.h), redis-py from Debian.
 //
 // Threads: one. Lifetime: the destructor kills what still runs.
 #pragma once

@@ -89,6 +89,20 @@ TEST_F(ClusterTest, WhoCreatedALogFindsItThere) {
   }
 }
 
+// A call may know of a log that a follower's catalog has not come to: only the catalog's leader can
+// say that there is none.
+TEST_F(ClusterTest, OnlyTheCatalogsLeaderDeniesALaterLog) {
+  const size_t leader = cluster_.LeaderOf("catalog");
+  v1::DescribeLogRequest request;
+  request.set_log("orders");
+  request.set_log_id(1'000'000);
+  for (size_t i = 0; i < cluster_.size(); ++i) {
+    const grpc::Status status = Call(*cluster_[i].log, &v1::LogService::Stub::DescribeLog, request);
+    EXPECT_EQ(ReasonOf(status), i == leader ? v1::REASON_LOG_NOT_FOUND : v1::REASON_NOT_READY)
+        << status.error_message();
+  }
+}
+
 TEST_F(ClusterTest, ReadsAreServedByAnyReplica) {
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(AppendAt(0).ok());
   for (size_t i = 0; i < 3; ++i) {

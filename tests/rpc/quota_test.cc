@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "server/rpc/rate_meter.h"
+#include "base/rate_meter.h"
 #include "tests/rpc/test_node.h"
 
 namespace cairn::rpc {

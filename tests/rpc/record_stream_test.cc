@@ -258,6 +258,42 @@ TEST_F(RecordStreamTest, ASlowReaderIsNotSentMoreThanItTakes) {
   context.TryCancel();
 }
 
+// One has what the node may hold, the others a little at a time: records larger than that, too.
+TEST(ReaderBudgetTest, WhoComesWhenItIsSpentGetsEverythingToo) {
+  constexpr int kReaders = 12;
+  TestCluster cluster(1, [](server::NodeConfig& config) { config.reader_bytes = 4 << 20; });
+  cluster.Create("orders");
+  v1::AppendRequest request;
+  request.set_log("orders");
+  for (int i = 0; i < 100; ++i) request.add_records()->set_payload(std::string(100'000, 'x'));
+  v1::AppendResponse appended;
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_TRUE(Call(*cluster[0].log, &v1::LogService::Stub::Append, request, &appended).ok());
+  }
+  v1::TailRequest tail;
+  tail.set_log("orders");
+  tail.set_start_seq(1);
+  std::vector<grpc::ClientContext> contexts(kReaders);
+  std::vector<std::unique_ptr<grpc::ClientReader<v1::TailResponse>>> tails;
+  std::vector<std::shared_ptr<grpc::Channel>> channels;  // Each with a window of its own.
+  for (grpc::ClientContext& context : contexts) {
+    channels.push_back(ChannelTo(cluster[0].address()));
+    tails.push_back(v1::LogService::NewStub(channels.back())->Tail(&context, tail));
+  }
+  // Whoever reads gets all of it.
+  for (const auto& reader : tails) {
+    v1::TailResponse message;
+    for (uint64_t next = 1; next <= 400;) {
+      ASSERT_TRUE(reader->Read(&message));
+      for (const v1::RecordBatch& batch : message.batches()) {
+        ASSERT_EQ(batch.first_seq(), next);
+        next += static_cast<uint64_t>(batch.records_size());
+      }
+    }
+  }
+  for (grpc::ClientContext& context : contexts) context.TryCancel();
+}
+
 TEST_F(RecordStreamTest, ManyTailsThatComeAndGo) {
   Fill(50, 1000);
   std::vector<std::thread> callers;

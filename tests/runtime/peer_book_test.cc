@@ -9,6 +9,7 @@
 namespace cairn::server {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
@@ -131,7 +132,8 @@ TEST_F(PeerBookTest, WhoWasRemovedIsToldSo) {
 TEST_F(PeerBookTest, OtherClustersAndProtocolsAreRefused) {
   cairn::v1::PeerHello hello = Hello(2, 102);
   hello.set_cluster_id("c2");
-  EXPECT_THAT(book_.Check(hello).refusal, HasSubstr("belongs to cluster c1"));
+  EXPECT_THAT(book_.Check(hello).refusal,
+              AllOf(HasSubstr("belongs to cluster c1"), HasSubstr("cluster add")));
   hello = Hello(2, 102);
   hello.set_protocol(2);
   EXPECT_THAT(book_.Check(hello).refusal, HasSubstr("protocol 2"));

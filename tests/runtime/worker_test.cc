@@ -35,6 +35,7 @@ class TestPorts : public WorkerPorts {
     batches.push_back({std::move(batch), sink, ticket});
   }
   void Read(storage::ReadRequest, storage::ReadSink*) override {}
+  void Fetch(RunRequest, FetchSink*) override {}
   void OnCatalogChange(const CatalogChange&) override {}
   void Alarm(const std::string& line) override { ADD_FAILURE() << line; }
   [[nodiscard]] bool HasSpace() const override { return true; }
@@ -127,6 +128,26 @@ class WorkerTest : public ::testing::Test {
   Replies replies_;
   std::unique_ptr<Worker> worker_;
 };
+
+// A log was moved away and back while the disk was busy with what it had been asked for.
+TEST_F(WorkerTest, AReplicaThatComesBackHearsNothingThatWasMeantForItsForerunner) {
+  Append(2, 7);
+  ASSERT_EQ(ports_.batches.size(), 1u);
+  worker_->LeaveGroup(GroupId(2), /*placement=*/5, NodeId(3));
+  GroupConfig config;
+  config.raft.self = NodeId(1);
+  GroupStart start;
+  start.group = GroupId(2);
+  start.placement = 6;
+  start.damaged = true;
+  worker_->AddGroup(config, std::move(start), nullptr);
+  RunAll();
+  EXPECT_EQ(replies_.refused, std::vector<uint64_t>{7}) << "the first one is gone";
+  while (Complete()) RunAll();
+  ASSERT_NE(worker_->Find(GroupId(2)), nullptr);
+  EXPECT_EQ(worker_->Find(GroupId(2))->core().standing(), consensus::Standing::kLost);
+  EXPECT_EQ(worker_->Find(GroupId(2))->core().last().index, Index());
+}
 
 TEST_F(WorkerTest, AnAppendGoesToAnIdleDiskAtOnce) {
   Append(2, 7);

@@ -47,8 +47,7 @@ TlsFiles Authority::Client(const std::string& name, int days) const {
   return Files(name);
 }
 
-// ---- Nodes and clients
-// ----------------------------------------------------------------------------
+// ---- Nodes and clients -------------------------------------------------------------------------
 
 std::vector<std::string> TlsFlags(const TlsFiles& files) {
   return {"--tls-cert-file", files.certificate, "--tls-key-file",
@@ -72,8 +71,7 @@ absl::Status Append(Client& client, std::string_view record) {
   return log.Append(record).status();
 }
 
-// ---- Visitors
-// -------------------------------------------------------------------------------------
+// ---- Visitors ----------------------------------------------------------------------------------
 
 SocketStream Connect(const std::string& address) {
   return SocketStream(server::ConnectTcp(address, kConnectTimeoutMs).socket);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "tests/server/catalog_ops.h"
 
 namespace cairn::server {
 namespace {
@@ -16,32 +17,6 @@ namespace {
 using cairn::v1::LogSettings;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-struct MemberSpec {
-  uint64_t id;
-  std::string zone;
-};
-
-CatalogOp Formed(const std::vector<MemberSpec>& members, const std::string& cluster = "c1") {
-  CatalogOp op;
-  op.command.mutable_cluster_formed()->set_cluster_id(cluster);
-  for (const MemberSpec& spec : members) {
-    auto* member = op.command.mutable_cluster_formed()->add_members();
-    member->set_node_id(spec.id);
-    member->set_name("n" + std::to_string(spec.id));
-    member->set_address("127.0.0.1:" + std::to_string(7000 + spec.id));
-    member->set_zone(spec.zone);
-    member->set_incarnation(100 + spec.id);
-  }
-  return op;
-}
-
-CatalogOp Created(const std::string& name, bool if_not_exists = false) {
-  CatalogOp op;
-  op.command.mutable_log_created()->set_name(name);
-  op.if_not_exists = if_not_exists;
-  return op;
-}
 
 CatalogOp Deleted(uint64_t id) {
   CatalogOp op;
@@ -60,33 +35,11 @@ class CatalogTest : public ::testing::Test {
   void Form(const std::vector<MemberSpec>& members = {{1, "a"}, {2, "b"}, {3, "c"}}) {
     Commit(Formed(members));
   }
-  // Judges, expects something to append, applies it. Returns the change.
-  CatalogChange Commit(const CatalogOp& op) {
-    auto verdict = catalog_.Judge(op);
-    auto* append = std::get_if<Catalog::Append>(&verdict);
-    EXPECT_NE(append, nullptr) << (std::holds_alternative<Rejection>(verdict)
-                                       ? std::get<Rejection>(verdict).message
-                                       : "nothing to append");
-    if (append == nullptr) return {};
-    auto change = catalog_.Apply(catalog_.applied_seq() + 1, append->payload);
-    EXPECT_TRUE(change.ok()) << change.status();
-    return change.ok() ? *change : CatalogChange();
-  }
-  Rejection Refused(const CatalogOp& op) {
-    auto verdict = catalog_.Judge(op);
-    auto* rejection = std::get_if<Rejection>(&verdict);
-    EXPECT_NE(rejection, nullptr);
-    return rejection == nullptr ? Rejection() : *rejection;
-  }
-  // The answer of a command that has nothing to append.
-  CatalogDone Already(const CatalogOp& op) {
-    auto verdict = catalog_.Judge(op);
-    auto* done = std::get_if<CatalogDone>(&verdict);
-    EXPECT_NE(done, nullptr);
-    return done == nullptr ? CatalogDone() : *done;
-  }
+  CatalogChange Commit(const CatalogOp& op) { return catalog_.Commit(op); }
+  Rejection Refused(const CatalogOp& op) const { return catalog_.Refused(op); }
+  CatalogDone Already(const CatalogOp& op) const { return catalog_.Already(op); }
 
-  Catalog catalog_{4};
+  TestCatalog catalog_{4};
 };
 
 TEST_F(CatalogTest, NothingButFormingIsAcceptedBeforeTheClusterIsFormed) {
@@ -138,6 +91,17 @@ TEST_F(CatalogTest, ALogIsNamedByTheSeqOfItsCreation) {
   ASSERT_NE(catalog_.FindByName("orders"), nullptr);
   EXPECT_EQ(catalog_.FindByName("orders")->id, GroupId(2));
   EXPECT_EQ(catalog_.FindByName("order"), nullptr);
+}
+
+TEST_F(CatalogTest, InARecoveredClusterLogsAreNamedAboveAllThatTheOldOneGave) {
+  CatalogOp formed = Formed({{1, "a"}});
+  formed.command.mutable_cluster_formed()->set_log_id_base(1000);
+  Commit(formed);
+  EXPECT_EQ(Commit(Created("x")).log_id, GroupId(1002));
+  EXPECT_EQ(Commit(Created("y")).log_id, GroupId(1003));
+  Commit(Deleted(1002));
+  EXPECT_TRUE(catalog_.WasDeleted(GroupId(1002)));
+  EXPECT_EQ(catalog_.LogIdOf(catalog_.applied_seq() + 1), GroupId(1005));
 }
 
 TEST_F(CatalogTest, AnExistingLogIsASuccessOnlyWithTheSameSettings) {

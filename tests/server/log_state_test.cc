@@ -158,5 +158,68 @@ TEST(LogStateTest, AnInstalledSnapshotCountsItsLeasesAnew) {
   EXPECT_EQ(lagging.DescribeLease("primary", At(1000)).remaining_ms(), 900u);
 }
 
+// ---- Trims of a log that is archived ----------------------------------------------------------
+
+// What a trim to `first_seq` comes to, in the entry at `index`.
+Evaluation Trim(LogState& state, Index index, Seq first_seq, bool force = false) {
+  state.BeginEntry(index, At(0));
+  return state.Evaluate(TrimOp{.first_seq = first_seq, .force = force}, At(0));
+}
+
+bool IsGuarded(const Evaluation& evaluation) {
+  const auto* decided = std::get_if<Decided>(&evaluation);
+  const auto* refused = decided == nullptr ? nullptr : std::get_if<Rejection>(&decided->reply);
+  return refused != nullptr && refused->info.reason() == cairn::v1::REASON_TRIM_GUARDED;
+}
+
+TEST(LogStateTest, WhatIsNotArchivedIsNotTrimmed) {
+  LogLimits limits;
+  limits.archive_logs = true;
+  LogState state = Leading(GroupId(7), limits);
+  for (uint64_t index = 2; index < 6; ++index) {
+    const Bytes payload = Propose(state, Index(index), Append(), At(0));
+    ASSERT_TRUE(state.Apply(Index(index), payload.view(), At(0)).ok());
+  }
+  EXPECT_TRUE(IsGuarded(Trim(state, Index(6), Seq(2))));
+  EXPECT_FALSE(state.FinishEntry().has_value());
+  // Retention is held back as well.
+  state.BeginEntry(Index(6), At(0));
+  state.EvaluateHousekeeping(At(0), Seq(4));
+  EXPECT_FALSE(state.FinishEntry().has_value());
+
+  const RegisterSnapshotOp archived{
+      .name = kArchiveSnapshot, .seq = Seq(2), .chain = 0, .location = "file:///archive"};
+  const Bytes payload = Propose(state, Index(6), archived, At(0));
+  ASSERT_TRUE(state.Apply(Index(6), payload.view(), At(0)).ok());
+  EXPECT_TRUE(IsGuarded(Trim(state, Index(7), Seq(4))));
+  EXPECT_FALSE(state.FinishEntry().has_value());
+  EXPECT_TRUE(std::holds_alternative<Accepted>(Trim(state, Index(7), Seq(3))));
+  EXPECT_TRUE(state.FinishEntry().has_value());
+  EXPECT_TRUE(std::holds_alternative<Accepted>(Trim(state, Index(8), Seq(5), /*force=*/true)));
+}
+
+TEST(LogStateTest, TheArchiveHasRoomAmongSnapshots) {
+  LogLimits limits;
+  limits.max_snapshots = 1;
+  LogState state = Leading(GroupId(7), limits);
+  state.BeginEntry(Index(2), At(0));
+  RegisterSnapshotOp op{.name = "a consumer", .seq = Seq(0), .chain = 0, .location = "x"};
+  EXPECT_TRUE(std::holds_alternative<Accepted>(state.Evaluate(op, At(0))));
+  op.name = kArchiveSnapshot;
+  EXPECT_TRUE(std::holds_alternative<Accepted>(state.Evaluate(op, At(0))));
+  op.name = "another consumer";
+  EXPECT_TRUE(std::holds_alternative<Decided>(state.Evaluate(op, At(0))));
+}
+
+TEST(LogStateTest, ALogSaysWhetherItIsArchivedOrItsNodeDoes) {
+  cairn::v1::LogSettings settings;
+  EXPECT_TRUE(IsArchived(settings, true));
+  EXPECT_FALSE(IsArchived(settings, false));
+  settings.set_archive(cairn::v1::ARCHIVE_POLICY_ON);
+  EXPECT_TRUE(IsArchived(settings, false));
+  settings.set_archive(cairn::v1::ARCHIVE_POLICY_OFF);
+  EXPECT_FALSE(IsArchived(settings, true));
+}
+
 }  // namespace
 }  // namespace cairn::server

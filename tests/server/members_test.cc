@@ -7,40 +7,13 @@
 #include <variant>
 #include <vector>
 
-#include "server/catalog.h"
+#include "tests/server/catalog_ops.h"
 
 namespace cairn::server {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-constexpr auto kActive = cairn::v1::MEMBER_STATE_ACTIVE;
-constexpr auto kDraining = cairn::v1::MEMBER_STATE_DRAINING;
-constexpr auto kLeaving = cairn::v1::MEMBER_STATE_LEAVING;
-
-CatalogOp Added(const std::string& name, const std::string& address, bool learner = false) {
-  CatalogOp op;
-  auto& member = *op.command.mutable_member_changed();
-  member.set_name(name);
-  member.set_address(address);
-  member.set_state(learner ? cairn::v1::MEMBER_STATE_LEARNER : kActive);
-  return op;
-}
-
-CatalogOp Joined(const std::string& name, const std::string& address, uint64_t incarnation) {
-  CatalogOp op = Added(name, address);
-  op.command.mutable_member_changed()->clear_state();
-  op.command.mutable_member_changed()->set_incarnation(incarnation);
-  return op;
-}
-
-CatalogOp State(uint64_t id, cairn::v1::MemberState state) {
-  CatalogOp op;
-  op.command.mutable_member_changed()->set_node_id(id);
-  op.command.mutable_member_changed()->set_state(state);
-  return op;
-}
 
 CatalogOp Removed(uint64_t id) {
   CatalogOp op;
@@ -61,61 +34,23 @@ CatalogOp Moved(GroupId log, uint64_t from, uint64_t to) {
   return op;
 }
 
-CatalogOp Settled(GroupId log, Seq placement) {
-  CatalogOp op;
-  op.command.mutable_log_settled()->set_log_id(log.value());
-  op.command.mutable_log_settled()->set_placement(placement.value());
-  return op;
-}
-
 class MembersTest : public ::testing::Test {
  protected:
   MembersTest() {
-    CatalogOp formed;
-    formed.command.mutable_cluster_formed()->set_cluster_id("c1");
-    for (uint64_t id = 1; id <= 3; ++id) {
-      auto& member = *formed.command.mutable_cluster_formed()->add_members();
-      member.set_node_id(id);
-      member.set_name("n" + std::to_string(id));
-      member.set_address("host" + std::to_string(id) + ":1");
-      member.set_incarnation(100 + id);
-    }
-    Commit(formed);
-    CatalogOp created;
-    created.command.mutable_log_created()->set_name("log");
-    log_ = Commit(created).log_id;
+    Commit(FormedOf(3));
+    log_ = Commit(Created("log")).log_id;
   }
 
-  CatalogChange Commit(const CatalogOp& op) {
-    auto verdict = catalog_.Judge(op);
-    auto* append = std::get_if<Catalog::Append>(&verdict);
-    EXPECT_NE(append, nullptr) << (std::holds_alternative<Rejection>(verdict)
-                                       ? std::get<Rejection>(verdict).message
-                                       : "nothing to append");
-    if (append == nullptr) return {};
-    auto change = catalog_.Apply(catalog_.applied_seq() + 1, append->payload);
-    EXPECT_TRUE(change.ok()) << change.status();
-    return change.ok() ? *change : CatalogChange();
-  }
-  std::string Refused(const CatalogOp& op) {
-    auto verdict = catalog_.Judge(op);
-    auto* rejection = std::get_if<Rejection>(&verdict);
-    EXPECT_NE(rejection, nullptr);
-    return rejection == nullptr ? "" : rejection->message;
-  }
-  CatalogDone Already(const CatalogOp& op) {
-    auto verdict = catalog_.Judge(op);
-    auto* done = std::get_if<CatalogDone>(&verdict);
-    EXPECT_NE(done, nullptr);
-    return done == nullptr ? CatalogDone() : *done;
-  }
+  CatalogChange Commit(const CatalogOp& op) { return catalog_.Commit(op); }
+  std::string Refused(const CatalogOp& op) const { return catalog_.Refused(op).message; }
+  CatalogDone Already(const CatalogOp& op) const { return catalog_.Already(op); }
   const CatalogMember& At(uint64_t id) { return catalog_.members().at(NodeId(id)); }
   void AddFourth() {
     Commit(Added("n4", "host4:1"));
     Commit(Joined("n4", "host4:1", 104));
   }
 
-  Catalog catalog_;
+  TestCatalog catalog_;
   GroupId log_;
 };
 
@@ -149,7 +84,7 @@ TEST_F(MembersTest, ALearnerTakesNoReplicasUntilItIsPromoted) {
   Commit(Added("n4", "host4:1", /*learner=*/true));
   Commit(Joined("n4", "host4:1", 104));
   EXPECT_THAT(Refused(Moved(log_, 1, 4)), HasSubstr("learner"));
-  Commit(State(4, kActive));
+  Commit(State(NodeId(4), kActive));
   Commit(Moved(log_, 1, 4));
 }
 
@@ -169,6 +104,20 @@ TEST_F(MembersTest, AMoveKeepsTheOldReplicasUntilItIsSettled) {
   Already(Settled(log_, placement));
 }
 
+TEST_F(MembersTest, WhoGaveALogAwayIsRememberedForAsLongAsItIsAMember) {
+  AddFourth();
+  Commit(Moved(log_, 2, 4));
+  EXPECT_THAT(catalog_.Find(log_)->left, ElementsAre()) << "it has it still";
+  Commit(Settled(log_, catalog_.Find(log_)->placement));
+  EXPECT_THAT(catalog_.Find(log_)->left, ElementsAre(NodeId(2)));
+  Commit(Moved(log_, 4, 2));
+  Commit(Settled(log_, catalog_.Find(log_)->placement));
+  EXPECT_THAT(catalog_.Find(log_)->left, ElementsAre(NodeId(2), NodeId(4))) << "it came back";
+  Commit(State(NodeId(4), kLeaving));
+  Commit(Removed(4));
+  EXPECT_THAT(catalog_.Find(log_)->left, ElementsAre(NodeId(2)));
+}
+
 TEST_F(MembersTest, WhoIsBehindCannotSettleANewerPlacement) {
   AddFourth();
   Commit(Moved(log_, 2, 4));
@@ -182,7 +131,7 @@ TEST_F(MembersTest, WhoIsBehindCannotSettleANewerPlacement) {
 TEST_F(MembersTest, NobodyGoesWhoStillHoldsALog) {
   AddFourth();
   EXPECT_THAT(Refused(Removed(2)), HasSubstr("not leaving"));
-  Commit(State(2, kLeaving));
+  Commit(State(NodeId(2), kLeaving));
   EXPECT_THAT(Refused(Removed(2)), HasSubstr("still holds 1"));
   Commit(Placed(log_, {1, 3, 4}));
   EXPECT_THAT(Refused(Removed(2)), HasSubstr("still holds 1"));
@@ -190,12 +139,12 @@ TEST_F(MembersTest, NobodyGoesWhoStillHoldsALog) {
   Commit(Removed(2));
   EXPECT_FALSE(catalog_.members().contains(NodeId(2)));
   EXPECT_EQ(catalog_.removed().at(NodeId(2)), "n2");
-  Already(State(2, kLeaving));
+  Already(State(NodeId(2), kLeaving));
 }
 
 TEST_F(MembersTest, AnIdIsNeverGivenAgainButANameMayBe) {
   AddFourth();
-  Commit(State(4, kLeaving));
+  Commit(State(NodeId(4), kLeaving));
   Commit(Removed(4));
   Commit(Added("n4", "host4:1"));
   EXPECT_EQ(catalog_.FindMember("n4")->id, NodeId(5));
@@ -207,17 +156,18 @@ TEST_F(MembersTest, AnIdIsNeverGivenAgainButANameMayBe) {
 
 TEST_F(MembersTest, OneThatNeverJoinedGoesAtOnce) {
   Commit(Added("n4", "host4:1"));
-  Commit(State(4, kLeaving));
+  Commit(State(NodeId(4), kLeaving));
   EXPECT_FALSE(catalog_.members().contains(NodeId(4)));
 }
 
 TEST_F(MembersTest, TheLastThatServesStays) {
-  Commit(State(1, kDraining));
-  Commit(State(2, kLeaving));
-  EXPECT_THAT(Refused(State(3, kDraining)), HasSubstr("last member that serves"));
-  EXPECT_THAT(Refused(State(3, cairn::v1::MEMBER_STATE_LEARNER)), HasSubstr("expected the state"));
-  EXPECT_THAT(Refused(State(9, kActive)), HasSubstr("no member"));
-  Commit(State(2, kActive));
+  Commit(State(NodeId(1), kDraining));
+  Commit(State(NodeId(2), kLeaving));
+  EXPECT_THAT(Refused(State(NodeId(3), kDraining)), HasSubstr("last member that serves"));
+  EXPECT_THAT(Refused(State(NodeId(3), cairn::v1::MEMBER_STATE_LEARNER)),
+              HasSubstr("expected the state"));
+  EXPECT_THAT(Refused(State(NodeId(9), kActive)), HasSubstr("no member"));
+  Commit(State(NodeId(2), kActive));
   EXPECT_TRUE(At(2).serves()) << "taken back";
 }
 
@@ -233,7 +183,7 @@ TEST_F(MembersTest, APlacementHasToBePossible) {
 
 TEST_F(MembersTest, NewLogsGoToThoseThatServe) {
   AddFourth();
-  Commit(State(1, kDraining));
+  Commit(State(NodeId(1), kDraining));
   CatalogOp created;
   created.command.mutable_log_created()->set_name("new");
   EXPECT_THAT(Commit(created).replicas, ElementsAre(NodeId(2), NodeId(3), NodeId(4)));

@@ -12,6 +12,7 @@
 
 #include "base/random.h"
 #include "consensus/membership.h"
+#include "tests/server/catalog_ops.h"
 
 namespace cairn::server {
 namespace {
@@ -20,42 +21,24 @@ namespace {
 class Town {
  public:
   explicit Town(uint64_t nodes) {
-    CatalogOp formed;
-    formed.command.mutable_cluster_formed()->set_cluster_id("c1");
-    for (uint64_t id = 1; id <= nodes; ++id) {
-      auto& member = *formed.command.mutable_cluster_formed()->add_members();
-      member.set_node_id(id);
-      member.set_name("n" + std::to_string(id));
-      member.set_address("host" + std::to_string(id) + ":1");
-      member.set_incarnation(100 + id);
-      groups_[kCatalogGroup].voters.emplace_back(id);
-    }
-    Commit(formed);
+    catalog_.Commit(FormedOf(nodes));
+    for (uint64_t id = 1; id <= nodes; ++id) groups_[kCatalogGroup].voters.emplace_back(id);
   }
 
   void CreateLog(const std::string& name) {
-    CatalogOp op;
-    op.command.mutable_log_created()->set_name(name);
-    Commit(op);
+    catalog_.Commit(Created(name));
     const CatalogLog& log = *catalog_.FindByName(name);
     groups_[log.id].voters = log.replicas;
   }
   void Add(const std::string& name) {
-    CatalogOp op;
-    auto& member = *op.command.mutable_member_changed();
-    member.set_name(name);
-    member.set_address(name + ":1");
-    member.set_state(cairn::v1::MEMBER_STATE_ACTIVE);
-    Commit(op);
-    member.clear_state();
-    member.set_incarnation(++incarnation_);
-    Commit(op);
+    catalog_.Commit(Added(name, name + ":1"));
+    catalog_.Commit(Joined(name, name + ":1", ++incarnation_));
   }
+  // Also what the member is already.
   void Become(NodeId id, cairn::v1::MemberState state) {
-    CatalogOp op;
-    op.command.mutable_member_changed()->set_node_id(id.value());
-    op.command.mutable_member_changed()->set_state(state);
-    Commit(op);
+    const CatalogOp op = State(id, state);
+    const auto verdict = catalog_.Judge(op);
+    if (std::holds_alternative<Catalog::Append>(verdict)) catalog_.Commit(op);
   }
 
   // One step of the steward's; false when there was none.
@@ -65,10 +48,7 @@ class Town {
       if (!log.moving()) continue;
       moved = Drive(id, WantedOf(log)) || moved;
       if (!IsSettled(View(id), WantedOf(log))) continue;
-      CatalogOp op;
-      op.command.mutable_log_settled()->set_log_id(id.value());
-      op.command.mutable_log_settled()->set_placement(log.placement.value());
-      Commit(op);
+      catalog_.Commit(Settled(id, log.placement));
       moved = true;
     }
     CatalogOp op;
@@ -79,7 +59,7 @@ class Town {
     } else {
       return moved;
     }
-    Commit(op);
+    catalog_.Commit(op);
     return true;
   }
   void Settle() {
@@ -91,14 +71,6 @@ class Town {
   const consensus::Membership& group(GroupId id) { return groups_[id]; }
 
  private:
-  void Commit(const CatalogOp& op) {
-    auto verdict = catalog_.Judge(op);
-    if (const auto* refused = std::get_if<Rejection>(&verdict)) FAIL() << refused->message;
-    if (auto* append = std::get_if<Catalog::Append>(&verdict)) {
-      const auto change = catalog_.Apply(catalog_.applied_seq() + 1, append->payload);
-      ASSERT_TRUE(change.ok()) << change.status();
-    }
-  }
   GroupView View(GroupId id) {
     GroupView view;
     view.group = id;
@@ -119,7 +91,7 @@ class Town {
     return true;
   }
 
-  Catalog catalog_;
+  TestCatalog catalog_;
   std::map<GroupId, consensus::Membership> groups_;
   uint64_t incarnation_ = 1000;
 };
@@ -142,7 +114,7 @@ TEST(PlacementTest, ACatalogHasThreeVotersOrFive) {
   town.Settle();
   EXPECT_EQ(town.group(kCatalogGroup).voters, Nodes({1, 2, 3, 4, 5}));
   EXPECT_EQ(town.group(kCatalogGroup).learners, Nodes({6}));
-  town.Become(NodeId(2), cairn::v1::MEMBER_STATE_LEAVING);
+  town.Become(NodeId(2), kLeaving);
   town.Settle();
   EXPECT_EQ(town.group(kCatalogGroup).voters, Nodes({1, 3, 4, 5, 6}));
   EXPECT_EQ(town.group(kCatalogGroup).learners, Nodes({}));
@@ -154,7 +126,7 @@ TEST(PlacementTest, WhatLeavesGoesToThoseThatHoldLeast) {
   town.Add("n4");
   town.Settle();
   EXPECT_EQ(town.catalog().ReplicasOn(NodeId(4)), 0u) << "nothing moves by itself";
-  town.Become(NodeId(1), cairn::v1::MEMBER_STATE_LEAVING);
+  town.Become(NodeId(1), kLeaving);
   town.Settle();
   EXPECT_FALSE(town.catalog().members().contains(NodeId(1)));
   for (const auto& [id, log] : town.catalog().logs()) {
@@ -166,9 +138,9 @@ TEST(PlacementTest, WhatLeavesGoesToThoseThatHoldLeast) {
 TEST(PlacementTest, WhatDrainsKeepsWhatNobodyElseCanTakeAndWhatLeavesDoesNot) {
   Town town(3);
   town.CreateLog("a");
-  town.Become(NodeId(3), cairn::v1::MEMBER_STATE_DRAINING);
+  town.Become(NodeId(3), kDraining);
   EXPECT_FALSE(NextPlacement(town.catalog()).has_value());
-  town.Become(NodeId(3), cairn::v1::MEMBER_STATE_LEAVING);
+  town.Become(NodeId(3), kLeaving);
   town.Settle();
   EXPECT_EQ(town.catalog().FindByName("a")->replicas, Nodes({1, 2}));
   town.Add("n4");
@@ -182,10 +154,10 @@ TEST(PlacementTest, AMoveIsTurnedElsewhereWhenItsGoalLeaves) {
   town.Add("n4");
   town.Add("n5");
   town.Settle();
-  town.Become(NodeId(1), cairn::v1::MEMBER_STATE_LEAVING);
+  town.Become(NodeId(1), kLeaving);
   ASSERT_TRUE(town.Step());
   ASSERT_EQ(town.catalog().FindByName("a")->wanted, Nodes({2, 3, 4}));
-  town.Become(NodeId(4), cairn::v1::MEMBER_STATE_LEAVING);
+  town.Become(NodeId(4), kLeaving);
   town.Settle();
   EXPECT_EQ(town.catalog().FindByName("a")->replicas, Nodes({2, 3, 5}));
   EXPECT_EQ(town.catalog().removed().size(), 2u);
@@ -195,7 +167,7 @@ TEST(PlacementTest, OnlySoManyLogsMoveAtATime) {
   Town town(3);
   for (int i = 0; i < 20; ++i) town.CreateLog("log" + std::to_string(i));
   town.Add("n4");
-  town.Become(NodeId(1), cairn::v1::MEMBER_STATE_LEAVING);
+  town.Become(NodeId(1), kLeaving);
   size_t most = 0;
   while (town.Step()) {
     const auto& logs = town.catalog().logs();
@@ -222,14 +194,13 @@ TEST(PlacementTest, AnyComingAndGoingEnds) {
       if (members.size() < 7 && random.Chance(0.5)) town.Add("m" + std::to_string(i));
       if (serving.size() > 2) {
         const NodeId one = serving[random.Below(serving.size())];
-        town.Become(one, random.Chance(0.5) ? cairn::v1::MEMBER_STATE_LEAVING
-                                            : cairn::v1::MEMBER_STATE_DRAINING);
+        town.Become(one, random.Chance(0.5) ? kLeaving : kDraining);
       }
       for (uint64_t steps = random.Below(6); steps > 0; --steps) town.Step();
     }
     town.Settle();
     for (const auto& [id, member] : town.catalog().members()) {
-      EXPECT_NE(member.state, cairn::v1::MEMBER_STATE_LEAVING);
+      EXPECT_NE(member.state, kLeaving);
     }
     for (const auto& [id, log] : town.catalog().logs()) {
       EXPECT_FALSE(log.moving());

@@ -32,6 +32,7 @@ Chaos::Chaos(Context context) : context_(std::move(context)) {
       {f.trims, 12, &Chaos::LeaveBehind},
       {f.membership, 10, &Chaos::ChangeSomeMembers},
       {f.leader_hunts && silence, 4, &Chaos::HuntLeaders},
+      {f.old_sleepers, 6, &Chaos::AskAnOldSleeper},
       {f.change_overs && f.crashes, 4, &Chaos::ChangeOver},
   };
   std::erase_if(choices_, [](const Choice& choice) { return !choice.on; });
@@ -53,6 +54,7 @@ void Chaos::ScheduleNext() {
 
 // A cluster that never works shows nothing either: where it does not, it mostly gets time.
 void Chaos::Act() {
+  if (context_.events->now() < quiet_ends_) return;
   if (random().Chance(0.8) && !Works()) {
     if (random().Chance(0.3)) HealNetwork();
     return;

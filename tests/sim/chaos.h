@@ -44,6 +44,8 @@ class Chaos {
     const std::vector<std::unique_ptr<LogWatch>>* watches;
     // Sends a request of the world's own, whose answer nobody waits for.
     std::function<void(NodeId to, GroupId log, server::RequestBody body)> send;
+    // Who reads the log turns to one node from now on, and who appends to another.
+    std::function<void(GroupId log, NodeId reads_at, NodeId appends_at)> ask;
     std::function<void(std::string)> note;
   };
   explicit Chaos(Context context);
@@ -129,6 +131,9 @@ class Chaos {
   [[nodiscard]] bool MaySilence() const;
   // Crashes the node or cuts it off, and brings it back soon.
   void Silence(NodeId id);
+  void AskAnOldSleeper();
+  void CutWhenAsleep(GroupId log, int patience);
+  void AskWhenDeposed(GroupId log, NodeId old);
   void ChangeOver();
   void WakeUp(GroupId log, const std::vector<NodeId>& sleepers);
 
@@ -163,7 +168,8 @@ class Chaos {
   bool over_ = false;
   NodeId unreachable_;
   SimTime lull_ends_ = 0;
-  NodeId hurt_;  // The last one to lose something; 0 once it was seen whole.
+  SimTime quiet_ends_ = 0;  // Until then nothing else happens.
+  NodeId hurt_;             // The last one to lose something; 0 once it was seen whole.
   GroupId hunted_;
   SimTime hunt_ends_ = 0;
   std::map<int, SimTime> slow_until_;  // By client: packets are late more often until then.

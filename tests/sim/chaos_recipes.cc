@@ -116,6 +116,51 @@ void Chaos::Silence(NodeId id) {
   if (random().Chance(0.3)) FlapSomebody();
 }
 
+// ---- Leaders that slept -------------------------------------------------------------------
+
+// A log is left alone until it hibernates; then nobody reaches its leader but clients. The others
+// elect another one, and are given something to append. For as long as the old one has not noticed,
+// it is asked what the log's end is: its sleep must not count for anything. Nothing else happens
+// meanwhile, or the moment would seldom come.
+void Chaos::AskAnOldSleeper() {
+  if (!Works() || InLull()) return;
+  constexpr int kPatience = 30;
+  quiet_ends_ = lull_ends_ = context_.events->now() + 4 * kMicrosPerSecond;
+  CutWhenAsleep(AnyLog().id, kPatience);
+}
+
+void Chaos::CutWhenAsleep(GroupId log, int patience) {
+  SimNode* leader = LeaderOf(log);
+  const bool asleep = leader != nullptr && leader->group(log)->View().hibernating;
+  if (!asleep && patience > 0) {
+    return Later(50'000, [=, this] { CutWhenAsleep(log, patience - 1); });
+  }
+  if (!asleep) {
+    quiet_ends_ = lull_ends_ = 0;
+    return;
+  }
+  const NodeId old = leader->id();
+  Note(fmt::format("log {}: node {}, which leads and sleeps, is cut off", log, old));
+  CutNode(old, true, true);
+  AskWhenDeposed(log, old);
+  Later(random().Between(600'000, 1'500'000), [this, old] { JoinNode(old); });
+}
+
+// Until the old one knows.
+void Chaos::AskWhenDeposed(GroupId log, NodeId old) {
+  const server::Group* group = NodeOf(old).group(log);
+  if (group == nullptr || group->core().role() != consensus::Role::kLeader) {
+    quiet_ends_ = lull_ends_ = 0;
+    return;
+  }
+  const SimNode* leader = LeaderOf(log);
+  if (leader != nullptr && leader->id() != old) {
+    lull_ends_ = 0;
+    context_.ask(log, old, leader->id());
+  }
+  Later(5'000, [=, this] { AskWhenDeposed(log, old); });
+}
+
 // ---- One crashed machine ------------------------------------------------------------------
 
 // A minority sleeps through writes; then it wakes up, one of those that hold them loses its power

@@ -53,6 +53,8 @@ Faults Faults::FromSeed(uint64_t seed, int nodes) {
   f.fenced = f.logs > 1 && random.Chance(0.5);
   f.lulls = chance(0.6);
   if (random.Chance(0.8)) f.hibernate_ticks = 1 + static_cast<uint32_t>(random.Below(12));
+  f.old_sleepers = f.hibernate_ticks != 0 && chance(0.4);
+  if (random.Chance(0.5)) f.fill_message_bytes = 0;
   return f;
 }
 
@@ -79,6 +81,7 @@ std::string Faults::ToString() const {
       {"bit_flips", bit_flips},
       {"wall_jumps", wall_jumps},
       {"leader_hunts", leader_hunts},
+      {"old_sleepers", old_sleepers},
       {"change_overs", change_overs},
       {"transfers", transfers},
       {"trims", trims},
@@ -93,12 +96,15 @@ std::string Faults::ToString() const {
   rate("late", late);
   rate("slow_sync", slow_sync);
   rate("drift", drift);
+  if (archive_object_bytes != 0) {
+    out += fmt::format(" archive={}/{}ms", archive_object_bytes, archive_age_ms);
+  }
   return out +
          fmt::format(
              " hibernate={} delay={}..{}us sync={}..{}us segment={} cache={} entry={} message={} "
-             "think={}us",
+             "fill={} think={}us",
              hibernate_ticks, delay_min_us, delay_max_us, sync_min_us, sync_max_us, segment_bytes,
-             cache_bytes, entry_bytes, append_message_bytes, think_us);
+             cache_bytes, entry_bytes, append_message_bytes, fill_message_bytes, think_us);
 }
 
 }  // namespace cairn::sim

@@ -42,6 +42,7 @@ struct Faults {
   bool lulls = false;
   // Several in a row (chaos_recipes.cc).
   bool leader_hunts = false;  // Whoever leads falls silent soon after.
+  bool old_sleepers = false;  // Who led and sleeps is cut off, deposed, and then asked.
   bool change_overs = false;  // Who slept wakes up, who was awake loses its power or falls silent.
   // Clocks.
   double drift = 0;  // Rates lie within 1 ± drift, and change within it.
@@ -55,12 +56,15 @@ struct Faults {
   uint64_t cache_bytes = 64 << 20;
   uint64_t entry_bytes = 1 << 20;
   uint64_t append_message_bytes = 4 << 20;
+  uint64_t fill_message_bytes = 256 << 10;  // 0: what is filled is not held back.
   int nodes = 3;   // Processes; with `membership` not all of them vote at first.
   int voters = 3;  // The first ones, at the beginning.
   int logs = 1;
-  uint32_t hibernate_ticks = 0;  // 0: no log hibernates.
-  SimTime think_us = 6'000;      // Most that a client waits between two calls.
-  bool fenced = false;           // The last log takes appends under an epoch only.
+  uint32_t hibernate_ticks = 0;       // 0: no log hibernates.
+  uint64_t archive_object_bytes = 0;  // Of the members' world; 0: nothing is archived.
+  uint64_t archive_age_ms = 0;
+  SimTime think_us = 6'000;  // Most that a client waits between two calls.
+  bool fenced = false;       // The last log takes appends under an epoch only.
 
   // `nodes` is what the cluster begins with.
   static Faults FromSeed(uint64_t seed, int nodes);

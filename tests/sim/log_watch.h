@@ -91,6 +91,12 @@ class LogWatch {
     return history_.committed->records.empty() ? Seq() : history_.committed->records.back().seq;
   }
 
+  // The last entry that any replica has applied.
+  [[nodiscard]] consensus::Position newest_applied() const {
+    return terms_.empty() ? consensus::Position()
+                          : consensus::Position{terms_.rbegin()->second, terms_.rbegin()->first};
+  }
+
   // When everything has healed, and `leader` has applied all.
   void CheckEnd(const SimNode& leader);
   // After that: whether `replica` holds every record that the log still has, with its chain.

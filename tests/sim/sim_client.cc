@@ -134,6 +134,14 @@ void SimClient::Try() {
   context_.events->After(kTryTimeoutUs, [this, token] { OnTimeout(token); });
 }
 
+void SimClient::TurnTo(NodeId node) {
+  if (std::exchange(target_, node) == node || !handle_) return;
+  if (Retryable()) return Try();
+  ++token_;
+  epoch_ = Epoch();
+  Finish(Outcome::kUnknown);
+}
+
 void SimClient::OnReply(uint64_t token, server::Reply reply) {
   context_.events->After(context_.delay(),
                          [this, token, reply = std::move(reply)] { Receive(token, reply); });

@@ -42,6 +42,8 @@ class SimClient : private server::ReplySink {
   SimClient(int number, Way way, double clock_rate, Context context);
 
   void Start();
+  // Asks that node from now on; what it waits for elsewhere it asks there again, or gives it up.
+  void TurnTo(NodeId node);
   // No new operations after the present one.
   void Stop() { stopping_ = true; }
   [[nodiscard]] bool idle() const { return !handle_ && stopping_; }

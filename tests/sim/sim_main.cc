@@ -4,6 +4,7 @@
 //   cairn-sim --replay SEED [--nodes N] [--seconds S]     tells the story of one seed, and writes
 //                                                         what its clients saw, with --histories
 //                                                         DIR
+//   … --members                                           members come and go: another world
 //   … --marks                                             which rare branches were taken
 //
 // Of a build with CAIRN_PLANTED_BUGS (scripts/planted-bugs) also:
@@ -14,11 +15,13 @@
 // Exit status 0 only without a violation. The last line counts.
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
+#include <deque>
 #include <fstream>
 #include <string>
 
@@ -26,6 +29,7 @@
 #include "base/mark.h"
 #include "base/planted_bug.h"
 #include "tests/history/history_text.h"
+#include "tests/sim/member_world.h"
 #include "tests/sim/world.h"
 
 namespace cairn::sim {
@@ -39,8 +43,11 @@ struct Options {
   bool story = false;
   bool until_violation = false;
   bool marks = false;
+  bool members = false;
   std::string histories;
 };
+
+const char* FlagOf(const Options& options) { return options.members ? " --members" : ""; }
 
 // How many of the seeds saw something at all.
 struct Share {
@@ -63,21 +70,23 @@ struct Summary {
   Share change{"a membership change"};
 };
 
-// Where a failed CHECK happened. One thread, so nothing guards it.
+// Where a failed CHECK happened. One thread runs at a time, so nothing guards it.
 struct Running {
   uint64_t seed = 0;
-  const World* world = nullptr;
+  const std::deque<std::string>* story = nullptr;
   Options options;
 } running;
 
+MemberCounts total_members;
+
 void OnAbort(int signal) {
   std::signal(signal, SIG_DFL);
-  if (running.world == nullptr) return;
+  if (running.story == nullptr) return;
   fmt::print("seed {}: {}\n", running.seed,
              signal == SIGABRT ? "a CHECK failed" : "the program died");
-  for (const std::string& line : running.world->story()) fmt::print("  {}\n", line);
-  fmt::print("  replay: cairn-sim --replay {} --nodes {} --seconds {}\n", running.seed,
-             running.options.nodes, running.options.seconds);
+  for (const std::string& line : *running.story) fmt::print("  {}\n", line);
+  fmt::print("  replay: cairn-sim --replay {} --nodes {} --seconds {}{}\n", running.seed,
+             running.options.nodes, running.options.seconds, FlagOf(running.options));
   std::fflush(stdout);
 }
 
@@ -89,11 +98,27 @@ void WriteHistories(const World& world, uint64_t seed, const std::string& dir) {
   }
 }
 
-Result RunSeed(uint64_t seed, const Options& options) {
-  World world(seed, Faults::FromSeed(seed, options.nodes));
-  running = {seed, &world, options};
+Result RunMembersSeed(uint64_t seed, const Options& options) {
+  MemberWorld world(seed, Faults::FromSeed(seed, options.nodes));
+  running = {seed, &world.story(), options};
   Result result = world.Run(options.seconds * kMicrosPerSecond);
-  running.world = nullptr;
+  running.story = nullptr;
+  total_members.joins += world.counts().joins;
+  total_members.removals += world.counts().removals;
+  total_members.wipes += world.counts().wipes;
+  total_members.moves += world.counts().moves;
+  total_members.revenants += world.counts().revenants;
+  total_members.runs += world.counts().runs;
+  total_members.dead_ends += world.counts().dead_ends;
+  return result;
+}
+
+Result RunSeed(uint64_t seed, const Options& options) {
+  if (options.members) return RunMembersSeed(seed, options);
+  World world(seed, Faults::FromSeed(seed, options.nodes));
+  running = {seed, &world.story(), options};
+  Result result = world.Run(options.seconds * kMicrosPerSecond);
+  running.story = nullptr;
   if (!options.histories.empty()) WriteHistories(world, seed, options.histories);
   return result;
 }
@@ -127,13 +152,19 @@ void Print(const Summary& summary) {
     share(s);
   }
   fmt::print("{} simulated seconds\n", summary.simulated_us / kMicrosPerSecond);
+  if (total_members.joins == 0) return;
+  fmt::print(
+      "{} nodes joined, {} left, {} lost their disks, {} came back after they had been "
+      "removed; {} moves were asked for; {} runs were archived, and {} in vain\n",
+      total_members.joins, total_members.removals, total_members.wipes, total_members.revenants,
+      total_members.moves, total_members.runs, total_members.dead_ends);
 }
 
-void Print(const Result& result, const Options& options, bool with_story) {
+void Print(const Result& result, bool with_story) {
   fmt::print("seed {}: {} operations, {} turns, {} leader changes, {} crashes, hash {:016x}\n",
              result.seed, result.operations, result.turns, result.logs.leader_changes,
              result.chaos.crashes, result.trace_hash);
-  fmt::print("  {}\n", Faults::FromSeed(result.seed, options.nodes).ToString());
+  fmt::print("  {}\n", result.faults);
   if (with_story) {
     for (const std::string& line : result.story) fmt::print("  {}\n", line);
   }
@@ -150,9 +181,9 @@ int Main(const Options& options) {
     Add(result, Hits(Mark::kSnapshotInstalled) - snapshots, Hits(Mark::kJointLeft) - changes,
         summary);
     if (options.story || !result.violations.empty()) {
-      Print(result, options, true);
-      fmt::print("  replay: cairn-sim --replay {} --nodes {} --seconds {}\n", seed, options.nodes,
-                 options.seconds);
+      Print(result, true);
+      fmt::print("  replay: cairn-sim --replay {} --nodes {} --seconds {}{}\n", seed, options.nodes,
+                 options.seconds, FlagOf(options));
     }
   }
   if (options.marks) PrintMarks();
@@ -175,6 +206,7 @@ int main(int argc, char** argv) {
   app.add_option("--nodes", options.nodes, "Nodes of the cluster")->check(CLI::Range(1, 7));
   app.add_option("--seconds", options.seconds, "Virtual seconds with faults")
       ->check(CLI::Range(1, 3600));
+  app.add_flag("--members", options.members, "Clusters whose members come and go (member_world.h)");
   app.add_flag("--marks", options.marks, "Shows how often each rare branch was taken");
   app.add_option("--histories", options.histories, "Directory for what the clients saw")
       ->check(CLI::ExistingDirectory);
@@ -196,8 +228,10 @@ int main(int argc, char** argv) {
   }
   options.until_violation = !plant.empty();
 #endif
-  // There is one thread, and Debian's library looks for deadlocks at each lock.
+  // One thread runs at a time, and Debian's library looks for deadlocks at each lock.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  // What nodes would log; their stories are told otherwise.
+  spdlog::set_level(spdlog::level::off);
   // abort() raises the signal on the thread that failed, between two statements of ours.
   std::signal(SIGABRT, cairn::sim::OnAbort);
   std::signal(SIGSEGV, cairn::sim::OnAbort);

@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/status_macros.h"
 #include "server/group_load.h"
+#include "server/run_check.h"
 #include "storage/recovery.h"
 
 namespace cairn::sim {
@@ -17,6 +19,9 @@ constexpr uint32_t kElectionTicks = 10;
 constexpr int64_t kSlowTickUs = 100 * kMicrosPerMilli;
 // Of one step of one write, while crash points are on.
 constexpr double kCrashPointChance = 0.001;
+// What fetches a run gets it in pieces; the connection may end behind each.
+constexpr uint64_t kRunPieceBytes = 64 << 10;
+constexpr double kRunCutChance = 0.05;
 
 const char* NameOf(CrashPoint point) {
   switch (point) {
@@ -42,7 +47,11 @@ SimNode::SimNode(NodeId id, Context context)
       clock_(context_.events->now_address()),
       store_(id.value() * 1000 + 1) {}
 
-SimNode::~SimNode() = default;
+SimNode::~SimNode() {
+  if (host_ != nullptr) host_->Stop();
+  worker_.reset();
+  if (host_ != nullptr) host_->Join();
+}
 
 void SimNode::Start() {
   CHECK(!up());
@@ -57,12 +66,48 @@ void SimNode::Start() {
                               .tick_us = kTickUs,
                               .random_seed = context_.random->Next()},
       &clock_, this);
-  const auto stored = store_.LoadGroups();
-  CHECK(stored.ok());
-  for (const SimLog& log : *context_.logs) AddGroup(log, *stored);
+  if (context_.formed != nullptr) {
+    MakeHost();
+  } else {
+    const auto stored = store_.LoadGroups();
+    CHECK(stored.ok());
+    for (const SimLog& log : *context_.logs) AddGroup(log, *stored);
+  }
   context_.note(fmt::format("node {} starts, disk: {}", id_, store_.VerdictDetail()));
   ScheduleTurn(0);
   ScheduleTick();
+}
+
+void SimNode::MakeHost() {
+  host_ = std::make_unique<SimHost>(
+      SimHost::Parts{.self = id_,
+                     .faults = context_.faults,
+                     .formed = context_.formed,
+                     .store = &store_,
+                     .worker = worker_.get(),
+                     .clock = &clock_,
+                     .post =
+                         [this](GroupId group, server::Event event) {
+                           if (up())
+                             Post(group, std::move(event));  // Threads may outlive the worker.
+                         },
+                     .settle = context_.settle,
+                     .note = context_.note,
+                     .objects = context_.objects});
+  host_->Open();
+  ScheduleWork();
+}
+
+void SimNode::ScheduleWork() {
+  context_.events->After(clock_.Real(kTickUs), [this, life = life_] {
+    if (life != life_) return;
+    // A process that is stopped does nothing, and does it late.
+    if (context_.events->now() >= paused_until_) {
+      host_->Work();
+      ScheduleTurn(0);
+    }
+    ScheduleWork();
+  });
 }
 
 void SimNode::AddGroup(const SimLog& log, const std::vector<storage::StoredGroup>& stored) {
@@ -76,6 +121,8 @@ void SimNode::AddGroup(const SimLog& log, const std::vector<storage::StoredGroup
   config.segment_bytes = faults.segment_bytes;
   config.limits.entry_bytes = faults.entry_bytes;
   config.append_message_bytes = faults.append_message_bytes;
+  config.fill_message_bytes = faults.fill_message_bytes;
+  config.run_bytes = 1;
   server::GroupStart start;
   start.group = log.id;
   start.name = log.name;
@@ -95,8 +142,12 @@ void SimNode::AddGroup(const SimLog& log, const std::vector<storage::StoredGroup
 void SimNode::Crash(storage::CrashFault fault) {
   CHECK(up());
   ++life_;
+  if (host_ != nullptr) host_->Stop();
   worker_.reset();
+  if (host_ != nullptr) host_->Join();
+  host_.reset();
   unsynced_.clear();
+  ahead_.Drop();
   syncing_ = false;
   turn_scheduled_ = false;
   paused_until_ = 0;
@@ -133,6 +184,42 @@ const server::Group* SimNode::group(GroupId group) const {
   return up() ? worker_->Find(group) : nullptr;
 }
 
+namespace {
+
+// What a leader knows of its followers.
+std::string DescribeFollowers(const consensus::RaftCore& core) {
+  static constexpr const char* kStates[] = {"probed", "sent entries", "sent a snapshot",
+                                            "fetching"};
+  std::string out;
+  if (core.role() != consensus::Role::kLeader) return out;
+  for (const auto& [id, progress] : core.progress()) {
+    out += fmt::format("; node {} is {} from {}, holds {}{}", id,
+                       kStates[static_cast<size_t>(progress.state())], progress.next(),
+                       progress.match(), progress.unsound() ? ", in doubt" : "");
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string SimNode::Describe(GroupId id) const {
+  const consensus::RaftCore& core = group(id)->core();
+  const server::GroupView view = group(id)->View();
+  return fmt::format(
+      "log {}, node {}: {}, term {}, leader {}, standing {}, {}..{}, commit {}, applied {}, "
+      "{}{}{}{}",
+      id, id_, view.role == consensus::Role::kLeader ? "leads" : "does not lead", view.term,
+      view.leader, static_cast<int>(view.standing), core.terms().Before().index + 1, view.last,
+      view.commit, view.applied, consensus::ToString(core.membership()),
+      view.halted ? ", halted" : "", view.suspect ? ", suspect" : "", DescribeFollowers(core));
+}
+
+const storage::MemLogStore* SimNode::StoreFor(NodeId from) const {
+  const SimNetwork& network = *context_.network;
+  const bool reached = network.Connected(from, id_) && network.Connected(id_, from);
+  return up() && reached ? &store_ : nullptr;
+}
+
 void SimNode::Receive(const server::OutMessage& message) {
   Post(message.group, server::PeerMessage{message.message});
 }
@@ -162,6 +249,7 @@ void SimNode::RunTurn() {
   }
   if (doomed_) return context_.doomed(*this);
   if (!AllAreOpen()) return;
+  if (host_ != nullptr) host_->RunThreads();
   ResolveVerdict();
   NoteRecovery();
   context_.after_turn(*this);
@@ -169,6 +257,7 @@ void SimNode::RunTurn() {
 
 // A log whose stored state does not decode or contradicts itself is not opened.
 bool SimNode::AllAreOpen() {
+  if (host_ != nullptr) return true;
   for (const SimLog& log : *context_.logs) {
     if (worker_->Find(log.id) != nullptr) continue;
     context_.violation(fmt::format("node {} cannot open log {}", id_, log.id));
@@ -178,7 +267,8 @@ bool SimNode::AllAreOpen() {
 }
 
 void SimNode::NoteRecovery() {
-  if (recovered_ || store_.Verdict() != storage::RecoveryVerdict::kSound) return;
+  if (recovered_ || host_ != nullptr || store_.Verdict() != storage::RecoveryVerdict::kSound)
+    return;
   recovered_ = std::all_of(context_.logs->begin(), context_.logs->end(), [&](const SimLog& log) {
     return worker_->Find(log.id)->View().leader != NodeId();
   });
@@ -186,7 +276,7 @@ void SimNode::NoteRecovery() {
 
 // Once every group has been made whole by its leader, the disk is trusted again.
 void SimNode::ResolveVerdict() {
-  if (store_.Verdict() == storage::RecoveryVerdict::kSound) return;
+  if (host_ != nullptr || store_.Verdict() == storage::RecoveryVerdict::kSound) return;
   for (const SimLog& log : *context_.logs) {
     if (worker_->Find(log.id)->View().standing != consensus::Standing::kSound) return;
   }
@@ -266,7 +356,66 @@ void SimNode::Read(storage::ReadRequest request, storage::ReadSink* sink) {
   });
 }
 
-void SimNode::OnCatalogChange(const server::CatalogChange&) {}
+// Whoever fetches, or is fetched from, may be gone by the end; then nothing was fetched.
+void SimNode::Fetch(server::RunRequest request, server::FetchSink* sink) {
+  if (doomed_) return;
+  context_.events->After(context_.random->Between(500, 50'000),
+                         [this, request, sink, life = life_] {
+                           if (life != life_) return;
+                           server::Fetched fetched = ahead_.Take(request, store_);
+                           if (fetched.run == nullptr) fetched = CopyRun(request, nullptr);
+                           const auto behind = server::RunAhead::Behind(request, fetched);
+                           if (behind) FetchAhead(*behind, fetched.run);
+                           sink->OnFetched(request.group, std::move(fetched));
+                           ScheduleTurn(0);
+                         });
+}
+
+void SimNode::FetchAhead(const server::RunRequest& request,
+                         const std::shared_ptr<storage::EntryRun>& behind) {
+  context_.events->After(context_.random->Between(500, 5'000),
+                         [this, request, behind, life = life_] {
+                           if (life != life_) return;
+                           ahead_.Keep(request, CopyRun(request, behind.get()));
+                         });
+}
+
+server::Fetched SimNode::CopyRun(const server::RunRequest& request,
+                                 const storage::EntryRun* behind) {
+  server::Fetched fetched{.ticket = request.ticket};
+  fetched.status = CopyRunInto(request, behind, fetched);
+  return fetched;
+}
+
+absl::Status SimNode::CopyRunInto(const server::RunRequest& request,
+                                  const storage::EntryRun* behind, server::Fetched& fetched) {
+  const storage::MemLogStore* const from = context_.store_of(id_, request.from);
+  if (from == nullptr) return absl::UnavailableError("it cannot be reached");
+  ASSIGN_OR_RETURN(const auto builder, behind != nullptr
+                                           ? store_.BeginRunBehind(*behind)
+                                           : store_.BeginRun(request.group, request.prev.index));
+  server::RunCheck check(request);
+  while (check.next() <= request.through.index) {
+    if (context_.random->Chance(kRunCutChance)) return absl::UnavailableError("it was cut");
+    ASSIGN_OR_RETURN(
+        const storage::EntryRange range,
+        from->ReadEntries(request.group, check.next(), request.through.index, kRunPieceBytes));
+    for (const storage::StoredEntry& entry : range.entries) {
+      RETURN_IF_ERROR(check.Take(RefTo(entry)));
+      RETURN_IF_ERROR(builder->Add(RefTo(entry)));
+    }
+  }
+  RETURN_IF_ERROR(check.Finish());
+  ASSIGN_OR_RETURN(fetched.run, builder->Finish());
+  fetched.entries = check.TakeEntries();
+  fetched.after = check.position();
+  fetched.bytes = check.bytes();
+  return absl::OkStatus();
+}
+
+void SimNode::OnCatalogChange(const server::CatalogChange& change) {
+  if (host_ != nullptr) host_->OnCatalogChange(change);
+}
 
 void SimNode::Alarm(const std::string& line) {
   context_.note(fmt::format("node {} alarm: {}", id_, line));

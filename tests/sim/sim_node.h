@@ -16,10 +16,12 @@
 #include <vector>
 
 #include "server/node_pulse.h"
+#include "server/run_ahead.h"
 #include "server/runtime/worker.h"
 #include "storage/mem_log_store.h"
 #include "tests/sim/event_queue.h"
 #include "tests/sim/faults.h"
+#include "tests/sim/sim_host.h"
 #include "tests/sim/sim_network.h"
 
 namespace cairn::sim {
@@ -55,8 +57,16 @@ class SimNode : public server::WorkerPorts {
     // A line of the story.
     std::function<void(std::string)> note;
     std::function<void(std::string)> violation;
+    // The disk of a node that is up and can be reached; else null.
+    std::function<const storage::MemLogStore*(NodeId from, NodeId to)> store_of;
     // A pulse leaves for all other nodes.
     std::function<void(SimNode&)> pulse;
+    // Empty: the node has all `logs`, for ever. Else its catalog says which it has (sim_host.h):
+    // these two, and whom to tell that a log has moved.
+    const cairn::v1::ClusterFormed* formed = nullptr;
+    std::function<void(NodeId to, const cairn::v1::SettleRequest& request)> settle;
+    // Where its logs are archived; null: they are not.
+    SimObjects* objects = nullptr;
   };
   SimNode(NodeId id, Context context);
   ~SimNode() override;
@@ -91,19 +101,35 @@ class SimNode : public server::WorkerPorts {
   [[nodiscard]] bool synced() const { return unsynced_.empty(); }
   [[nodiscard]] SimClock& clock() { return clock_; }
   [[nodiscard]] const storage::MemLogStore& store() const { return store_; }
-  // Null while down.
+  // The same, as `from` can read it through this process; null: it cannot.
+  [[nodiscard]] const storage::MemLogStore* StoreFor(NodeId from) const;
+  // Null while down, and without a catalog.
+  [[nodiscard]] const SimHost* host() const { return host_.get(); }
+  // Null while down, and when it has none.
   [[nodiscard]] const server::Group* group(GroupId group) const;
+  // A line of the story about a replica. Requires: group(group) is not null.
+  [[nodiscard]] std::string Describe(GroupId group) const;
 
  private:
   // WorkerPorts.
   void Send(std::vector<server::OutMessage> messages) override;
   void Commit(storage::StoreBatch batch, storage::CommitSink* sink, uint64_t ticket) override;
   void Read(storage::ReadRequest request, storage::ReadSink* sink) override;
+  void Fetch(server::RunRequest request, server::FetchSink* sink) override;
   void OnCatalogChange(const server::CatalogChange& change) override;
   void Alarm(const std::string& line) override;
   void OnTicked(uint32_t worker) override;
   [[nodiscard]] bool HasSpace() const override { return store_.HasSpace(); }
 
+  void MakeHost();
+  void ScheduleWork();
+  // Copies a run from another node's disk, or a part of it. `behind`: a run that it continues;
+  // null: the log.
+  server::Fetched CopyRun(const server::RunRequest& request, const storage::EntryRun* behind);
+  absl::Status CopyRunInto(const server::RunRequest& request, const storage::EntryRun* behind,
+                           server::Fetched& fetched);
+  void FetchAhead(const server::RunRequest& request,
+                  const std::shared_ptr<storage::EntryRun>& behind);
   void AddGroup(const SimLog& log, const std::vector<storage::StoredGroup>& stored);
   void ScheduleTurn(SimTime delay);
   void RunTurn();
@@ -134,6 +160,8 @@ class SimNode : public server::WorkerPorts {
   };
   std::deque<Unsynced> unsynced_;
   bool syncing_ = false;
+  server::RunAhead ahead_;
+  std::unique_ptr<SimHost> host_;  // While up, if it has a catalog.
   std::unique_ptr<server::Worker> worker_;
   std::optional<server::NodePulse> pulse_;  // While up.
 };

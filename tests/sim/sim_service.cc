@@ -99,9 +99,9 @@ void SimService::Unary(NodeId to, const std::string& bytes, int64_t timeout_us, 
 }
 
 void SimService::Post(NodeId to, GroupId group, server::RequestBody body, int64_t timeout_us,
-                      uint64_t token) {
+                      uint64_t token, bool* stream_broken) {
   SimNode& target = node(to);
-  target.Post(group, server::Request{.reply_to = {this, token},
+  target.Post(group, server::Request{.reply_to = {this, token, stream_broken},
                                      .body = std::move(body),
                                      .deadline = target.clock().Mono() + timeout_us});
 }
@@ -196,8 +196,6 @@ void SimService::WriteAppend(uint64_t id, Stream& stream, const std::string& byt
     append.set_log_id(stream.log_id);
     if (rpc::Refusal refusal = rpc::CheckRecords(append, rpc::Bounds())) return refuse(*refusal);
   }
-  server::AppendOp op = rpc::ToOp(append);
-  op.stream_broken = stream.broken_in_group.get();
   const uint64_t token = next_token_++;
   const NodeId to = stream.node;
   const GroupId group = stream.group;
@@ -205,7 +203,7 @@ void SimService::WriteAppend(uint64_t id, Stream& stream, const std::string& byt
       token,
       Pending{to, [this, id, slot](server::Reply reply) { AnswerSlot(id, slot, std::move(reply)); },
               [](const absl::Status&, const MessagePtr&) {}});
-  Post(to, group, std::move(op), kStreamDeadlineUs, token);
+  Post(to, group, rpc::ToOp(append), kStreamDeadlineUs, token, stream.broken_in_group.get());
 }
 
 // Answers leave in the order of the requests.

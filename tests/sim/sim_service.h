@@ -90,7 +90,7 @@ class SimService : private server::ReplySink, private server::TailSink {
   template <class Result, class Request, class Response>
   void Unary(NodeId node, const std::string& bytes, int64_t timeout_us, Done done);
   void Post(NodeId node, GroupId group, server::RequestBody body, int64_t timeout_us,
-            uint64_t token);
+            uint64_t token, bool* stream_broken = nullptr);
   void WriteAppend(uint64_t id, Stream& stream, const std::string& bytes);
   void WriteTail(uint64_t id, Stream& stream, const std::string& bytes);
   void AnswerSlot(uint64_t id, uint64_t slot, server::Reply reply);

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "base/mark.h"
+#include "tests/sim/member_world.h"
 #include "tests/sim/world.h"
 
 namespace cairn::sim {
@@ -39,6 +41,26 @@ TEST_P(Seeds, FiveNodesKeepEveryPromise) {
 
 INSTANTIATE_TEST_SUITE_P(Batches, Seeds, testing::Values(1000, 2000, 3000, 4000));
 
+TEST(MembersTest, ComeAndGoWithoutBreakingAPromise) {
+  MemberCounts counts;
+  const uint64_t slept = Hits(Mark::kFellAsleep);
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    MemberWorld world(seed, Faults::FromSeed(seed, 3));
+    const Result result = world.Run(8 * kMicrosPerSecond);
+    EXPECT_TRUE(result.violations.empty())
+        << "replay with: cairn-sim --members --seconds 8 --replay " << seed << "\n"
+        << Explain(result, 3, 8);
+    EXPECT_GT(result.operations, 0u);
+    counts.joins += world.counts().joins;
+    counts.removals += world.counts().removals;
+    counts.runs += world.counts().runs;
+  }
+  EXPECT_GT(counts.joins, 0u);
+  EXPECT_GT(counts.removals, 0u);
+  EXPECT_GT(counts.runs, 0u);
+  EXPECT_GT(Hits(Mark::kFellAsleep), slept);
+}
+
 // Wrong entries, in memory, on the way and on disks: found, blamed on the right node, refilled.
 TEST(DamageTest, IsFoundAndRepaired) {
   uint64_t refills = 0;
@@ -68,6 +90,19 @@ TEST(MetaTest, TheSameSeedGivesTheSameTrace) {
     EXPECT_EQ(first.turns, second.turns) << "seed " << seed;
   }
   EXPECT_NE(RunSeed(1, 3).trace_hash, RunSeed(2, 3).trace_hash);
+}
+
+// Also where threads of nodes block: seeds that sleep, that archive, and that do both.
+TEST(MetaTest, TheSameSeedGivesTheSameStoryOfMembers) {
+  for (const uint64_t seed : {2, 3, 6}) {
+    const auto run = [seed] {
+      return MemberWorld(seed, Faults::FromSeed(seed, 3)).Run(5 * kMicrosPerSecond);
+    };
+    const Result first = run();
+    const Result second = run();
+    EXPECT_EQ(first.turns, second.turns) << "seed " << seed;
+    EXPECT_EQ(first.story, second.story) << "seed " << seed;
+  }
 }
 
 }  // namespace

@@ -1,12 +1,12 @@
 #include "tests/sim/world.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "base/check.h"
+#include "tests/sim/null_sink.h"
 
 namespace cairn::sim {
 namespace {
@@ -16,13 +16,6 @@ constexpr SimTime kConvergeUs = 60 * kMicrosPerSecond;
 // Requests that the world itself sends wait this long.
 constexpr SimTime kCommandDeadlineUs = kMicrosPerSecond;
 constexpr uint64_t kFirstLog = 7;
-
-// For answers that nobody waits for.
-class NullSink final : public server::ReplySink {
- public:
-  void OnReply(uint64_t, server::Reply) override {}
-};
-NullSink null_sink;
 
 uint64_t Mix(uint64_t hash, uint64_t value) {
   hash ^= value + 0x9e3779b97f4a7c15u + (hash << 6) + (hash >> 2);
@@ -34,6 +27,7 @@ uint64_t Mix(uint64_t hash, uint64_t value) {
 World::World(uint64_t seed, Faults faults)
     : seed_(seed), faults_(std::move(faults)), random_(seed) {
   result_.seed = seed;
+  result_.faults = faults_.ToString();
   network_ = std::make_unique<SimNetwork>(
       &faults_, &events_, &random_,
       [this](NodeId to, const server::OutMessage& message) { Deliver(to, message); });
@@ -62,16 +56,18 @@ void World::AddNodes() {
   for (int i = 1; i <= faults_.nodes; ++i) {
     nodes_.push_back(std::make_unique<SimNode>(
         NodeId(i),
-        SimNode::Context{.faults = &faults_,
-                         .logs = &logs_,
-                         .events = &events_,
-                         .network = network_.get(),
-                         .random = &random_,
-                         .after_turn = [this](SimNode& node) { AfterTurn(node); },
-                         .doomed = [this](SimNode& node) { chaos_->OnDoomed(node); },
-                         .note = [this](std::string line) { Note(std::move(line)); },
-                         .violation = [this](std::string line) { Violation(std::move(line)); },
-                         .pulse = [this](SimNode& node) { Pulse(node); }}));
+        SimNode::Context{
+            .faults = &faults_,
+            .logs = &logs_,
+            .events = &events_,
+            .network = network_.get(),
+            .random = &random_,
+            .after_turn = [this](SimNode& node) { AfterTurn(node); },
+            .doomed = [this](SimNode& node) { chaos_->OnDoomed(node); },
+            .note = [this](std::string line) { Note(std::move(line)); },
+            .violation = [this](std::string line) { Violation(std::move(line)); },
+            .store_of = [this](NodeId from, NodeId to) { return NodeOf(to).StoreFor(from); },
+            .pulse = [this](SimNode& node) { Pulse(node); }}));
     SimClock& clock = nodes_.back()->clock();
     clock.set_rate(1 + (random_.Fraction() * 2 - 1) * faults_.drift);
     clock.set_origin(random_.Between(0, 1'000'000'000));
@@ -96,6 +92,12 @@ void World::AddChaos() {
       .send =
           [this](NodeId to, GroupId log, server::RequestBody body) {
             SendRequest(to, log, std::move(body), kCommandDeadlineUs, {&null_sink, 0});
+          },
+      .ask =
+          [this](GroupId log, NodeId reads_at, NodeId appends_at) {
+            for (const Asked& asked : asked_) {
+              if (asked.log == log) asked.client->TurnTo(asked.reads ? reads_at : appends_at);
+            }
           },
       .note = [this](std::string line) { Note(std::move(line)); }});
 }
@@ -128,6 +130,7 @@ void World::AddClients(size_t log, int* number) {
             .delay = [this] { return network_->Delay(); },
             .think_us = faults_.think_us,
             .nodes = faults_.nodes}));
+    asked_.push_back({logs_[log].id, way == Way::kReader, clients_.back().get()});
     clients_.back()->Start();
   }
 }
@@ -167,7 +170,7 @@ void World::Violation(std::string line) {
 }
 
 void World::Deliver(NodeId to, const server::OutMessage& message) {
-  SimNode& node = *nodes_[to.value() - 1];
+  SimNode& node = NodeOf(to);
   if (node.up()) node.Receive(message);
 }
 
@@ -184,7 +187,7 @@ void World::SendRequest(NodeId to, GroupId log, server::RequestBody body, SimTim
                         server::ReplyTo reply_to) {
   if (chaos_->Loses()) return;
   events_.After(network_->Delay(), [this, to, log, body = std::move(body), deadline_us, reply_to] {
-    SimNode& node = *nodes_[to.value() - 1];
+    SimNode& node = NodeOf(to);
     if (!node.up() || !chaos_->ClientsReach(to)) return;
     node.Post(log, server::Request{.reply_to = reply_to,
                                    .body = body,
@@ -237,11 +240,11 @@ void World::Count() {
 // Whether more than half of the voters' clocks differ from this node's in the same direction, by
 // more than a leader may be off (design 5.7).
 bool World::ClockIsOff(NodeId id, const std::vector<NodeId>& voters) const {
-  const WallMicros wall = nodes_[id.value() - 1]->clock().Wall();
+  const WallMicros wall = NodeOf(id).clock().Wall();
   size_t ahead = 0;
   size_t behind = 0;
   for (const NodeId voter : voters) {
-    const int64_t offset_us = nodes_[voter.value() - 1]->clock().Wall() - wall;
+    const int64_t offset_us = NodeOf(voter).clock().Wall() - wall;
     // The margin: what a clock that drifts moves between two looks.
     if (offset_us > 61 * kMicrosPerSecond) ++ahead;
     if (offset_us < -61 * kMicrosPerSecond) ++behind;
@@ -271,7 +274,7 @@ bool World::HasConverged(GroupId log) const {
   const consensus::RaftCore& want = leader->core();
   const std::vector<NodeId> all = members.All();
   return std::all_of(all.begin(), all.end(), [&](NodeId id) {
-    const SimNode& node = *nodes_[id.value() - 1];
+    const SimNode& node = NodeOf(id);
     const consensus::RaftCore& core = node.group(log)->core();
     return node.synced() && core.applied() == want.last().index && core.last() == want.last() &&
            core.term() == want.term();
@@ -282,17 +285,7 @@ bool World::HasConverged(GroupId log) const {
 void World::NoteStates() {
   for (const SimLog& log : logs_) {
     for (const auto& node : nodes_) {
-      const server::Group* group = node->group(log.id);
-      if (group == nullptr) continue;
-      const server::GroupView view = group->View();
-      Note(fmt::format(
-          "log {}, node {}: {}, term {}, leader {}, standing {}, {}..{}, commit {}, applied {}, "
-          "voters {}{}{}",
-          log.id, node->id(), view.role == consensus::Role::kLeader ? "leads" : "does not lead",
-          view.term, view.leader, static_cast<int>(view.standing),
-          group->core().terms().Before().index + 1, view.last, view.commit, view.applied,
-          fmt::join(view.voters, " "), view.halted ? ", halted" : "",
-          view.suspect ? ", suspect" : ""));
+      if (node->group(log.id) != nullptr) Note(node->Describe(log.id));
     }
   }
 }

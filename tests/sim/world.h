@@ -30,6 +30,7 @@ namespace cairn::sim {
 
 struct Result {
   uint64_t seed = 0;
+  std::string faults;  // What its world drew.
   uint64_t trace_hash = 0;
   uint64_t turns = 0;
   uint64_t operations = 0;  // Completed with the definite answer "done".
@@ -68,6 +69,7 @@ class World {
                    server::ReplyTo reply_to);
   void AfterTurn(SimNode& node);
 
+  [[nodiscard]] SimNode& NodeOf(NodeId id) const { return *nodes_[id.value() - 1]; }
   [[nodiscard]] bool ClockIsOff(NodeId id, const std::vector<NodeId>& voters) const;
   [[nodiscard]] bool Converged() const;
   [[nodiscard]] bool HasConverged(GroupId log) const;
@@ -85,6 +87,12 @@ class World {
   std::unique_ptr<SimService> service_;
   std::vector<std::unique_ptr<LogWatch>> watches_;  // As logs_.
   std::vector<std::unique_ptr<SimClient>> clients_;
+  struct Asked {
+    GroupId log;
+    bool reads;
+    SimClient* client;
+  };
+  std::vector<Asked> asked_;  // As clients_.
   std::vector<std::unique_ptr<SimUser>> users_;
   std::unique_ptr<Chaos> chaos_;
 

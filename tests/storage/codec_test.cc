@@ -37,6 +37,7 @@ TEST(KeyCodecTest, Golden) {
       {"segment", SegmentKey(group, Index(0)), "0102030405060708030000000000000000"},
       {"trash", TrashKey(group), "010203040506070804"},
       {"turn", MetaKey(KeyTag::kTurn), "11"},
+      {"run", RunKey(group), "010203040506070806"},
       {"identity", MetaKey(KeyTag::kIdentity), "12"},
       {"formed", MetaKey(KeyTag::kFormed), "13"},
       {"begin", GroupBegin(group), "0102030405060708"},
@@ -73,8 +74,8 @@ TEST(KeyCodecTest, RefusesWhatIsNoKey) {
   const std::string group(8, '\1');
   for (const std::string& bytes :
        {std::string(), std::string("1234567"), group, group + "\x01x", group + "\x02",
-        group + "\x03" + std::string(7, 'x'), group + "\x03" + std::string(9, 'x'), group + "\x06",
-        group + "\x11", group + std::string(1, '\0')}) {
+        group + "\x03" + std::string(7, 'x'), group + "\x03" + std::string(9, 'x'), group + "\x06x",
+        group + "\x07", group + "\x11", group + std::string(1, '\0')}) {
     EXPECT_EQ(ParseStateKey(bytes), std::nullopt) << Hex(bytes);
   }
   EXPECT_EQ(GroupOfKey("1234567"), std::nullopt);
@@ -92,7 +93,7 @@ StoredEntry SampleEntry() {
 
 std::string SampleRow() {
   const StoredEntry entry = SampleEntry();
-  return EncodeEntryRowHeader(GroupId(7), entry, 0x77) + std::string(entry.payload.view());
+  return EncodeEntryRowHeader(GroupId(7), RefTo(entry), 0x77) + std::string(entry.payload.view());
 }
 
 TEST(RowCodecTest, Golden) {

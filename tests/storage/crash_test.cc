@@ -36,15 +36,18 @@ struct Tally {
   std::map<std::string, int> verdicts;  // Of the starts behind a cut.
   int crashes = 0;
   int recycled_logs = 0;  // That stood there after a crash.
+  int runs = 0;           // That were about to be taken.
 
   void Add(const Tally& other) {
     for (const auto& [kind, count] : other.cuts) cuts[kind] += count;
     for (const auto& [verdict, count] : other.verdicts) verdicts[verdict] += count;
     crashes += other.crashes;
     recycled_logs += other.recycled_logs;
+    runs += other.runs;
   }
   [[nodiscard]] std::string Text() const {
-    std::string text = fmt::format("{} crashes, {} recycled logs\n", crashes, recycled_logs);
+    std::string text =
+        fmt::format("{} crashes, {} recycled logs, {} runs\n", crashes, recycled_logs, runs);
     for (const auto& [kind, count] : cuts) text += fmt::format("  cut at {}: {}\n", kind, count);
     for (const auto& [verdict, count] : verdicts) text += fmt::format("  {}: {}\n", verdict, count);
     return text;
@@ -59,6 +62,7 @@ std::string KindOf(const std::string& path) {
   for (const Kind kind : {Kind{"/wal-pool/dirty", "recycling"},
                           {"/wal-pool/ready", "pool rename"},
                           {".log", "WAL"},
+                          {"/runs/", "run"},
                           {".sst", "table"},
                           {"MANIFEST", "MANIFEST"},
                           {"MARK", "side mark"}}) {
@@ -104,7 +108,7 @@ class CrashRun {
   // Mostly anywhere; now and then in the middle of what seldom happens, or so late that logs are
   // in files that held others.
   void ChooseCut() {
-    constexpr const char* kSeldom[] = {"wal-pool/dirty", ".sst", "MANIFEST"};
+    constexpr const char* kSeldom[] = {"wal-pool/dirty", ".sst", "MANIFEST", "/runs/"};
     if (random_.Chance(0.15)) {
       fs_->CutAfter(random_.Below(30), kSeldom[random_.Below(std::size(kSeldom))]);
     } else if (random_.Chance(0.2)) {
@@ -124,11 +128,24 @@ class CrashRun {
     Check(*store);
     for (int turn = 0; turn < 1200 && !::testing::Test::HasFailure(); ++turn) {
       if (random_.Chance(0.03) && !store->Upkeep().ok()) break;
-      in_flight_ = writes_.Next();
-      if (!store->Write(*in_flight_).ok()) break;
+      if (!WriteNext(*store)) break;
       writes_.Acknowledge(*in_flight_);
       in_flight_.reset();
     }
+  }
+
+  // False: power is gone.
+  bool WriteNext(RocksLogStore& store) {
+    if (!random_.Chance(0.05)) {
+      in_flight_ = writes_.Next();
+      return store.Write(*in_flight_).ok();
+    }
+    StoreBatch batch;
+    const auto model = writes_.NextRun(store, &batch);
+    if (!model.ok()) return false;
+    in_flight_ = *model;
+    ++tally_.runs;
+    return store.Write(batch).ok();
   }
 
   void Check(RocksLogStore& store) {
@@ -211,7 +228,9 @@ TEST(CrashTest, NothingAcknowledgedIsLost) {
   fmt::print("{}", all.Text());
   EXPECT_GE(all.crashes, 100);
   EXPECT_GE(all.recycled_logs, 10);
-  for (const char* kind : {"opening", "recycling", "WAL", "table", "MANIFEST", "side mark"}) {
+  EXPECT_GE(all.runs, 100);
+  for (const char* kind :
+       {"opening", "recycling", "WAL", "run", "table", "MANIFEST", "side mark"}) {
     EXPECT_GE(all.cuts[kind], 2) << kind;
   }
   EXPECT_GE(all.verdicts["sound"], 10);

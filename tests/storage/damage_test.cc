@@ -272,11 +272,18 @@ TEST_F(DamageTest, FlipsElsewhereAreNeverSilent) {
 TEST_F(DamageTest, AFlippedSideMarkIsReported) {
   // Each slot has 80 bytes that count. One of them names the last turn, the other one the turn
   // before it.
-  const uint64_t newest_turn = kTurns + kTurnsInLog;
-  for (const uint64_t slot : {0, 1}) {
+  const std::string mark = ReadFile(original_.path() + "/MARK");
+  const auto turn_of = [&](uint64_t slot) {
     uint64_t turn = 0;
-    const std::string mark = ReadFile(original_.path() + "/MARK");
     std::memcpy(&turn, mark.data() + slot * 4096 + 8, sizeof turn);
+    return turn;
+  };
+  const uint64_t newest_turn = std::max(turn_of(0), turn_of(1));
+  EXPECT_EQ(std::min(turn_of(0), turn_of(1)) + 1, newest_turn);
+  EXPECT_GE(newest_turn, uint64_t{kTurns + kTurnsInLog})
+      << "and those in which the store made room";
+  for (const uint64_t slot : {0, 1}) {
+    const uint64_t turn = turn_of(slot);
     for (uint64_t bit = 0; bit < 80 * 8; bit += 37) {
       SCOPED_TRACE(fmt::format("slot {} with turn {}, bit {}", slot, turn, bit));
       // The newer one damaged: the log itself reaches further than the older one, so nothing

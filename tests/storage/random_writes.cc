@@ -107,6 +107,32 @@ void RandomWrites::Change(const StoredGroup& group, GroupWrite& write) {
   }
 }
 
+absl::StatusOr<StoreBatch> RandomWrites::NextRun(LogStore& store, StoreBatch* for_store) {
+  const auto groups = model_.LoadGroups();
+  CHECK(groups.ok());
+  if (groups->empty()) return StoreBatch();
+  const StoredGroup& group = (*groups)[random_.Below(groups->size())];
+  const Term term =
+      group.terms.empty() ? std::max(group.before_term, Term(1)) : group.terms.back().term;
+  GroupWrite model;
+  model.group = group.group;
+  Append(group, group.last_index + 1, random_.Chance(0.5) ? term + 1 : term, model);
+  const StoredEntry& last = model.entries.back();
+  Seq next_seq = SeqAfter(group, group.last_index);
+  for (const StoredEntry& entry : model.entries) next_seq = next_seq + entry.record_count;
+  model.segments = {MakeSegment(last.index.value(), last.term.value(), next_seq.value())};
+
+  ASSIGN_OR_RETURN(const std::unique_ptr<RunBuilder> builder,
+                   store.BeginRun(group.group, group.last_index));
+  for (const StoredEntry& entry : model.entries) RETURN_IF_ERROR(builder->Add(RefTo(entry)));
+  GroupWrite stored;
+  stored.group = group.group;
+  ASSIGN_OR_RETURN(stored.run, builder->Finish());
+  stored.segments = model.segments;
+  *for_store = OneWrite(std::move(stored));
+  return OneWrite(std::move(model));
+}
+
 void RandomWrites::Append(const StoredGroup& group, Index first, Term term, GroupWrite& write) {
   Seq seq = SeqAfter(group, first - 1);
   const uint64_t count = 1 + random_.Below(3);

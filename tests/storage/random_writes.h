@@ -23,6 +23,10 @@ class RandomWrites {
   // The next batch: mostly appends to a few groups; also votes, replaced suffixes, new
   // segments, trims, installed snapshots and removed groups. Not applied yet.
   StoreBatch Next();
+  // The same for a run of entries that continues a group, if there is one, and opens a segment
+  // behind itself. What `store` is to be given is in `*for_store`; without a run there, it is
+  // empty. Errors: the store's.
+  absl::StatusOr<StoreBatch> NextRun(LogStore& store, StoreBatch* for_store);
   // `batch`, the last that Next() returned, is durable.
   void Acknowledge(const StoreBatch& batch);
   // What a store must show that holds all acknowledged batches, and `more` if there is one.

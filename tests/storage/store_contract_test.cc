@@ -1,96 +1,19 @@
-// What every LogStore promises, on the RocksDB store and on the one in memory.
+// What every LogStore promises of entries, segments and groups.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <functional>
-#include <memory>
+#include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 
-#include "base/random.h"
-#include "storage/mem_log_store.h"
 #include "storage/read_queue.h"
-#include "storage/rocks_log_store.h"
-#include "tests/storage/store_testing.h"
-#include "tests/support/temp_dir.h"
+#include "storage/rocks_rows.h"
+#include "tests/storage/store_subjects.h"
 
 namespace cairn::storage {
 namespace {
-
-constexpr uint64_t kNoLimit = ~uint64_t{0};
-
-// A store that can be closed and opened again.
-class Subject {
- public:
-  virtual ~Subject() = default;
-  virtual LogStore& store() = 0;
-  virtual void Reopen() = 0;
-};
-
-class MemSubject : public Subject {
- public:
-  LogStore& store() override { return store_; }
-  void Reopen() override { store_.Crash(CrashFault::kLoseAll, random_); }
-
- private:
-  MemLogStore store_{42};
-  Random random_{1};
-};
-
-class RocksSubject : public Subject {
- public:
-  RocksSubject() { Reopen(); }
-  LogStore& store() override { return *store_; }
-  void Reopen() override {
-    store_.reset();
-    auto opened = RocksLogStore::Open(SmallOptions(dir_.path()));
-    ASSERT_TRUE(opened.ok()) << opened.status();
-    store_ = std::move(*opened);
-  }
-
- private:
-  testing::TempDir dir_;
-  std::unique_ptr<RocksLogStore> store_;
-};
-
-struct Kind {
-  const char* name;
-  std::unique_ptr<Subject> (*make)();
-};
-
-class StoreContractTest : public ::testing::TestWithParam<Kind> {
- protected:
-  LogStore& store() { return subject_->store(); }
-  void Reopen() { subject_->Reopen(); }
-  void Write(GroupWrite write) { ASSERT_OK(store().Write(OneWrite(std::move(write)))); }
-  // Group 7 with entries 1…6: records 1-2 in 2, 3-5 in 4, 6 in 5; terms 1 1 1 2 2 3.
-  void WriteSixEntries() {
-    Write(MakeGroup());
-    Write(WriteEntries({MakeEntry(1, 1, ""), MakeEntry(2, 1, "two", 1, 2, 100), MakeEntry(3, 1, ""),
-                        MakeEntry(4, 2, "four", 3, 3, 200), MakeEntry(5, 2, "five", 6, 1, 200),
-                        MakeEntry(6, 3, "")}));
-  }
-  std::string Payloads(uint64_t first, uint64_t last, uint64_t max_bytes = kNoLimit) {
-    auto range = store().ReadEntries(kGroup, Index(first), Index(last), max_bytes);
-    if (!range.ok()) return range.status().ToString();
-    std::string text;
-    for (const StoredEntry& entry : range->entries) {
-      text += std::to_string(entry.index.value()) + "/" + std::to_string(entry.term.value()) + ":" +
-              std::string(entry.payload.view()) + " ";
-    }
-    return text;
-  }
-  StoredGroup Load() {
-    auto groups = store().LoadGroups();
-    EXPECT_TRUE(groups.ok()) << groups.status();
-    EXPECT_EQ(groups->size(), 1u);
-    return groups->empty() ? StoredGroup() : groups->front();
-  }
-  absl::StatusCode ReadCode(uint64_t first) {
-    return store().ReadEntries(kGroup, Index(first), Index(first), kNoLimit).status().code();
-  }
-
-  std::unique_ptr<Subject> subject_ = GetParam().make();
-};
 
 TEST_P(StoreContractTest, ReadsBackWhatWasWritten) {
   WriteSixEntries();
@@ -429,6 +352,39 @@ TEST_P(StoreContractTest, PerformsReadsFromEachStartingPoint) {
   }
 }
 
+// ---- Rows -------------------------------------------------------------------------------
+
+TEST_P(StoreContractTest, ShowsRowsAsTheyAreStored) {
+  WriteSixEntries();
+  const auto read = [&](uint64_t first, uint64_t last, size_t most, std::string& shown) {
+    size_t rows = 0;
+    return store().ReadRows(kGroup, Index(first), Index(last), [&](std::string_view row) {
+      const auto entry = DecodeEntryRow(kGroup, Index(first + rows), row);
+      EXPECT_TRUE(entry.ok()) << entry.status();
+      shown += fmt::format("{}:{} ", entry->index, entry->payload.view());
+      return ++rows < most;
+    });
+  };
+  struct Case {
+    uint64_t first, last;
+    size_t most;
+    std::string shown;
+    absl::StatusCode code;
+  };
+  const Case cases[] = {
+      {4, 5, 9, "4:four 5:five ", absl::StatusCode::kOk},
+      {5, 99, 9, "5:five 6: ", absl::StatusCode::kOk},
+      {4, 6, 1, "4:four ", absl::StatusCode::kOk},
+      {7, 8, 9, "", absl::StatusCode::kOutOfRange},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.first);
+    std::string shown;
+    EXPECT_EQ(read(c.first, c.last, c.most, shown).code(), c.code);
+    EXPECT_EQ(shown, c.shown);
+  }
+}
+
 // A trim shows in the database a moment before readers are told of it: entries that are missing
 // then are not lost.
 TEST(RocksReadTest, AReadThatMeetsATrimIsNoDamage) {
@@ -460,12 +416,7 @@ TEST(RocksReadTest, AReadThatMeetsATrimIsNoDamage) {
   EXPECT_EQ(store.Damage(), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Stores, StoreContractTest,
-    ::testing::Values(
-        Kind{"Mem", [] { return std::unique_ptr<Subject>(std::make_unique<MemSubject>()); }},
-        Kind{"Rocks", [] { return std::unique_ptr<Subject>(std::make_unique<RocksSubject>()); }}),
-    [](const auto& instance) { return std::string(instance.param.name); });
+INSTANTIATE_TEST_SUITE_P(Stores, StoreContractTest, EachStore(), NameOf);
 
 }  // namespace
 }  // namespace cairn::storage

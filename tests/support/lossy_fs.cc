@@ -327,6 +327,17 @@ IOStatus LossyFs::DeleteFile(const std::string& path, const IOOptions& io, IODeb
   return status;
 }
 
+IOStatus LossyFs::LinkFile(const std::string& from, const std::string& to, const IOOptions& io,
+                           IODebugContext* debug) {
+  const UnderWay under_way(this);
+  IOStatus status = Change(Op::kName, to);
+  if (status.ok()) status = target()->LinkFile(from, to, io, debug);
+  if (!status.ok()) return status;
+  absl::MutexLock lock(&mutex_);
+  names_.push_back({"", to, std::nullopt});
+  return status;
+}
+
 IOStatus LossyFs::RenameFile(const std::string& from, const std::string& to, const IOOptions& io,
                              IODebugContext* debug) {
   const UnderWay under_way(this);

@@ -54,8 +54,10 @@ RaftNode::Outcome RaftNode::Collect() {
       writes_.push_back(*std::move(ready.write));
     }
     for (Message& message : ready.messages) {
+      SaySomethingOfRuns(message);
       if (Fill(message)) outcome.messages.push_back(std::move(message));
     }
+    if (ready.fetch && !fetch_) outcome.fetch = fetch_ = ready.fetch;
     for (Index i = core_->applied() + 1; i <= core_->commit(); ++i) {
       outcome.applied.push_back(log_.at(i - log_before_.index - 1));
     }
@@ -96,6 +98,7 @@ bool RaftNode::Fill(Message& message) {
   }
   auto* append = std::get_if<AppendRequest>(&message.body);
   if (append == nullptr || append->last == append->prev.index) return true;
+  if (OfferRun(message)) return true;
   if (defer_fills) {
     core_->OnAppendDeferred(message.to, append->prev.index);
     return false;
@@ -108,6 +111,35 @@ bool RaftNode::Fill(Message& message) {
   }
   core_->OnAppendSent(message.to, append->last, bytes);
   return true;
+}
+
+bool RaftNode::OfferRun(Message& message) {
+  if (run_entries == 0 || !core_->MayOfferRun(message.to)) return false;
+  const Position prev = std::get<AppendRequest>(message.body).prev;
+  const Index through = std::min(core_->commit(), core_->persisted());
+  if (through < prev.index + run_entries) return false;
+  core_->OnRunOffered(message.to, through);
+  message.body = RunOffer{.prev = prev, .through = {core_->terms().At(through).value(), through}};
+  return true;
+}
+
+void RaftNode::SaySomethingOfRuns(Message& message) const {
+  if (auto* answer = std::get_if<HeartbeatResponse>(&message.body)) {
+    answer->fetching = fetch_.has_value();
+  } else if (auto* response = std::get_if<AppendResponse>(&message.body)) {
+    response->takes_runs = run_entries > 0;
+  }
+}
+
+void RaftNode::EndFetch(const RaftNode* from) {
+  CHECK(fetch_.has_value());
+  const Fetch done = *std::exchange(fetch_, std::nullopt);
+  if (from == nullptr || core_->last() != done.prev) return;
+  AppendRequest append{.prev = done.prev, .last = done.through.index, .commit = done.through.index};
+  for (Index i = done.prev.index + 1; i <= done.through.index; ++i) {
+    append.entries.push_back(from->log_.at(i - from->log_before_.index - 1));
+  }
+  Step({done.from, config_.self, done.term, std::move(append)});
 }
 
 bool RaftNode::PersistNext() {

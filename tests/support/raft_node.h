@@ -39,6 +39,7 @@ class RaftNode {
     std::vector<Write> writes;
     std::vector<Entry> applied;
     std::vector<ReadState> reads;
+    std::optional<Fetch> fetch;
     bool role_changed = false;
   };
   // Takes Readys until there are none.
@@ -63,6 +64,13 @@ class RaftNode {
   [[nodiscard]] const std::vector<Entry>& log() const { return log_; }
   [[nodiscard]] Position log_before() const { return log_before_; }
 
+  // The run that was offered and is to be fetched, and its end, by which the node does not fetch
+  // any more: it is stepped in as it stands in the log of `from`, or was not to be had.
+  [[nodiscard]] const std::optional<Fetch>& fetch() const { return fetch_; }
+  void EndFetch(const RaftNode* from);
+
+  // Appends of so many committed entries are offered as runs, and runs are taken; 0: neither.
+  size_t run_entries = 0;
   // While set, every fill of an append that names entries waits for the disk.
   bool defer_fills = false;
   // Entries that one fill takes at most; 0: all.
@@ -72,6 +80,9 @@ class RaftNode {
 
  private:
   bool Fill(Message& message);
+  // Makes the offer of a run of `message`, if it names enough entries that are committed.
+  bool OfferRun(Message& message);
+  void SaySomethingOfRuns(Message& message) const;
   void TakeIn(const Write& write);
 
   Config config_;
@@ -82,6 +93,7 @@ class RaftNode {
   Position log_before_;
   std::vector<Entry> log_;
   std::deque<Write> writes_;
+  std::optional<Fetch> fetch_;
 };
 
 }  // namespace cairn::consensus

@@ -70,6 +70,8 @@ class Cluster {
         {"unreachable", &Cluster::Unreachable},
         {"defer", &Cluster::Defer},
         {"undefer", &Cluster::Undefer},
+        {"runs", &Cluster::Runs},
+        {"fetched", &Cluster::Fetched},
         {"trim", &Cluster::Trim},
         {"show", &Cluster::Show},
         {"progress", &Cluster::ShowProgress},
@@ -111,6 +113,10 @@ class Cluster {
     }
     for (const Write& write : outcome.writes) Print(id, Describe(write));
     for (Message& message : outcome.messages) Post(std::move(message));
+    if (outcome.fetch) {
+      Print(id, fmt::format("fetches {} through {} from {}", ToString(outcome.fetch->prev),
+                            ToString(outcome.fetch->through), outcome.fetch->from));
+    }
     if (!outcome.applied.empty()) Print(id, "commit " + Describe(outcome.applied));
     for (const ReadState& read : outcome.reads) {
       Print(id, read.confirmed ? fmt::format("read {} index={}", read.context, read.index)
@@ -296,6 +302,14 @@ class Cluster {
     RaftNode& node = NodeOf(command.node(0));
     uint64_t count = command.has_word("all") ? node.writes_in_flight() : command.number_or(1, 1);
     for (; count > 0 && node.PersistNext(); --count) Absorb(command.node(0));
+  }
+
+  void Runs(const Command& command) { NodeOf(command.node(0)).run_entries = command.number(1); }
+
+  void Fetched(const Command& command) {
+    RaftNode& node = NodeOf(command.node(0));
+    node.EndFetch(command.has_word("not") ? nullptr : &NodeOf(node.fetch()->from));
+    Absorb(command.node(0));
   }
 
   void Trim(const Command& command) {

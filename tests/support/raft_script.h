@@ -35,6 +35,8 @@
 //   silent N M | heard N M    N's driver gets no sign of life of M's node, or gets them again
 //   unreachable N M       N's transport could not deliver to M
 //   defer N | undefer N M fills of N wait for the disk | what waits for M was read
+//   runs N K              N offers runs of K committed entries or more, and takes runs
+//   fetched N [not]       what N fetches has come | was not to be had
 //   trim N I              drops N's entries through I
 //   show N…  |  progress N  |  links
 #pragma once

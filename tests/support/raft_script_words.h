@@ -102,6 +102,8 @@ inline const char* Name(Progress::State state) {
       return "replicate";
     case Progress::State::kSnapshot:
       return "snapshot";
+    case Progress::State::kFetching:
+      return "fetching";
   }
   CHECK_UNREACHABLE();
 }

@@ -32,6 +32,7 @@ struct Faults {
   bool reorder = false;
   bool lease_reads = false;
   uint32_t hibernate_ticks = 0;  // Not 0: there are lulls, and nodes are said to be silent.
+  size_t run_entries = 0;        // Not 0: so many committed entries are fetched in bulk.
 };
 
 class RaftWorld {
@@ -95,6 +96,7 @@ class RaftWorld {
                         .priority_penalty_ticks = 0,
                         .standing = standing};
     nodes_[id] = std::make_unique<RaftNode>(config, disk, random_.Next());
+    nodes_[id]->run_entries = faults_.run_entries;
     applied_through_[id] = disk.before.index;
   }
 
@@ -117,6 +119,8 @@ class RaftWorld {
       Act(id, [&] { Read(id); });
     } else if (dice < 97) {
       Act(id, [&] { nodes_[id]->core().TransferLeadership(NodeId()); });
+    } else if (dice < 98 && nodes_[id]->fetch()) {
+      EndFetch(id);
     } else if (dice < 98) {
       Act(id, [&] { nodes_[id]->core().OnUnreachable(AnyNode()); });
     } else {
@@ -139,6 +143,15 @@ class RaftWorld {
       RaftCore& core = nodes_[id]->core();
       silent ? core.OnNodeSilent(other) : core.OnNodeHeard(other);
     });
+  }
+
+  // What a node fetches has come, or has not; and whose it was may have gone on since.
+  void EndFetch(NodeId id) {
+    const Fetch& wanted = *nodes_[id]->fetch();
+    const RaftNode& from = *nodes_[wanted.from];
+    const bool there =
+        from.core().terms().Matches(wanted.through) && from.log_before().index <= wanted.prev.index;
+    Act(id, [&] { nodes_[id]->EndFetch(there && !random_.Chance(0.3) ? &from : nullptr); });
   }
 
   std::vector<NodeId> Ids() const {
@@ -311,6 +324,7 @@ class RaftWorld {
     for (Message& message : now) Hand(std::move(message));
     for (const NodeId id : Ids()) {
       RaftNode& node = *nodes_[id];
+      if (node.fetch()) EndFetch(id);
       while (node.writes_in_flight() > 0) Act(id, [&] { node.PersistNext(); });
     }
   }

@@ -3,10 +3,12 @@
 #include <utility>
 
 #include "adapter/front/io_threads.h"
+#include "base/status_macros.h"
 
 namespace cairn::adapter::memcache {
 
 absl::StatusOr<std::unique_ptr<Front>> Front::Start(FrontOptions options) {
+  RETURN_IF_ERROR(PeerContext(options.thread.peer_tls).status());
   std::unique_ptr<Front> front(new Front(std::move(options)));
   std::vector<asio::io_context*> contexts;
   for (int i = 0; i < CountIoThreads(front->options_.io_threads); ++i) {
@@ -15,9 +17,9 @@ absl::StatusOr<std::unique_ptr<Front>> Front::Start(FrontOptions options) {
     contexts.push_back(&front->threads_.back()->io());
   }
   front->doors_ = std::make_unique<Doors>(
-      std::move(contexts), [front = front.get()](size_t thread, asio::ip::tcp::socket socket,
-                                                 const TlsContext& context) {
-        front->threads_[thread]->Adopt(std::move(socket), context);
+      std::move(contexts),
+      [front = front.get()](size_t thread, asio::ip::tcp::socket socket, const ClientTls& tls) {
+        front->threads_[thread]->Adopt(std::move(socket), tls);
       });
   const absl::Status opened = front->doors_->Open(front->options_.doors);
   if (opened.ok()) return front;

@@ -27,7 +27,7 @@ struct FrontOptions {
 class Front {
  public:
   // Listens and starts the threads. Requests wait until the first facts.
-  // Errors: those of Doors::Open.
+  // Errors: those of Doors::Open and of PeerContext.
   static absl::StatusOr<std::unique_ptr<Front>> Start(FrontOptions options);
   ~Front();
   Front(const Front&) = delete;

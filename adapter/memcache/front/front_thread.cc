@@ -1,9 +1,12 @@
 #include "adapter/memcache/front/front_thread.h"
 
+#include <spdlog/spdlog.h>
+
 #include <asio/post.hpp>
 #include <limits>
 #include <utility>
 
+#include "base/status_macros.h"
 #include "base/strings.h"
 
 namespace cairn::adapter::memcache {
@@ -11,21 +14,21 @@ namespace {
 
 constexpr Millis kTick{50};
 constexpr Millis kConnectPatience{1'000};
+// Between attempts to reach a peer of which more than one has failed.
+constexpr MonoMicros kAgainUs = 200 * kMicrosPerMilli;
 // One that lost its lease and can be reached answers as soon as it knows.
 constexpr MonoMicros kRetiredPatience = kMicrosPerSecond;
 constexpr MonoMicros kLeavePatience = kMicrosPerSecond;
 constexpr std::string_view kTooMany = "ERROR Too many open connections\r\n";
 constexpr std::string_view kForwarding = "config get cairn:forwarding\r\n";
 
-// Of the first command to a primary: whatever it says, it has heard it.
-class Ignored : public ReplyReceiver {
- public:
-  void OnReply(uint64_t, const ReplyPiece&) override {}
-  void OnBroken(uint64_t) override {}
-};
-Ignored ignored;
-
 }  // namespace
+
+absl::StatusOr<TlsContext> PeerContext(const TlsFiles& files) {
+  if (files.empty()) return TlsContext();
+  ASSIGN_OR_RETURN(const TlsPem pem, ReadTlsFiles(files, SystemClock().Wall()));
+  return MakeClientContext(pem, pem.ca);
+}
 
 FrontThread::FrontThread(const FrontThreadOptions* options, size_t index,
                          std::atomic<size_t>* clients)
@@ -72,14 +75,17 @@ void FrontThread::End() {
   io_.stop();
 }
 
-void FrontThread::Adopt(asio::ip::tcp::socket socket, const TlsContext& context) {
+void FrontThread::Adopt(asio::ip::tcp::socket socket, const ClientTls& tls) {
   if (leave_by_us_ != 0) return;
+  counters_.clients_total.fetch_add(1, std::memory_order_relaxed);
+  if (clients_->fetch_add(1) >= options_.max_clients) {
+    clients_->fetch_sub(1);
+    return ClientStream::TurnAway(std::move(socket), tls, kTooMany);
+  }
   const uint64_t id = next_session_++;
-  auto owned = std::make_unique<Session>(id, std::move(socket), context, this);
+  auto owned = std::make_unique<Session>(id, std::move(socket), tls, this);
   Session* const session = owned.get();
   sessions_.emplace(id, std::move(owned));
-  counters_.clients_total.fetch_add(1, std::memory_order_relaxed);
-  if (clients_->fetch_add(1) >= options_.max_clients) return session->TurnAway(kTooMany);
   session->Start();
 }
 
@@ -94,6 +100,8 @@ void FrontThread::AimAtEngine(std::string target, uint64_t life) {
   engine_.target = std::move(target);
   engine_.life = life;
   engine_.ready = false;
+  engine_.lamented = false;
+  engine_.again_us = 0;
   // What it owed is told to those who wait; they may ask the next one.
   if (engine_.connection != nullptr) engine_.connection->Break();
   JoinPeer(&engine_);
@@ -102,6 +110,8 @@ void FrontThread::AimAtEngine(std::string target, uint64_t life) {
 void FrontThread::AimAtPrimary(std::string target) {
   if (primary_.target == target) return;
   primary_.target = std::move(target);
+  primary_.lamented = false;
+  primary_.again_us = 0;
   primary_.ready = false;
   if (primary_.connection != nullptr && primary_.connection->connected()) {
     primary_.connection->Flush();
@@ -120,6 +130,7 @@ void FrontThread::EndRetired(MonoMicros late_us) {
 }
 
 void FrontThread::JoinPeer(Peer* peer) {
+  if (now_us() < peer->again_us) return;
   if (peer->target.empty() || peer->connecting || Ready(peer) != nullptr || stopping_) return;
   peer->connecting = true;
   Spawn(io_.get_executor(), Connect(peer, std::make_unique<EngineConnection>(io_.get_executor())));
@@ -128,25 +139,44 @@ void FrontThread::JoinPeer(Peer* peer) {
 asio::awaitable<void> FrontThread::Connect(Peer* peer,
                                            std::unique_ptr<EngineConnection> connection) {
   const std::string target = peer->target;
-  absl::Status status = absl::OkStatus();
-  absl::StatusOr<EngineAddress> address = ParseEngineAddress(target);
-  if (address.ok()) {
-    status = co_await connection->Connect(*std::move(address), kConnectPatience,
-                                          [this](const absl::Status&) { Schedule(); });
-  } else {
-    status = address.status();
-  }
+  const absl::Status status = co_await Reach(peer, connection.get());
   peer->connecting = false;
-  if (stopping_) co_return;
   // It may be another one by now; the next tick joins that.
-  if (!status.ok() || target != peer->target) co_return;
+  if (stopping_ || target != peer->target) co_return;
+  Lament(peer, status);
+  if (!status.ok()) co_return;
   peer->connection = std::move(connection);
-  if (peer == &primary_) {
-    ++primary_number_;
-    peer->connection->Send(kForwarding, ReplyKind::kLine, &ignored, 0);
-  }
+  if (peer == &primary_) ++primary_number_;
   peer->ready = true;
   ResumeAwaiting();
+}
+
+// A primary has to answer as an agent does before a client's request goes there: whatever else
+// listens at its address, or hears TLS where it expects none, was then asked for nothing.
+asio::awaitable<absl::Status> FrontThread::Reach(Peer* peer, EngineConnection* connection) {
+  const bool forwards = peer == &primary_;
+  absl::StatusOr<EngineAddress> address = ParseEngineAddress(peer->target);
+  if (!address.ok()) co_return address.status();
+  absl::StatusOr<TlsContext> tls = PeerContext(forwards ? options_.peer_tls : TlsFiles());
+  if (!tls.ok()) co_return tls.status();
+  const absl::Status connected = co_await connection->Connect(
+      *std::move(address), kConnectPatience, [this](const absl::Status&) { Schedule(); },
+      *std::move(tls));
+  if (!connected.ok() || !forwards) co_return connected;
+  const absl::StatusOr<std::string> said =
+      co_await connection->Call(std::string(kForwarding), ReplyKind::kLine, kConnectPatience);
+  if (!said.ok() || *said == "OK\r\n") co_return said.status();
+  co_return absl::UnavailableError("what listens there is no agent of memcached");
+}
+
+// Once for each target, until it is reached: the attempts go on. One io thread speaks for all.
+void FrontThread::Lament(Peer* peer, const absl::Status& status) {
+  const bool told = std::exchange(peer->lamented, !status.ok());
+  peer->again_us = told ? now_us() + kAgainUs : 0;
+  if (status.ok() || told || index_ != 0) return;
+  spdlog::warn("the {} at {} cannot be asked{}: {}", peer == &primary_ ? "primary" : "engine",
+               peer->target, peer == &primary_ && !options_.peer_tls.empty() ? " with TLS" : "",
+               ToStd(status.message()));
 }
 
 void FrontThread::SetFacts(std::shared_ptr<const FrontFacts> facts) {
@@ -253,6 +283,8 @@ void FrontThread::AddTo(FrontStats* stats) const {
   stats->changes += counters_.changes.load(std::memory_order_relaxed);
   stats->forwarded += counters_.forwarded.load(std::memory_order_relaxed);
   stats->rejected += counters_.rejected.load(std::memory_order_relaxed);
+  stats->errors += counters_.errors.load(std::memory_order_relaxed);
+  stats->reply_bytes += counters_.reply_bytes.load(std::memory_order_relaxed);
 }
 
 }  // namespace cairn::adapter::memcache

@@ -28,6 +28,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
 #include "adapter/memcache/engine_connection.h"
 #include "adapter/memcache/front/front_counters.h"
 #include "adapter/memcache/front/front_facts.h"
@@ -50,7 +51,14 @@ struct FrontThreadOptions {
   size_t max_pending_bytes = size_t{64} << 20;
   WriterPort writer;
   std::function<std::string()> agent_stats;  // Any thread; see agent_stats.h.
+  // With it, other agents' doors are for TLS only: what this one shows them, and who has signed
+  // theirs. Empty: they are asked in clear.
+  TlsFiles peer_tls;
 };
+
+// For one connection to another agent, of the files as they are now; null without any.
+// Errors: those of ReadTlsFiles.
+absl::StatusOr<TlsContext> PeerContext(const TlsFiles& files);
 
 class FrontThread : public SessionHost {
  public:
@@ -60,7 +68,7 @@ class FrontThread : public SessionHost {
   FrontThread& operator=(const FrontThread&) = delete;
 
   // On this thread.
-  void Adopt(asio::ip::tcp::socket socket, const TlsContext& context);
+  void Adopt(asio::ip::tcp::socket socket, const ClientTls& tls);
 
   // Any thread.
   asio::io_context& io() { return io_; }
@@ -78,6 +86,8 @@ class FrontThread : public SessionHost {
     std::unique_ptr<EngineConnection> connection;
     bool connecting = false;
     bool ready = false;
+    bool lamented = false;    // The log knows that the target cannot be reached.
+    MonoMicros again_us = 0;  // Not before is it tried again.
   };
 
   const FrontFacts& facts() const override { return *facts_; }
@@ -105,6 +115,8 @@ class FrontThread : public SessionHost {
   void EndRetired(MonoMicros late_us);
   void JoinPeer(Peer* peer);
   asio::awaitable<void> Connect(Peer* peer, std::unique_ptr<EngineConnection> connection);
+  asio::awaitable<absl::Status> Reach(Peer* peer, EngineConnection* connection);
+  void Lament(Peer* peer, const absl::Status& status);
   void OnFacts(std::shared_ptr<const FrontFacts> facts);
   void Schedule();
   void EndTurn();

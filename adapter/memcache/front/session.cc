@@ -10,15 +10,15 @@ namespace cairn::adapter::memcache {
 namespace {
 
 constexpr size_t kReadBytes = size_t{16} << 10;
+constexpr size_t kKeptOutBytes = size_t{64} << 10;
 constexpr std::string_view kNobody =
     "SERVER_ERROR the cache has no primary for now: nothing was done\r\n";
 
 }  // namespace
 
-Session::Session(uint64_t id, ClientStream::Socket socket, const TlsContext& context,
-                 SessionHost* host)
+Session::Session(uint64_t id, ClientStream::Socket socket, const ClientTls& tls, SessionHost* host)
     : id_(id),
-      stream_(std::move(socket), context),
+      stream_(std::move(socket), tls),
       host_(host),
       alive_(std::make_shared<bool>(true)),
       parser_(RequestParser::Options{.item_size = host->facts().item_size}),
@@ -29,13 +29,6 @@ Session::~Session() { *alive_ = false; }
 void Session::Start() {
   if (stream_.Start()) return Close();
   Read();
-}
-
-void Session::TurnAway(std::string_view line) {
-  if (stream_.Start()) return Close();
-  out_ = line;
-  closing_ = true;
-  host_->Touch(this);
 }
 
 // ---- Bytes in -----------------------------------------------------------------------------------
@@ -60,13 +53,18 @@ void Session::EndInput() {
 }
 
 void Session::Pump() {
-  while (!closed_ && !closing_) {
-    stalled_ = slots_.size() >= kMaxSlots || out_.size() - out_sent_ >= kMaxOutBytes;
+  while (!closed_ && (!closing_ || long_get_)) {
+    const bool portion_due = long_get_ && long_get_->asked;
+    stalled_ = slots_.size() >= kMaxSlots || portion_due || KeysWanted() == 0;
     // Behind a request that waits for somebody, everything waits.
     if (stalled_ || !waiting_.empty()) break;
     if (host_->WriterFull()) {
       host_->AwaitChange(this);
       break;
+    }
+    if (long_get_) {
+      AskOn();
+      continue;
     }
     if (!TakeOne()) {
       Read();
@@ -141,13 +139,28 @@ Session::Slot* Session::Find(uint64_t slot) {
 }
 
 void Session::Say(Slot* slot, std::string_view bytes) {
-  (is_head(*slot) ? out_ : slot->reply).append(bytes);
+  slot->said_bytes += bytes.size();
+  if (is_head(*slot)) {
+    out_.append(bytes);
+  } else {
+    slot->reply.append(bytes);
+    held_bytes_ += bytes.size();
+  }
+}
+
+void Session::CountIfError(std::string_view line) {
+  const bool error = line.starts_with("SERVER_ERROR ") || line.starts_with("CLIENT_ERROR ") ||
+                     line.starts_with("ERROR");
+  if (error) host_->counters().errors.fetch_add(1, std::memory_order_relaxed);
 }
 
 void Session::Finish(Slot* slot, std::string_view reply) {
+  CountIfError(reply);
   Say(slot, reply);
   slot->done = true;
   ForgetChanges(slot);
+  Settle(slot);
+  if (long_get_ && long_get_->slot == slot->number) long_get_.reset();
   if (is_head(*slot)) PopDone();
   host_->Touch(this);
 }
@@ -166,11 +179,31 @@ void Session::PopDone() {
     slots_.pop_front();
     ++first_slot_;
     if (closes) closing_ = true;
-    if (!slots_.empty()) out_.append(std::exchange(slots_.front().reply, std::string()));
+    if (slots_.empty()) return;
+    held_bytes_ -= slots_.front().reply.size();
+    out_.append(std::exchange(slots_.front().reply, std::string()));
   }
 }
 
 // ---- Bytes out ----------------------------------------------------------------------------------
+
+// Who never reads all that there is must not keep what it has read; an idle one keeps little.
+void Session::DropSent() {
+  if (out_sent_ == out_.size()) {
+    if (out_.capacity() > kKeptOutBytes) out_ = std::string();
+    out_.clear();
+    out_sent_ = 0;
+  } else if (out_sent_ >= kKeptOutBytes && out_sent_ >= out_.size() / 2) {
+    out_.erase(0, std::exchange(out_sent_, 0));
+  }
+  CountOut();
+}
+
+void Session::CountOut() {
+  const size_t now = closed_ ? 0 : buffered_bytes();
+  host_->counters().reply_bytes.fetch_add(now - std::exchange(out_told_, now),
+                                          std::memory_order_relaxed);
+}
 
 void Session::FlushOut() {
   if (closed_ || writing_) return;
@@ -179,10 +212,7 @@ void Session::FlushOut() {
     out_sent_ += stream_.Write(std::string_view(out_).substr(out_sent_), error);
   }
   if (!error) stream_.Flush(error);
-  if (out_sent_ == out_.size()) {
-    out_.clear();
-    out_sent_ = 0;
-  }
+  DropSent();
   if (error == asio::error::would_block || error == asio::error::try_again) {
     writing_ = true;
     stream_.AsyncWaitWritable([this, alive = alive_](const asio::error_code& failed) {
@@ -203,6 +233,8 @@ void Session::Close() {
   if (std::exchange(closed_, true)) return;
   stream_.Close();
   waiting_.clear();
+  long_get_.reset();
+  CountOut();
   host_->Touch(this);
 }
 

@@ -15,9 +15,14 @@
 // A read of a key that this client is changing right now goes through the writer, so that it is
 // answered behind the change.
 //
+// A `get` whose keys are more than may be asked for at once is asked for in portions, each when its
+// client has read enough of the ones before; behind it everything waits (session_gets.cc).
+//
 // Threads: of one io thread. Lifetime: after Close() it lives on until all receivers' replies are
-// in (finished()). Bounds: kMaxSlots requests, kMaxOutBytes of replies (past either, nothing is
-// read), one request in the input.
+// in (finished()). Bounds, whatever a client sends, and whether it reads or not: kMaxSlots requests
+// and one more in the input, kMaxOutBytes of replies (past either, nothing is asked for), and
+// beyond that the items of kMaxKeysDue keys, which were asked for before; how many are, follows
+// from the size of the last ones, so that large ones are asked for few at a time.
 #pragma once
 
 #include <cstddef>
@@ -72,15 +77,14 @@ class Session : public ReplyReceiver {
  public:
   static constexpr size_t kMaxSlots = 1'024;
   static constexpr size_t kMaxOutBytes = size_t{4} << 20;
+  static constexpr size_t kMaxKeysDue = 64;
 
-  Session(uint64_t id, ClientStream::Socket socket, const TlsContext& context, SessionHost* host);
+  Session(uint64_t id, ClientStream::Socket socket, const ClientTls& tls, SessionHost* host);
   ~Session() override;
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   void Start();
-  // Says this, and ends.
-  void TurnAway(std::string_view line);
   // Goes on with what waits, if it can.
   void Resume();
   // The writer's reply to one of its requests.
@@ -98,6 +102,8 @@ class Session : public ReplyReceiver {
   [[nodiscard]] bool finished() const { return closed_ && due_ == 0; }
 
  private:
+  // Until a client's first item has come.
+  static constexpr size_t kFirstKeyBytes = kMaxOutBytes / 4;
   // To an agent that forwards: it asks the next primary.
   static constexpr std::string_view kNotPrimary =
       "SERVER_ERROR not the primary: nothing was done\r\n";
@@ -117,12 +123,23 @@ class Session : public ReplyReceiver {
     Epoch epoch;  // Of the lease under which the engine was asked; 0: under none.
     MonoMicros since_us = 0;
     std::string reply;
+    std::string kept;       // If it gathers: of the reply that is coming in.
+    size_t keys_due = 0;    // Items that its reply may have.
+    size_t said_bytes = 0;  // Of the reply to these.
     // What must be known of it when the reply comes; of a plain get the verb is enough, and its
     // bytes are kept for who asks again.
     std::unique_ptr<OwnedRequest> request;
     Verb verb = Verb::kGet;
     std::string plain_get;
     absl::InlinedVector<KeyHash, 2> changes;  // kWriter: keys of a change.
+  };
+
+  // The `get` that is asked for in portions.
+  struct LongGet {
+    OwnedRequest whole;
+    uint64_t slot = 0;
+    size_t next = 0;     // The first of its keys that was not asked for.
+    bool asked = false;  // A portion is on its way.
   };
 
   // session.cc: bytes in and out.
@@ -136,10 +153,24 @@ class Session : public ReplyReceiver {
   [[nodiscard]] Slot* Find(uint64_t slot);
   [[nodiscard]] bool is_head(const Slot& slot) const { return &slot == &slots_.front(); }
   void Say(Slot* slot, std::string_view bytes);
+  void CountIfError(std::string_view line);
   void ForgetChanges(Slot* slot);
+  void DropSent();
+  void CountOut();
+
+  // session_gets.cc: how many items are asked for at once.
+  [[nodiscard]] size_t buffered_bytes() const { return out_.size() - out_sent_ + held_bytes_; }
+  [[nodiscard]] size_t KeysWanted() const;
+  void Expect(Slot* slot, size_t keys);
+  void Settle(Slot* slot);
+  void BeginLongGet(const Request& request, std::string_view bytes, Slot* slot);
+  void AskOn();
+  [[nodiscard]] bool EndsPortion(const Slot& slot, std::string_view line) const;
+  void EndPortion(Slot* slot);
 
   // session_routes.cc: who answers what.
   void Take(const Request& request, std::string_view bytes);
+  void Ask(const Request& request, std::string_view bytes, Slot* slot);
   void AnswerAsAgent(const Request& request, Slot* slot);
   bool Dispatch(const Request& request, std::string_view bytes, Slot* slot);
   void ToEngine(const Request& request, std::string_view bytes, Slot* slot);
@@ -151,11 +182,14 @@ class Session : public ReplyReceiver {
   void DispatchWaiting();
   void OnReply(uint64_t tag, const ReplyPiece& piece) override;
   void OnBroken(uint64_t tag) override;
+  void OnUnsent(uint64_t tag) override;
   [[nodiscard]] bool AwaitsOldPrimary() const;
   [[nodiscard]] bool Entitled(const Slot& slot) const;
   void OnEngineLine(Slot* slot, const ReplyPiece& piece);
   bool LooksFurther(Slot* slot, const ReplyPiece& piece);
   void OnPrimaryLine(Slot* slot, const ReplyPiece& piece);
+  void OnWriterReply(Slot* slot, std::string_view bytes);
+  void Pass(Slot* slot, const ReplyPiece& piece);
 
   const uint64_t id_;
   ClientStream stream_;
@@ -168,6 +202,11 @@ class Session : public ReplyReceiver {
   std::vector<char> room_;
   std::string out_;
   size_t out_sent_ = 0;
+  size_t out_told_ = 0;                // Of buffered_bytes(), to the counters.
+  size_t held_bytes_ = 0;              // Of replies behind the oldest.
+  size_t keys_due_ = 0;                // Of all slots.
+  size_t key_bytes_ = kFirstKeyBytes;  // What the next item is taken for.
+  std::optional<LongGet> long_get_;
   std::deque<Slot> slots_;
   uint64_t first_slot_ = 1;  // Number of the front of slots_.
   // Slots with a request that nobody serves for now, in order.

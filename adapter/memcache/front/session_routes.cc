@@ -21,6 +21,22 @@ constexpr std::string_view kUnknown =
 constexpr std::string_view kEngineGone = "SERVER_ERROR the cache's engine went away\r\n";
 constexpr std::string_view kLeaseOver = "SERVER_ERROR the primary changed\r\n";
 constexpr std::string_view kEndOfGroup = "MN\r\n";
+constexpr std::string_view kEnd = "END\r\n";
+constexpr size_t kPromptBytes = size_t{256} << 10;
+
+// How many items a reply may have.
+size_t CountItems(const Request& request) {
+  switch (request.verb) {
+    case Verb::kGet:
+    case Verb::kGets:
+    case Verb::kGat:
+    case Verb::kGats:
+    case Verb::kMetaGet:
+      return request.keys.size();
+    default:
+      return 0;
+  }
+}
 
 // What a plain get or gets asks for, when its reply comes.
 const Request& PlainGet(Verb verb) {
@@ -49,9 +65,16 @@ void Session::Take(const Request& request, std::string_view bytes) {
   const bool discovers = AsksForDoors(request);
   if (request.line == kAgentStatsRequest) return Finish(&slot, host_->AgentStats());
   if (discovers || Classify(request) == RequestClass::kAgent) return AnswerAsAgent(request, &slot);
-  if (Dispatch(request, bytes, &slot)) return;
-  slot.request = std::make_unique<OwnedRequest>(request, bytes);
-  AwaitSomebody(&slot);
+  const bool many = request.keys.size() > 1 && request.keys.size() > KeysWanted();
+  if (many) return BeginLongGet(request, bytes, &slot);
+  Expect(&slot, CountItems(request));
+  Ask(request, bytes, &slot);
+}
+
+void Session::Ask(const Request& request, std::string_view bytes, Slot* slot) {
+  if (Dispatch(request, bytes, slot)) return;
+  slot->request = std::make_unique<OwnedRequest>(request, bytes);
+  AwaitSomebody(slot);
 }
 
 void Session::AnswerAsAgent(const Request& request, Slot* slot) {
@@ -202,10 +225,17 @@ void Session::OnWritten(WriteReply reply) {
   --writer_due_;
   if (closed_) return;
   Slot* const slot = Find(reply.to.slot);
-  if (!reply.returned) return Finish(slot, reply.bytes);
+  if (!reply.returned) return OnWriterReply(slot, reply.bytes);
   slot->request = std::make_unique<OwnedRequest>(*std::move(reply.returned));
   ForgetChanges(slot);
   AwaitSomebody(slot);
+}
+
+void Session::OnWriterReply(Slot* slot, std::string_view bytes) {
+  const size_t line = bytes.size() - std::min(bytes.size(), kEnd.size());
+  if (!EndsPortion(*slot, bytes.substr(line))) return Finish(slot, bytes);
+  Say(slot, bytes.substr(0, line));
+  EndPortion(slot);
 }
 
 void Session::OnReply(uint64_t tag, const ReplyPiece& piece) {
@@ -228,7 +258,6 @@ bool Session::Entitled(const Slot& slot) const {
 }
 
 void Session::OnEngineLine(Slot* slot, const ReplyPiece& piece) {
-  const FrontFacts& facts = host_->facts();
   if (!Entitled(*slot)) {
     if (slot->begun) return Close();
     if (!piece.ends) return;
@@ -236,16 +265,30 @@ void Session::OnEngineLine(Slot* slot, const ReplyPiece& piece) {
   }
   if (slot->gathers && LooksFurther(slot, piece)) return;
   slot->begun = true;
-  std::string& out = is_head(*slot) && !slot->gathers ? out_ : slot->reply;
+  const bool goes_on = piece.ends && piece.line && EndsPortion(*slot, piece.bytes);
+  if (!goes_on) Pass(slot, piece);
+  if (!piece.ends) return;
+  if (slot->gathers) Say(slot, std::exchange(slot->kept, {}));
+  if (goes_on) return EndPortion(slot);
+  Finish(slot, "");
+}
+
+void Session::Pass(Slot* slot, const ReplyPiece& piece) {
+  std::string line;
+  std::string_view bytes = piece.bytes;
   if (piece.line) {
     const Request& request = slot->request != nullptr ? **slot->request : PlainGet(slot->verb);
-    AppendPassedLine(request, facts.tokens, piece.bytes, &out);
-  } else {
-    out.append(piece.bytes);
+    AppendPassedLine(request, host_->facts().tokens, piece.bytes, &line);
+    CountIfError(line);
+    bytes = line;
   }
-  if (!piece.ends) return;
-  if (slot->gathers && is_head(*slot)) return Finish(slot, std::exchange(slot->reply, {}));
-  Finish(slot, "");
+  if (slot->gathers) {
+    slot->kept.append(bytes);
+  } else {
+    Say(slot, bytes);
+  }
+  // A large reply leaves while it comes in.
+  if (is_head(*slot) && out_.size() - out_sent_ >= kPromptBytes) host_->Touch(this);
 }
 
 // Whether the reply lacks items, for which the writer looks in the view.
@@ -254,7 +297,7 @@ bool Session::LooksFurther(Slot* slot, const ReplyPiece& piece) {
   if (piece.line && item) ++slot->found;
   if (!piece.ends || slot->found >= (**slot->request).keys.size()) return false;
   if (piece.bytes.find("ERROR") != std::string_view::npos) return false;
-  slot->reply.clear();
+  slot->kept.clear();
   slot->begun = false;
   slot->gathers = false;
   const std::unique_ptr<OwnedRequest> request = std::move(slot->request);
@@ -264,9 +307,11 @@ bool Session::LooksFurther(Slot* slot, const ReplyPiece& piece) {
 
 void Session::OnPrimaryLine(Slot* slot, const ReplyPiece& piece) {
   slot->refused |= piece.line && !slot->begun && piece.bytes == kNotPrimary;
+  if (piece.ends && piece.line && EndsPortion(*slot, piece.bytes)) return EndPortion(slot);
   const bool own_end = slot->grouped && piece.ends;
   if (!slot->refused && !own_end && !slot->instead) {
     slot->begun = true;
+    if (piece.line) CountIfError(piece.bytes);
     Say(slot, piece.bytes);
   }
   if (!piece.ends) return;
@@ -284,6 +329,17 @@ bool Session::MayAskAgain(Slot* slot) {
     return true;
   }
   return !slot->gathers && Classify(**slot->request) == RequestClass::kRead;
+}
+
+void Session::OnUnsent(uint64_t tag) {
+  --due_;
+  if (closed_) return host_->Touch(this);
+  Slot* const slot = Find(tag);
+  if (slot->route == Route::kPrimary) --primary_due_;
+  if (slot->request == nullptr) MayAskAgain(slot);
+  slot->gathers = false;
+  slot->instead.reset();
+  AwaitSomebody(slot);
 }
 
 void Session::OnBroken(uint64_t tag) {

@@ -29,7 +29,7 @@ struct AgentView {
 // One log, with the agents that serve it.
 struct ShardView {
   std::string log;
-  SlotRange slots;
+  SlotRanges slots = {SlotRange()};
   std::string primary_name;     // Of the lease's holder.
   std::string primary_address;  // Empty: none is known.
   Epoch primary_epoch;
@@ -43,6 +43,9 @@ struct CacheView : ShardView {
   using Agent = AgentView;
 
   std::vector<ShardView> others;
+  // Slots whose calls the primary puts off for a moment, be they its own or not: who serves them is
+  // being settled.
+  SlotRanges held;
   uint32_t log_replicas = 1;  // How many nodes hold what is committed, for WAIT.
 
   bool operator==(const CacheView&) const = default;

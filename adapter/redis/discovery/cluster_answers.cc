@@ -27,7 +27,9 @@ std::string NodeLine(const Shard& shard, const Node& node) {
       fmt::format("{} {}:{}@{} {}{} {} 0 0 {} connected", node.id, node.at.host, node.at.port,
                   kBusPort, node.self ? "myself," : "", primary ? "master" : "slave",
                   primary || leader == nullptr ? "-" : leader->id, shard.epoch);
-  if (primary) line += fmt::format(" {}-{}", shard.slots.first, shard.slots.last);
+  if (primary) {
+    for (const SlotRange& range : shard.slots) line += fmt::format(" {}", ToText(range));
+  }
   return line + "\n";
 }
 
@@ -42,8 +44,9 @@ std::string InfoText(const ClusterMap& map) {
   uint32_t served = 0;
   Epoch newest;
   for (const Shard& shard : map.shards()) {
-    assigned += shard.slots.size();
-    if (shard.primary() != nullptr) served += shard.slots.size();
+    const uint32_t slots = CountSlots(shard.slots);
+    assigned += slots;
+    if (shard.primary() != nullptr) served += slots;
     newest = std::max(newest, shard.epoch);
   }
   return fmt::format(
@@ -56,23 +59,29 @@ std::string InfoText(const ClusterMap& map) {
       map.shards().size(), newest, map.own_shard().epoch);
 }
 
+void WriteSlotRange(const SlotRange& range, const Shard& shard, ReplyWriter* reply) {
+  reply->Array(2 + shard.nodes.size());
+  reply->Integer(range.first);
+  reply->Integer(range.last);
+  for (const Node& node : shard.nodes) {
+    reply->Array(4);
+    reply->Bulk(node.at.host);
+    reply->Integer(node.at.port);
+    reply->Bulk(node.id);
+    reply->Array(0);  // Further names of the host.
+  }
+}
+
+// A shard without a primary is left out, as Redis leaves out a master that has failed.
 void WriteSlots(const ClusterMap& map, ReplyWriter* reply) {
-  // A shard without a primary is left out, as Redis leaves out a master that has failed.
-  const auto served = [](const Shard& shard) { return shard.primary() != nullptr; };
-  const auto& shards = map.shards();
-  reply->Array(static_cast<size_t>(std::count_if(shards.begin(), shards.end(), served)));
-  for (const Shard& shard : shards) {
-    if (!served(shard)) continue;
-    reply->Array(2 + shard.nodes.size());
-    reply->Integer(shard.slots.first);
-    reply->Integer(shard.slots.last);
-    for (const Node& node : shard.nodes) {
-      reply->Array(4);
-      reply->Bulk(node.at.host);
-      reply->Integer(node.at.port);
-      reply->Bulk(node.id);
-      reply->Array(0);  // Further names of the host.
-    }
+  size_t ranges = 0;
+  for (const Shard& shard : map.shards()) {
+    if (shard.primary() != nullptr) ranges += shard.slots.size();
+  }
+  reply->Array(ranges);
+  for (const Shard& shard : map.shards()) {
+    if (shard.primary() == nullptr) continue;
+    for (const SlotRange& range : shard.slots) WriteSlotRange(range, shard, reply);
   }
 }
 
@@ -99,9 +108,11 @@ void WriteShards(const ClusterMap& map, uint64_t own_offset, ReplyWriter* reply)
   for (const Shard& shard : map.shards()) {
     reply->Map(2);
     reply->Bulk("slots");
-    reply->Array(2);
-    reply->Integer(shard.slots.first);
-    reply->Integer(shard.slots.last);
+    reply->Array(2 * shard.slots.size());
+    for (const SlotRange& range : shard.slots) {
+      reply->Integer(range.first);
+      reply->Integer(range.last);
+    }
     reply->Bulk("nodes");
     reply->Array(shard.nodes.size());
     for (const Node& node : shard.nodes) WriteShardNode(node, own_offset, reply);
@@ -137,7 +148,7 @@ void WriteHelp(ReplyWriter* reply) {
   static constexpr std::string_view kLines[] = {
       "CLUSTER <subcommand> [<arg> …]. The agent answers from the cache's log:",
       "INFO, KEYSLOT <key>, LINKS, MYID, NODES, REPLICAS <node-id>, SHARDS, SLOTS.",
-      "Slots and primaries are not set here: the catalog of the cache and leases decide."};
+      "Slots and primaries are not set here: cairn-agent reshard and leases decide."};
   reply->Array(std::size(kLines));
   for (const std::string_view line : kLines) reply->Simple(line);
 }

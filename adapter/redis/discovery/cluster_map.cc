@@ -12,9 +12,18 @@
 namespace cairn::adapter::redis {
 namespace {
 
+constexpr uint16_t kNobody = UINT16_MAX;
+static_assert(kMaxShards < kNobody);
 constexpr std::string_view kCrossSlot = "CROSSSLOT Keys in request don't hash to the same slot";
 constexpr std::string_view kNotServed = "CLUSTERDOWN Hash slot not served";
 constexpr std::string_view kNoPrimary = "CLUSTERDOWN the cache has no primary right now; ask again";
+
+// 40 hexadecimal digits.
+std::string HashId(std::string_view name) {
+  const XXH128_hash_t hash = XXH3_128bits(name.data(), name.size());
+  const uint32_t rest = XXH32(name.data(), name.size(), 0);
+  return fmt::format("{:016x}{:016x}{:08x}", hash.high64, hash.low64, rest);
+}
 
 ClusterMap::Node MakeNode(std::string_view name, const std::string& address) {
   return {
@@ -22,7 +31,8 @@ ClusterMap::Node MakeNode(std::string_view name, const std::string& address) {
 }
 
 ClusterMap::Shard MakeShard(const ShardView& view, std::string_view own_address) {
-  ClusterMap::Shard shard{.id = NodeId(view.log), .slots = view.slots, .epoch = view.primary_epoch};
+  ClusterMap::Shard shard{
+      .log = view.log, .id = HashId(view.log), .slots = view.slots, .epoch = view.primary_epoch};
   for (const AgentView& agent : view.agents) {
     shard.nodes.push_back(MakeNode(agent.name, agent.address));
   }
@@ -52,6 +62,10 @@ void FindShardChannels(const CommandInfo& info, size_t argc, std::vector<KeyRef>
   for (uint32_t i = 1; i < end; ++i) found->push_back({i, false});
 }
 
+bool MarksWidely(const CommandPlan& plan) {
+  return plan.marks == MarkScope::kDatabase || plan.marks == MarkScope::kAllDatabases;
+}
+
 }  // namespace
 
 HostPort ReadHostPort(std::string_view address) {
@@ -68,20 +82,29 @@ HostPort ReadHostPort(std::string_view address) {
 }
 
 std::string NodeId(std::string_view agent_name) {
-  const std::string_view lasting = agent_name.substr(0, agent_name.find('/'));
-  const XXH128_hash_t hash = XXH3_128bits(lasting.data(), lasting.size());
-  const uint32_t rest = XXH32(lasting.data(), lasting.size(), 0);
-  return fmt::format("{:016x}{:016x}{:08x}", hash.high64, hash.low64, rest);
+  return HashId(agent_name.substr(0, agent_name.find('/')));
 }
 
-ClusterMap::ClusterMap(const CacheView& view, std::string_view own_address) {
+bool SlotTouch::Of(const SlotRanges& ranges) const {
+  return (any && !ranges.empty()) || (slot && Contains(ranges, *slot));
+}
+
+ClusterMap::ClusterMap(const CacheView& view, std::string_view own_address)
+    : owners_(kSlots, kNobody), held_(view.held) {
   shards_.push_back(MakeShard(view, own_address));
   for (const ShardView& other : view.others) shards_.push_back(MakeShard(other, ""));
-  std::sort(shards_.begin(), shards_.end(),
-            [](const Shard& a, const Shard& b) { return a.slots.first < b.slots.first; });
-  const auto own = std::find_if(shards_.begin(), shards_.end(),
-                                [&](const Shard& shard) { return shard.slots == view.slots; });
-  own_shard_ = static_cast<size_t>(own - shards_.begin());
+  const auto first_slot = [](const Shard& shard) {
+    return shard.slots.empty() ? kSlots : shard.slots.front().first;
+  };
+  std::stable_sort(shards_.begin(), shards_.end(),
+                   [&](const Shard& a, const Shard& b) { return first_slot(a) < first_slot(b); });
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    if (shards_[i].log == view.log) own_shard_ = i;
+    for (const SlotRange& range : shards_[i].slots) {
+      std::fill(owners_.begin() + range.first, owners_.begin() + range.last + 1,
+                static_cast<uint16_t>(i));
+    }
+  }
 }
 
 const ClusterMap::Node& ClusterMap::self() const {
@@ -93,10 +116,14 @@ const ClusterMap::Node& ClusterMap::self() const {
 }
 
 const ClusterMap::Shard* ClusterMap::Find(uint32_t slot) const {
-  for (const Shard& shard : shards_) {
-    if (shard.slots.Contains(slot)) return &shard;
-  }
-  return nullptr;
+  const uint16_t owner = owners_[slot];
+  return owner == kNobody ? nullptr : &shards_[owner];
+}
+
+std::string ClusterMap::MovedTo(uint32_t slot, std::string_view log) const {
+  const auto found = std::find_if(shards_.begin(), shards_.end(),
+                                  [&](const Shard& shard) { return shard.log == log; });
+  return found == shards_.end() ? std::string(kNoPrimary) : MovedTo(slot, *found);
 }
 
 std::string ClusterMap::MovedTo(uint32_t slot, const Shard& shard) const {
@@ -106,9 +133,37 @@ std::string ClusterMap::MovedTo(uint32_t slot, const Shard& shard) const {
   return fmt::format("MOVED {} {}", slot, primary->address);
 }
 
-std::optional<std::string> ClusterMap::Redirect(std::span<const std::string_view> argv,
-                                                const CommandPlan& plan, bool is_primary,
-                                                bool read_only) const {
+// Any of its own slots leads a write without a key to the primary. What may touch every key waits
+// while some of them are on their way.
+SlotRoute ClusterMap::RouteWithoutKeys(const CommandPlan& plan, bool is_primary) const {
+  if (!plan.writes) return {};
+  if (is_primary) return RouteTo({.slot = {}, .any = MarksWidely(plan)}, is_primary, false);
+  const SlotRanges& own = own_shard().slots;
+  SlotRoute route;
+  route.refusal = MovedTo(own.empty() ? 0 : own.front().first, own_shard());
+  return route;
+}
+
+SlotRoute ClusterMap::RouteTo(SlotTouch touch, bool is_primary, bool any_replica) const {
+  SlotRoute route;
+  route.touch = touch;
+  route.held = is_primary && touch.Of(held_);
+  if (route.held || !touch.slot) return route;
+  const Shard* const shard = Find(*touch.slot);
+  if (shard == nullptr) {
+    route.refusal = std::string(kNotServed);
+  } else if (shard != &own_shard() || !(is_primary || any_replica)) {
+    route.refusal = MovedTo(*touch.slot, *shard);
+  }
+  return route;
+}
+
+SlotRoute ClusterMap::RouteAgain(SlotTouch touch, bool is_primary) const {
+  return RouteTo(touch, is_primary, /*any_replica=*/true);
+}
+
+SlotRoute ClusterMap::Route(std::span<const std::string_view> argv, const CommandPlan& plan,
+                            bool is_primary, bool read_only) const {
   std::vector<KeyRef> found;
   const std::vector<KeyRef>* keys = &plan.keys;
   bool any_replica = read_only && !plan.writes;
@@ -121,21 +176,17 @@ std::optional<std::string> ClusterMap::Redirect(std::span<const std::string_view
     }
     keys = &found;
   }
-  if (keys->empty()) {
-    // Any of its own slots leads a write without a key to the primary.
-    if (is_primary || !plan.writes) return std::nullopt;
-    return MovedTo(own_shard().slots.first, own_shard());
-  }
-  const bool only_mine = shards_.size() == 1 && is_primary;
-  if (only_mine && keys->size() == 1) return std::nullopt;
+  if (keys->empty()) return RouteWithoutKeys(plan, is_primary);
+  const bool only_mine = shards_.size() == 1 && is_primary && held_.empty();
+  if (only_mine && keys->size() == 1) return {};
   const uint32_t slot = KeySlot(argv[keys->front().argument]);
   for (const KeyRef& key : *keys) {
-    if (KeySlot(argv[key.argument]) != slot) return std::string(kCrossSlot);
+    if (KeySlot(argv[key.argument]) == slot) continue;
+    SlotRoute route;
+    route.refusal = std::string(kCrossSlot);
+    return route;
   }
-  const Shard* const shard = Find(slot);
-  if (shard == nullptr) return std::string(kNotServed);
-  if (shard == &own_shard() && (is_primary || any_replica)) return std::nullopt;
-  return MovedTo(slot, *shard);
+  return RouteTo({slot, plan.writes && MarksWidely(plan)}, is_primary, any_replica);
 }
 
 }  // namespace cairn::adapter::redis

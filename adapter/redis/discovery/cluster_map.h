@@ -15,6 +15,7 @@
 
 #include "adapter/redis/command_table.h"
 #include "adapter/redis/discovery/cache_view.h"
+#include "adapter/redis/discovery/slot_map.h"
 
 namespace cairn::adapter::redis {
 
@@ -31,6 +32,23 @@ HostPort ReadHostPort(std::string_view address);
 // 40 hexadecimal digits, of the part of an agent's name that belongs to its data directory.
 std::string NodeId(std::string_view agent_name);
 
+// The slots that a call may touch.
+struct SlotTouch {
+  std::optional<uint32_t> slot;  // Of its keys.
+  bool any = false;              // Perhaps others, too: nobody knows.
+
+  [[nodiscard]] bool Of(const SlotRanges& ranges) const;
+  bool operator==(const SlotTouch&) const = default;
+};
+
+// Where a call goes.
+struct SlotRoute {
+  // Why it is not served by this node, as an error: MOVED, CROSSSLOT, CLUSTERDOWN; nullopt: it is.
+  std::optional<std::string> refusal;
+  bool held = false;  // It has to wait; `refusal` says nothing yet.
+  SlotTouch touch;
+};
+
 class ClusterMap {
  public:
   struct Node {
@@ -41,8 +59,9 @@ class ClusterMap {
     bool self = false;
   };
   struct Shard {
+    std::string log;
     std::string id;
-    SlotRange slots;
+    SlotRanges slots;
     Epoch epoch;
     std::vector<Node> nodes;  // The primary first, if one is known.
 
@@ -54,25 +73,31 @@ class ClusterMap {
   // `own_address` is among the view's agents, or counts as one more.
   ClusterMap(const CacheView& view, std::string_view own_address);
 
-  // By their first slots.
+  // By their first slots; those without any are the last.
   [[nodiscard]] const std::vector<Shard>& shards() const { return shards_; }
   [[nodiscard]] const Shard& own_shard() const { return shards_[own_shard_]; }
   [[nodiscard]] const Node& self() const;
   // Null: nobody serves it.
   [[nodiscard]] const Shard* Find(uint32_t slot) const;
 
-  // Why a call is not served by this node, as an error: MOVED, CROSSSLOT, CLUSTERDOWN; nullopt: it
-  // is served. `plan` is of `argv`; `is_primary` of this agent at the moment; `read_only`: the
+  // Of a call. `plan` is of `argv`; `is_primary` of this agent at the moment; `read_only`: the
   // client takes what a replica has.
-  [[nodiscard]] std::optional<std::string> Redirect(std::span<const std::string_view> argv,
-                                                    const CommandPlan& plan, bool is_primary,
-                                                    bool read_only) const;
+  [[nodiscard]] SlotRoute Route(std::span<const std::string_view> argv, const CommandPlan& plan,
+                                bool is_primary, bool read_only) const;
+  // Of calls that were routed before, as writes.
+  [[nodiscard]] SlotRoute RouteAgain(SlotTouch touch, bool is_primary) const;
+  // The error that sends a client of this slot to that log's primary.
+  [[nodiscard]] std::string MovedTo(uint32_t slot, std::string_view log) const;
 
  private:
   [[nodiscard]] std::string MovedTo(uint32_t slot, const Shard& shard) const;
+  [[nodiscard]] SlotRoute RouteWithoutKeys(const CommandPlan& plan, bool is_primary) const;
+  [[nodiscard]] SlotRoute RouteTo(SlotTouch touch, bool is_primary, bool any_replica) const;
 
   std::vector<Shard> shards_;
+  std::vector<uint16_t> owners_;  // Of each slot: its place in shards_.
   size_t own_shard_ = 0;
+  SlotRanges held_;
 };
 
 }  // namespace cairn::adapter::redis

@@ -1,6 +1,8 @@
 #include "adapter/redis/discovery/key_slot.h"
 
+#include <algorithm>
 #include <array>
+#include <numeric>
 
 namespace cairn::adapter::redis {
 namespace {
@@ -42,5 +44,15 @@ std::string_view HashedPart(std::string_view key) {
 }  // namespace
 
 uint32_t KeySlot(std::string_view key) { return Crc16(HashedPart(key)) % kSlots; }
+
+bool Contains(const SlotRanges& ranges, uint32_t slot) {
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [slot](const SlotRange& range) { return range.Contains(slot); });
+}
+
+uint32_t CountSlots(const SlotRanges& ranges) {
+  return std::accumulate(ranges.begin(), ranges.end(), uint32_t{0},
+                         [](uint32_t sum, const SlotRange& range) { return sum + range.size(); });
+}
 
 }  // namespace cairn::adapter::redis

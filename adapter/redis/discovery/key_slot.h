@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 namespace cairn::adapter::redis {
 
@@ -21,7 +22,16 @@ struct SlotRange {
 
   [[nodiscard]] bool Contains(uint32_t slot) const { return slot >= first && slot <= last; }
   [[nodiscard]] uint32_t size() const { return last - first + 1; }
+  [[nodiscard]] bool Contains(const SlotRange& other) const {
+    return other.first >= first && other.last <= last;
+  }
   bool operator==(const SlotRange&) const = default;
 };
+
+// In their order, each slot at most once, with a gap between any two. Empty: none.
+using SlotRanges = std::vector<SlotRange>;
+
+bool Contains(const SlotRanges& ranges, uint32_t slot);
+uint32_t CountSlots(const SlotRanges& ranges);
 
 }  // namespace cairn::adapter::redis

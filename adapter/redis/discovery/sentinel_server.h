@@ -16,14 +16,13 @@
 
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
-#include <asio/ip/tcp.hpp>
-#include <asio/steady_timer.hpp>
 #include <memory>
 #include <string>
 #include <thread>
 #include <unordered_set>
 
 #include "absl/status/statusor.h"
+#include "adapter/front/acceptor.h"
 #include "adapter/redis/discovery/cache_view.h"
 #include "adapter/redis/discovery/sentinel_answers.h"
 
@@ -46,7 +45,7 @@ class SentinelServer {
   SentinelServer& operator=(const SentinelServer&) = delete;
 
   // Where it listens: "host:port".
-  [[nodiscard]] const std::string& address() const { return address_; }
+  [[nodiscard]] const std::string& address() const { return acceptor_.address(); }
 
   void SetView(CacheView view);
   void Stop();
@@ -55,17 +54,13 @@ class SentinelServer {
   friend class SentinelClient;
 
   explicit SentinelServer(SentinelOptions options);
-  absl::Status Listen();
   void Accept();
-  void AcceptLater();
   void TakeView(CacheView view);
 
   const SentinelOptions options_;
-  std::string address_;
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_;
-  asio::ip::tcp::acceptor acceptor_;
-  asio::steady_timer pause_;
+  Acceptor acceptor_;
   CacheView view_;
   SentinelNews news_;
   uint64_t next_client_id_ = 1;

@@ -2,41 +2,30 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-#include <optional>
+#include <algorithm>
+#include <utility>
 
+#include "adapter/mark_text.h"
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "base/strings.h"
-#include "cairn/error.h"
-#include "cairn/log.h"
 
 namespace cairn::adapter::redis {
 namespace {
 
 constexpr std::string_view kVersion = "v1";
-
-std::optional<uint32_t> TakeNumber(std::string_view* text) {
-  uint32_t number = 0;
-  const auto [at, error] = std::from_chars(text->data(), text->data() + text->size(), number);
-  if (error != std::errc()) return std::nullopt;
-  text->remove_prefix(static_cast<size_t>(at - text->data()));
-  return number;
-}
-
-bool TakeMark(char mark, std::string_view* text) {
-  if (!text->starts_with(mark)) return false;
-  text->remove_prefix(1);
-  return true;
-}
+// Of a map whose slots are all shared out one by one.
+constexpr size_t kMaxShares = kSlots;
 
 // "0-5460=NAME/1"
 std::optional<SlotShare> ReadShare(std::string_view word) {
-  const auto first = TakeNumber(&word);
-  if (!first || !TakeMark('-', &word)) return std::nullopt;
-  const auto last = TakeNumber(&word);
-  if (!last || !TakeMark('=', &word) || word.empty()) return std::nullopt;
-  return SlotShare{.slots = {*first, *last}, .log = std::string(word)};
+  const size_t equals = word.find('=');
+  if (equals == std::string_view::npos || !MayBeLogName(word.substr(equals + 1))) {
+    return std::nullopt;
+  }
+  const std::optional<SlotRange> slots = ReadSlotRange(word.substr(0, equals));
+  if (!slots) return std::nullopt;
+  return SlotShare{.slots = *slots, .log = std::string(word.substr(equals + 1))};
 }
 
 absl::Status NoMap(std::string_view text) {
@@ -44,19 +33,13 @@ absl::Status NoMap(std::string_view text) {
       ToAbsl(fmt::format("\"{}\" does not share out {} slots", text.substr(0, 200), kSlots)));
 }
 
-// The last record; nullopt when there is none.
-absl::StatusOr<std::optional<std::string>> LastRecord(Log& log, const CallOptions& call) {
-  ReadOptions read;
-  read.call = call;
-  read.linearizable = true;
-  ASSIGN_OR_RETURN(const std::vector<RecordBatch> batches, log.ReadAll(read));
-  std::optional<std::string> last;
-  for (const RecordBatch& batch : batches) {
-    for (const Record& record : batch.records) {
-      if (record.kind == RecordKind::kData) last = std::string(record.payload);
-    }
+// Adds a share behind the others, to the last one if that is of the same log.
+void Append(const SlotShare& share, SlotMap* map) {
+  if (!map->empty() && map->back().log == share.log) {
+    map->back().slots.last = share.slots.last;
+  } else {
+    map->push_back(share);
   }
-  return last;
 }
 
 }  // namespace
@@ -78,59 +61,84 @@ SlotMap EvenSlots(std::string_view cache, uint32_t logs) {
   return map;
 }
 
-std::string EncodeSlots(const SlotMap& map) {
-  std::string text(kVersion);
+SlotRanges SlotsOf(const SlotMap& map, std::string_view log) {
+  SlotRanges ranges;
   for (const SlotShare& share : map) {
-    text += fmt::format(" {}-{}={}", share.slots.first, share.slots.last, share.log);
+    if (share.log == log) ranges.push_back(share.slots);
   }
+  return ranges;
+}
+
+std::optional<std::string> OwnerOf(const SlotMap& map, const SlotRange& slots) {
+  for (const SlotShare& share : map) {
+    if (share.slots.Contains(slots)) return share.log;
+  }
+  return std::nullopt;
+}
+
+SlotMap GiveSlots(const SlotMap& map, const SlotRange& slots, std::string_view log) {
+  SlotMap given;
+  for (const SlotShare& share : map) {
+    const SlotRange& of = share.slots;
+    if (of.last < slots.first || of.first > slots.last) {
+      Append(share, &given);
+      continue;
+    }
+    if (of.first < slots.first) Append({{of.first, slots.first - 1}, share.log}, &given);
+    if (of.Contains(slots.first)) Append({slots, std::string(log)}, &given);
+    if (of.last > slots.last) Append({{slots.last + 1, of.last}, share.log}, &given);
+  }
+  return given;
+}
+
+bool MayBeLogName(std::string_view word) {
+  return !word.empty() && word.find_first_of(" ,=") == std::string_view::npos;
+}
+
+std::optional<SlotRange> ReadSlotRange(std::string_view text) {
+  const size_t dash = text.find('-');
+  if (dash == std::string_view::npos) return std::nullopt;
+  SlotRange range;
+  if (!ParseNumber(text.substr(0, dash), &range.first)) return std::nullopt;
+  if (!ParseNumber(text.substr(dash + 1), &range.last)) return std::nullopt;
+  if (range.first > range.last || range.last >= kSlots) return std::nullopt;
+  return range;
+}
+
+std::string ToText(const SlotRange& slots) { return fmt::format("{}-{}", slots.first, slots.last); }
+
+std::string ShareText(const SlotMap& map) {
+  std::string text;
+  for (const SlotShare& share : map) text += fmt::format(" {}={}", ToText(share.slots), share.log);
   return text;
 }
 
-absl::StatusOr<SlotMap> ReadSlots(std::string_view text) {
-  const std::string_view whole = text;
-  if (!text.starts_with(kVersion)) return NoMap(whole);
-  text.remove_prefix(kVersion.size());
+absl::StatusOr<SlotMap> TakeShares(std::string_view* text) {
+  const std::string_view whole = *text;
   SlotMap map;
   uint32_t next = 0;
-  while (TakeMark(' ', &text)) {
-    const std::string_view word = text.substr(0, text.find(' '));
-    text.remove_prefix(word.size());
+  while (next < kSlots && text->starts_with(' ')) {
+    std::string_view rest = text->substr(1);
+    const std::string_view word = rest.substr(0, rest.find(' '));
     std::optional<SlotShare> share = ReadShare(word);
-    const bool follows = share && share->slots.first == next && share->slots.last >= next &&
-                         share->slots.last < kSlots;
-    if (!follows || map.size() == kMaxShards) return NoMap(whole);
+    if (!share || share->slots.first != next || map.size() == kMaxShares) return NoMap(whole);
     next = share->slots.last + 1;
     map.push_back(*std::move(share));
+    text->remove_prefix(1 + word.size());
   }
-  if (!text.empty() || next != kSlots) return NoMap(whole);
+  if (next != kSlots) return NoMap(whole);
   return map;
 }
 
-absl::StatusOr<SlotMap> AgreeOnSlots(Client* client, std::string_view cache, uint32_t logs,
-                                     const CallOptions& call) {
-  OpenLogOptions open;
-  open.call = call;
-  open.create_if_missing = true;
-  ASSIGN_OR_RETURN(Log log, client->OpenLog(fmt::format("{}.slots", cache), open));
-  ASSIGN_OR_RETURN(std::optional<std::string> text, LastRecord(log, call));
-  if (!text) {
-    AppendOptions first;
-    first.call = call;
-    first.if_last_seq = Seq(0);
-    const auto appended = log.Append(EncodeSlots(EvenSlots(cache, logs)), first);
-    // Whether it was this one or another's: what is there counts.
-    if (!appended.ok() && GetReason(appended.status()) != Reason::kConditionFailed) {
-      return appended.status();
-    }
-    ASSIGN_OR_RETURN(text, LastRecord(log, call));
-  }
-  if (!text) return NoMap("");
-  ASSIGN_OR_RETURN(SlotMap map, ReadSlots(*text));
-  if (map.size() == logs) return map;
-  return absl::FailedPreconditionError(
-      ToAbsl(fmt::format("the cache {} has {} logs, not {}: slots are not moved between logs while "
-                         "it lives",
-                         cache, map.size(), logs)));
+std::string EncodeSlots(const SlotMap& map) { return std::string(kVersion) + ShareText(map); }
+
+absl::StatusOr<SlotMap> ReadSlots(std::string_view text) {
+  std::string_view rest = text;
+  if (!rest.starts_with(kVersion)) return NoMap(text);
+  rest.remove_prefix(kVersion.size());
+  ASSIGN_OR_RETURN(SlotMap map, TakeShares(&rest));
+  if (!rest.empty()) return NoMap(text);
+  return map;
 }
 
 }  // namespace cairn::adapter::redis

@@ -1,23 +1,20 @@
-// SlotMap: which log of a cache holds which slots, and the log where that stands.
+// SlotMap: which log of a cache holds which slots.
 //
-//   cache NAME of N logs:  NAME.slots          its records are slot maps; the last one counts
-//                          NAME/1 … NAME/N     the data, each with agents of its own
+//   cache NAME of N logs:  NAME/1 … NAME/N     the data, each with agents of its own
+//                          NAME.slots          where the map stands (resharding/slot_log.h)
 //
-// The first agent of a cache writes the map, by a conditional append, so that all agents agree on
-// one whatever they were started with; see docs/decisions/017. A map is never changed here.
+// Text: "v1 0-5460=NAME/1 5461-10922=NAME/2 10923-16383=NAME/3".
 //
-// Text of a record: "v1 0-5460=NAME/1 5461-10922=NAME/2 10923-16383=NAME/3".
-//
-// Threads: values; AgreeOnSlots blocks.
+// Threads: values.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "adapter/redis/discovery/key_slot.h"
-#include "cairn/client.h"
 
 namespace cairn::adapter::redis {
 
@@ -27,7 +24,7 @@ struct SlotShare {
 
   bool operator==(const SlotShare&) const = default;
 };
-// In the order of their slots: all of them, each once.
+// In the order of their slots: all of them, each once. A log may have several shares, or none.
 using SlotMap = std::vector<SlotShare>;
 
 inline constexpr uint32_t kMaxShards = 1024;
@@ -36,13 +33,26 @@ inline constexpr uint32_t kMaxShards = 1024;
 SlotMap EvenSlots(std::string_view cache, uint32_t logs);
 std::string ShardLog(std::string_view cache, uint32_t number);
 
+SlotRanges SlotsOf(const SlotMap& map, std::string_view log);
+// The log that has all of these; nullopt: several have.
+std::optional<std::string> OwnerOf(const SlotMap& map, const SlotRange& slots);
+// The map with these slots given to that log; shares that meet are one.
+SlotMap GiveSlots(const SlotMap& map, const SlotRange& slots, std::string_view log);
+
+// Whether a text of maps may name this log: separators are in no log's name, nor is nothing.
+bool MayBeLogName(std::string_view word);
+
+// "0-99"; nullopt for what is no range of slots.
+std::optional<SlotRange> ReadSlotRange(std::string_view text);
+std::string ToText(const SlotRange& slots);
+
 std::string EncodeSlots(const SlotMap& map);
 // Errors: kDataLoss for what is no map, or leaves a slot out.
 absl::StatusOr<SlotMap> ReadSlots(std::string_view text);
 
-// The cache's map; made, of so many logs with even shares, when there is none.
-// Errors: kFailedPrecondition: it has another number of logs; kDataLoss; those of Log.
-absl::StatusOr<SlotMap> AgreeOnSlots(Client* client, std::string_view cache, uint32_t logs,
-                                     const CallOptions& call);
+// " 0-5460=NAME/1 …", each share behind a blank; and back: takes all shares that `text` begins
+// with. Errors: as ReadSlots.
+std::string ShareText(const SlotMap& map);
+absl::StatusOr<SlotMap> TakeShares(std::string_view* text);
 
 }  // namespace cairn::adapter::redis

@@ -23,6 +23,7 @@ using Argv = std::span<const std::string_view>;
 constexpr std::string_view kSyntax = "ERR syntax error";
 constexpr std::string_view kNoVersion = "NOPROTO unsupported protocol version";
 constexpr std::string_view kNotInteger = "ERR value is not an integer or out of range";
+constexpr int64_t kLongestWaitMs = int64_t{1} << 40;
 constexpr int64_t kMostDatabases = 1 << 20;
 
 std::optional<int64_t> ReadInteger(std::string_view text) {
@@ -39,6 +40,7 @@ class Answering {
       : thread_(thread), session_(session), argv_(argv) {}
 
   void Do(AgentCommand command) {
+    if (argv_.size() < LeastArguments(command)) return WrongNumber();
     switch (command) {
       case AgentCommand::kAuth:
         return Auth();
@@ -80,6 +82,24 @@ class Answering {
   }
 
  private:
+  // The engine's table has seen to that, but of commands that the engine does not know.
+  static size_t LeastArguments(AgentCommand command) {
+    switch (command) {
+      case AgentCommand::kAuth:
+      case AgentCommand::kClient:
+      case AgentCommand::kCluster:
+      case AgentCommand::kSelect:
+        return 2;
+      case AgentCommand::kWait:
+        return 3;
+      default:
+        return 1;
+    }
+  }
+  void WrongNumber() {
+    Error(fmt::format("ERR wrong number of arguments for '{}' command", LowerCase(argv_[0])));
+  }
+
   [[nodiscard]] bool Is(size_t i, std::string_view lower_case) const {
     return i < argv_.size() && EqualsIgnoringCase(argv_[i], lower_case);
   }
@@ -100,11 +120,14 @@ class Answering {
     Identity next = session_.identity();
     next.user = argv_.size() == 3 ? std::string(argv_[1]) : "default";
     next.password = std::string(argv_.back());
-    session_.BecomeAnd(std::move(next), "+OK\r\n");
+    std::string login;
+    AppendCommand(argv_, &login);
+    session_.BecomeAnd(std::move(next), "+OK\r\n", login);
   }
 
   void Hello() {
     Identity next = session_.identity();
+    std::string login;
     size_t at = 1;
     if (at < argv_.size()) {
       const auto version = ReadInteger(argv_[at++]);
@@ -117,6 +140,7 @@ class Answering {
       if (Is(at, "auth") && at + 2 < argv_.size()) {
         next.user = std::string(argv_[at + 1]);
         next.password = std::string(argv_[at + 2]);
+        login = EncodeCommand({"AUTH", argv_[at + 1], argv_[at + 2]});
         at += 3;
       } else if (Is(at, "setname") && at + 1 < argv_.size()) {
         name = std::string(argv_[at + 1]);
@@ -142,8 +166,8 @@ class Answering {
     writer.Bulk(IsReplica() ? "replica" : "master");
     writer.Bulk("modules");
     writer.Array(0);
-    if (next == session_.identity()) return Send();
-    session_.BecomeAnd(std::move(next), std::move(reply_));
+    if (login.empty() && next == session_.identity()) return Send();
+    session_.BecomeAnd(std::move(next), std::move(reply_), login);
   }
 
   void Select() {
@@ -159,9 +183,10 @@ class Answering {
     session_.BecomeAnd(std::move(next), "+OK\r\n");
   }
 
-  // Its place among the replies says that all writes before it have committed.
+  // Behind the replies before it; where those do not wait for commits, this one does.
   void Wait() {
-    if (!ReadInteger(argv_[1])) return Error(kNotInteger);
+    const auto replicas = ReadInteger(argv_[1]);
+    if (!replicas) return Error(kNotInteger);
     const auto timeout = ReadInteger(argv_[2]);
     if (!timeout) return Error("ERR timeout is not an integer or out of range");
     if (*timeout < 0) return Error("ERR timeout is negative");
@@ -169,6 +194,12 @@ class Answering {
       return Error(
           "ERR WAIT cannot be used with replica instances. Please also note "
           "that writes to replicas are just local and are not propagated.");
+    if (!session_.AwaitEarlier()) return;
+    const MonoMicros timeout_us = std::min(*timeout, kLongestWaitMs) * kMicrosPerMilli;
+    if (!session_.IsLastWriteCommitted()) {
+      if (*replicas > 0 && session_.AwaitCommit(timeout_us)) return;
+      return Integer(0);
+    }
     // A majority holds what is committed.
     Integer(thread_.facts().view.log_replicas / 2);
   }
@@ -209,6 +240,7 @@ class Answering {
   void Cairn() {
     if (Is(1, "durability")) return SetDurability();
     if (Is(1, "seq")) {
+      if (!session_.AwaitEarlier()) return;
       const auto seq = thread_.reign().SeqOf(session_.last_write());
       ReplyWriter writer = Writer();
       if (seq && session_.last_write()) {
@@ -312,12 +344,6 @@ class Answering {
 void FrontThread::AnswerAgentCommand(Session& session, AgentCommand command,
                                      std::span<const std::string_view> argv) {
   Answering(*this, session, argv).Do(command);
-}
-
-std::optional<std::string> FrontThread::Redirect(std::span<const std::string_view> argv,
-                                                 const CommandPlan& plan, bool read_only) const {
-  if (!facts_->cluster || plan.kind == CommandClass::kRefused) return std::nullopt;
-  return facts_->cluster->Redirect(argv, plan, mode_ != FrontMode::kReplica, read_only);
 }
 
 std::vector<std::string> FrontThread::OtherAddresses() const {

@@ -119,7 +119,12 @@ asio::awaitable<absl::StatusOr<Opened>> OpenAs(asio::io_context* io, EngineAddre
 }  // namespace
 
 BackendPool::BackendPool(asio::io_context* io, EngineAddress engine, BackendOwner* owner)
-    : io_(io), engine_(std::move(engine)), owner_(owner), alive_(std::make_shared<bool>(true)) {}
+    : io_(io),
+      engine_(std::move(engine)),
+      owner_(owner),
+      alive_(std::make_shared<bool>(true)),
+      judge_([this](Connected done) { Connect(Identity(), /*ask_id=*/false, std::move(done)); },
+             [this](std::unique_ptr<Backend> broken) { Retire(std::move(broken)); }) {}
 
 BackendPool::~BackendPool() { *alive_ = false; }
 
@@ -139,6 +144,21 @@ void BackendPool::Connect(const Identity& identity, bool ask_id, Connected done)
         if (*alive) then(std::move(opened));
       }(io_, engine_, identity, ask_id, alive_, std::move(make)),
       asio::detached);
+}
+
+void BackendPool::Admit(const Identity& identity, std::string_view login, Admitted done) {
+  const bool nobody = login.empty();
+  judge_.Ask(login, [this, as = identity, nobody,
+                     done = std::move(done)](const absl::Status& verdict) mutable {
+    if (!nobody || absl::IsUnavailable(verdict)) {
+      return done(verdict.ok() ? absl::StatusOr<Identity>(std::move(as)) : verdict);
+    }
+    // Connections of before would let in whom the engine does not let in any more.
+    if (!verdict.ok() && open_to_all_) ++era_;
+    open_to_all_ = verdict.ok();
+    as.era = era_;
+    done(std::move(as));
+  });
 }
 
 Backend* BackendPool::Shared(const Identity& identity) const {
@@ -220,7 +240,7 @@ void BackendPool::GiveBack(const Identity& identity, Backend* backend, bool clea
 }
 
 size_t BackendPool::size() const {
-  size_t count = own_.size();
+  size_t count = own_.size() + (judge_.backend() != nullptr ? 1 : 0);
   for (const auto& [identity, shared] : shared_) count += shared.backend != nullptr ? 1 : 0;
   for (const auto& [identity, idle] : idle_) count += idle.size();
   return count;
@@ -232,6 +252,7 @@ void BackendPool::CollectInUse() {
     if (shared.backend != nullptr) in_use_.push_back(shared.backend.get());
   }
   for (const auto& own : own_) in_use_.push_back(own.get());
+  if (judge_.backend() != nullptr) in_use_.push_back(judge_.backend());
 }
 
 // One that breaks is forgotten at once, and may give back others. Whoever is retired meanwhile
@@ -254,6 +275,7 @@ void BackendPool::Retire(std::unique_ptr<Backend> backend) {
 }
 
 void BackendPool::Forget(Backend* backend) {
+  if (backend == judge_.backend()) return judge_.Forget();
   for (auto it = shared_.begin(); it != shared_.end(); ++it) {
     if (it->second.backend.get() != backend) continue;
     Retire(std::move(it->second.backend));

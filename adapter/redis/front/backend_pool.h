@@ -4,12 +4,14 @@
 // of one identity share a backend, and those that need one of their own get one that is not in use.
 // A client that changes its identity (AUTH, SELECT, HELLO, RESET) moves to another backend.
 //
-// A login is proved by opening a connection with it: the engine's own words refuse it.
+// A connection that lives was let in when it was opened. Whoever joins it is judged by the engine
+// as it is now (Admit); the engine's own words refuse.
 //
 // Threads: of one io thread. Lifetime: callbacks run on its io_context, never within the call that
 //   asked; none runs after destruction. Backends live as long as the pool or until they break and
 //   nobody is due a reply.
-// Bounds: one shared backend for each identity in use; own ones as many as clients need at a time.
+// Bounds: one to judge logins; one shared backend for each identity in use; own ones as many as
+// clients need at a time.
 #pragma once
 
 #include <asio/awaitable.hpp>
@@ -26,6 +28,7 @@
 #include "absl/status/statusor.h"
 #include "adapter/engine_socket.h"
 #include "adapter/redis/front/backend.h"
+#include "adapter/redis/front/login_judge.h"
 #include "adapter/redis/resp_encoder.h"
 
 namespace cairn::adapter::redis {
@@ -35,6 +38,9 @@ struct Identity {
   std::string password;  // With user.
   RespVersion version = RespVersion::k2;
   uint32_t database = 0;
+  // Of nobody: how often the default user had come to need a password by then. Who came before may
+  // go on; see Admit.
+  uint32_t era = 0;
 
   auto operator<=>(const Identity&) const = default;
 };
@@ -45,11 +51,17 @@ class BackendPool {
   // kUnavailable.
   using Ready = std::function<void(absl::StatusOr<Backend*>)>;
 
+  using Admitted = std::function<void(absl::StatusOr<Identity>)>;
+
   BackendPool(asio::io_context* io, EngineAddress engine, BackendOwner* owner);
   ~BackendPool();
   BackendPool(const BackendPool&) = delete;
   BackendPool& operator=(const BackendPool&) = delete;
 
+  // Has the engine judge somebody who is to be `identity`, and says as whom to open connections.
+  // `login`: AUTH as it was said; empty: nobody has logged in, and who that is has not been asked
+  // yet. Errors: as for Ready.
+  void Admit(const Identity& identity, std::string_view login, Admitted done);
   // The shared one, if it is there; else null, and Open has to be asked.
   [[nodiscard]] Backend* Shared(const Identity& identity) const;
   void Open(const Identity& identity, Ready ready);
@@ -89,6 +101,9 @@ class BackendPool {
   std::map<Identity, std::vector<std::unique_ptr<Backend>>> idle_;
   std::vector<std::unique_ptr<Backend>> own_;      // In use.
   std::vector<std::unique_ptr<Backend>> retired_;  // Broken; deleted between turns.
+  LoginJudge judge_;
+  bool open_to_all_ = true;  // The default user needed no password when somebody last asked.
+  uint32_t era_ = 0;
 };
 
 }  // namespace cairn::adapter::redis

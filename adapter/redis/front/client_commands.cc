@@ -216,7 +216,7 @@ class ClientAnswering {
   void Kill() {
     ClientFilter filter;
     filter.except = session_.id();
-    if (argv_.size() % 2 != 0) return Error(kSyntax);
+    if (argv_.size() % 2 != 0 || argv_.size() < 4) return Error(kSyntax);
     for (size_t i = 2; i + 1 < argv_.size(); i += 2) {
       const std::string_view value = argv_[i + 1];
       if (Is(i, "id")) {

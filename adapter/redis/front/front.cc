@@ -32,10 +32,11 @@ absl::Status Front::Open() {
   for (const auto& thread : threads_) contexts.push_back(&thread->io());
   doors_ = std::make_unique<Doors>(
       std::move(contexts),
-      [this](size_t thread, asio::ip::tcp::socket socket, const TlsContext& context) {
-        threads_[thread]->Adopt(std::move(socket), context);
+      [this](size_t thread, asio::ip::tcp::socket socket, const ClientTls& tls) {
+        threads_[thread]->Adopt(std::move(socket), tls);
       });
-  RETURN_IF_ERROR(doors_->Open({options_.listen, options_.tls, options_.tls_listen}));
+  RETURN_IF_ERROR(doors_->Open(
+      {options_.listen, options_.tls, options_.tls_listen, options_.handshake_timeout_us}));
   return PlaySentinel();
 }
 
@@ -66,7 +67,7 @@ void Front::EngineDown() {
 void Front::SetMode(FrontMode mode, FrontReign reign) {
   const bool reigns = mode == FrontMode::kPrimary || mode == FrontMode::kPausing;
   if (reigns && (reign_ == nullptr || reign_->about.epoch != reign.epoch)) {
-    reign_ = std::make_shared<Reign>(std::move(reign));
+    reign_ = std::make_shared<Reign>(std::move(reign), options_.lag);
   }
   // A front that only holds goes on with what it has.
   const std::shared_ptr<Reign> of = reigns || mode == FrontMode::kHolding ? reign_ : nullptr;
@@ -79,13 +80,21 @@ void Front::Committed(StreamOffset offset, Seq seq) {
   for (const auto& thread : threads_) thread->NoteCommit();
 }
 
-void Front::Drain(std::function<void()> done) {
+std::function<void()> Front::OncePerThread(std::function<void()> done) const {
   auto left = std::make_shared<std::atomic<size_t>>(threads_.size());
-  for (const auto& thread : threads_) {
-    thread->Drain([left, done] {
-      if (left->fetch_sub(1) == 1) done();
-    });
-  }
+  return [left, done = std::move(done)] {
+    if (left->fetch_sub(1) == 1) done();
+  };
+}
+
+void Front::Drain(std::function<void()> done) {
+  const std::function<void()> one_done = OncePerThread(std::move(done));
+  for (const auto& thread : threads_) thread->Drain(one_done);
+}
+
+void Front::DrainSlots(SlotRanges slots, std::string target, std::function<void()> done) {
+  const std::function<void()> one_done = OncePerThread(std::move(done));
+  for (const auto& thread : threads_) thread->DrainSlots(slots, target, one_done);
 }
 
 void Front::SetView(CacheView view) {

@@ -40,6 +40,7 @@ class Front : public FrontPort {
   void SetMode(FrontMode mode, FrontReign reign) override;
   void Committed(StreamOffset offset, Seq seq) override;
   void Drain(std::function<void()> done) override;
+  void DrainSlots(SlotRanges slots, std::string target, std::function<void()> done) override;
   void SetView(CacheView view) override;
   [[nodiscard]] FrontStats Stats() const override;
   void SetLogReachable(bool reachable) override;
@@ -52,6 +53,8 @@ class Front : public FrontPort {
   }
   absl::Status Open();
   absl::Status PlaySentinel();
+  // What each thread calls once; the last of them calls `done`.
+  [[nodiscard]] std::function<void()> OncePerThread(std::function<void()> done) const;
 
   const FrontOptions options_;
   FrontHost* const host_;

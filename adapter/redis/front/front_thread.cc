@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <asio/post.hpp>
-#include <bit>
 #include <chrono>
 #include <utility>
 
@@ -18,11 +17,6 @@ constexpr std::chrono::milliseconds kTick{20};
 constexpr int64_t kCountEveryUs = kMicrosPerSecond / 2;
 constexpr std::string_view kTooMany = "-ERR max number of clients reached\r\n";
 
-// What the agent itself is to the engine.
-Identity OwnIdentity(const EngineAddress& address) {
-  return {.user = address.user, .password = address.password};
-}
-
 }  // namespace
 
 FrontThread::FrontThread(const FrontOptions* options, const FrontCrew* crew, size_t index,
@@ -35,9 +29,8 @@ FrontThread::FrontThread(const FrontOptions* options, const FrontCrew* crew, siz
       work_(io_.get_executor()),
       ticker_(io_),
       limits_(options->limits),
-      reign_(std::make_shared<Reign>(FrontReign())),
+      reign_(std::make_shared<Reign>(FrontReign(), options->lag)),
       facts_(std::make_shared<const FrontFacts>()),
-      lag_(options->lag),
       thread_([this] { io_.run(); }) {
   asio::post(io_, [this] { Tick(); });
 }
@@ -98,6 +91,7 @@ void FrontThread::SetMode(FrontMode mode, std::shared_ptr<Reign> reign) {
 
 void FrontThread::TakeMode(FrontMode mode, std::shared_ptr<Reign> reign) {
   drained_ = nullptr;
+  slot_drain_.reset();
   const bool other = reign != nullptr && reign != reign_;
   if (mode == FrontMode::kClosed || other) CutAll();
   // A replica answers nothing that a primary has promised.
@@ -106,19 +100,30 @@ void FrontThread::TakeMode(FrontMode mode, std::shared_ptr<Reign> reign) {
   if (other) {
     reign_ = std::move(reign);
     committed_ = reign_->committed();
-    lag_.emplace(options_.lag);
-    lag_->Reached(committed_, now_us());
-    lag_->Committed(committed_);
     batch_waiters_.clear();
     through_waiters_.clear();
     unblocking_.clear();
     unknown_.clear();
     covered_by_.clear();
   }
+  ResumeWaiting();
+}
+
+// Whoever still has to wait says so again.
+void FrontThread::ResumeWaiting() {
   std::vector<uint64_t> waiting;
   waiting.swap(await_mode_);
   for (const uint64_t id : waiting) {
     if (Session* session = Find(id)) session->Resume();
+  }
+}
+
+void FrontThread::ResumeThoseAwaitingCommit() {
+  absl::flat_hash_set<uint64_t> waiting;
+  waiting.swap(await_commit_);
+  for (const uint64_t id : waiting) {
+    Session* const session = Find(id);
+    if (session != nullptr && session->awaits_commit()) session->Resume();
   }
 }
 
@@ -156,12 +161,16 @@ void FrontThread::SetLogReachable(bool reachable) {
 }
 
 void FrontThread::SetFacts(std::shared_ptr<const FrontFacts> facts) {
-  asio::post(io_, [this, facts = std::move(facts)] { facts_ = facts; });
+  asio::post(io_, [this, facts = std::move(facts)] {
+    facts_ = facts;
+    ForgetVainDrain();
+    ResumeWaiting();
+  });
 }
 
 // ---- Clients ----------------------------------------------------------------------------------
 
-void FrontThread::Adopt(ClientStream::Socket socket, const TlsContext& context) {
+void FrontThread::Adopt(ClientStream::Socket socket, const ClientTls& tls) {
   asio::error_code ignored;
   if (stopping_ || mode_ == FrontMode::kClosed || setup_ == nullptr) {
     socket.close(ignored);
@@ -169,15 +178,11 @@ void FrontThread::Adopt(ClientStream::Socket socket, const TlsContext& context) 
   }
   if (clients_->fetch_add(1) >= options_.max_clients) {
     clients_->fetch_sub(1);
-    socket.non_blocking(true, ignored);
-    if (context == nullptr) socket.send(asio::buffer(kTooMany), 0, ignored);
-    socket.close(ignored);
-    return;
+    return ClientStream::TurnAway(std::move(socket), tls, kTooMany);
   }
   const uint64_t id = next_client_id_->fetch_add(1);
   Session* const session =
-      (sessions_[id] = std::make_unique<Session>(id, std::move(socket), context, this)).get();
-  if (context != nullptr) handshakes_.emplace_back(now_us() + options_.handshake_timeout_us, id);
+      (sessions_[id] = std::make_unique<Session>(id, std::move(socket), tls, this)).get();
   session->Start();
 }
 
@@ -222,13 +227,13 @@ bool FrontThread::MayAnswer() const {
 }
 
 std::optional<std::string> FrontThread::RefuseWrite(Durability durability) {
-  if (durability == Durability::kAsync) return lag_->Refuse(now_us());
+  if (durability == Durability::kAsync) return reign_->lag.Refuse(now_us());
   // An election of the log is waited out, for as long as a reply may be held.
   if (log_lost_us_ && now_us() - *log_lost_us_ >= options_.hold_timeout_us) {
     return "NOREPLICAS the log cannot be reached, so no write can be made durable; try again";
   }
   // One that can be reached may take nothing all the same: its disks are full.
-  if (lag_->lag_us(now_us()) < options_.hold_timeout_us) return std::nullopt;
+  if (reign_->lag.lag_us(now_us()) < options_.hold_timeout_us) return std::nullopt;
   return "NOREPLICAS the log takes no records, so no write can be made durable; try again";
 }
 
@@ -269,13 +274,22 @@ void FrontThread::AskCrew(Session& asker, std::function<CrewAnswer(FrontThread&)
   }
 }
 
+Identity FrontThread::OwnIdentity() const {
+  return {.user = engine_.address.user, .password = engine_.address.password};
+}
+
 void FrontThread::TellEngine(std::string command) {
-  const Identity own = OwnIdentity(engine_.address);
+  const Identity own = OwnIdentity();
   pool_->Open(own, [this, command = std::move(command)](const absl::StatusOr<Backend*>& opened) {
     if (!opened.ok()) return;
     (*opened)->Send(command, &unheard_, 1);
     Schedule();
   });
+}
+
+void FrontThread::OnBackendBroken(Backend* backend, const absl::Status& why) {
+  if (!absl::IsCancelled(why)) spdlog::warn("{}", ToStd(why.message()));
+  if (pool_ != nullptr) pool_->Forget(backend);
 }
 
 // ---- Turns ------------------------------------------------------------------------------------
@@ -317,6 +331,7 @@ void FrontThread::EndTurn() {
   }
   finished_.clear();
   CheckDrained();
+  CheckSlotsDrained();
 }
 
 void FrontThread::Count() {
@@ -327,22 +342,13 @@ void FrontThread::Count() {
   uint64_t bytes = 0;
   for (const auto& [id, session] : sessions_) {
     replies += session->gate().size();
-    bytes += session->held_bytes();
+    bytes += session->buffered_bytes();
   }
   counters_.held_replies.Set(replies);
   counters_.held_bytes.Set(bytes);
   counters_.backends.Set(pool_ == nullptr ? 0 : pool_->size());
-  counters_.lag_bytes.Set(lag_->lag_bytes());
-  counters_.lag_us.Set(static_cast<uint64_t>(lag_->lag_us(now)));
-}
-
-void FrontThread::EndSlowHandshakes() {
-  const MonoMicros now = now_us();
-  while (!handshakes_.empty() && handshakes_.front().first <= now) {
-    Session* const session = Find(handshakes_.front().second);
-    handshakes_.pop_front();
-    if (session != nullptr && !session->established()) session->Cut();
-  }
+  counters_.lag_bytes.Set(reign_->lag.lag_bytes());
+  counters_.lag_us.Set(static_cast<uint64_t>(reign_->lag.lag_us(now)));
 }
 
 void FrontThread::Tick() {
@@ -350,151 +356,16 @@ void FrontThread::Tick() {
   for (const uint64_t id : waits_.Expire(now_us())) {
     if (Session* session = Find(id)) session->Cut();
   }
-  EndSlowHandshakes();
+  if (facts_->cluster && !facts_->view.held.empty()) ResumeWaiting();
+  if (slot_drain_) EndBlockedCalls();
   Count();
   if (!unknown_.empty()) AskElsewhere();
   TakeKnown();
+  ResumeThoseAwaitingCommit();
   ticker_.expires_after(kTick);
   ticker_.async_wait([this](const asio::error_code& error) {
     if (!error) Tick();
   });
-}
-
-// ---- Offsets ----------------------------------------------------------------------------------
-
-BatchId FrontThread::NewBatch() {
-  Schedule();
-  return reign_->marks.Begin();
-}
-
-BatchId FrontThread::AskOffset(const Identity& identity) {
-  if (Backend* const backend = pool_->Shared(identity)) return backend->Batch();
-  unknown_.push_back(NewBatch());
-  return unknown_.back();
-}
-
-void FrontThread::AwaitBatch(BatchId batch, Session* session) {
-  std::vector<uint64_t>& waiting = batch_waiters_[batch];
-  if (waiting.empty() || waiting.back() != session->id()) waiting.push_back(session->id());
-}
-
-void FrontThread::AwaitThrough(BatchId through, Session* session) {
-  through_waiters_.emplace_back(through, session->id());
-  reign_->SetWaits(index_, true);
-  look_for_known_ = true;  // It may have become known since the verdict.
-  Schedule();
-}
-
-void FrontThread::UnblockLater(std::unique_ptr<KeyBlock> block) {
-  // On a replica nothing blocks what matters; without an engine no reign goes on.
-  if (mode_ == FrontMode::kReplica || pool_ == nullptr) return;
-  unblocking_.push_back({AskOffset(Identity()), StreamOffset(), std::move(block)});
-}
-
-void FrontThread::OnOffset(BatchId batch, StreamOffset offset) {
-  reign_->marks.Known(batch, offset);
-  lag_->Reached(offset, now_us());
-  if (const auto it = batch_waiters_.find(batch); it != batch_waiters_.end()) {
-    const std::vector<uint64_t> waiting = std::move(it->second);
-    batch_waiters_.erase(it);
-    for (const uint64_t id : waiting) {
-      if (Session* session = Find(id)) {
-        session->OnKnown(batch, offset);
-        Touch(session);
-      }
-    }
-  }
-  for (Unblocking& one : unblocking_) {
-    if (one.batch == batch) one = {BatchId(), offset, std::move(one.block)};
-  }
-  if (const auto it = covered_by_.find(batch); it != covered_by_.end()) {
-    const std::vector<BatchId> covered = std::move(it->second);
-    covered_by_.erase(it);
-    for (const BatchId one : covered) OnOffset(one, offset);
-  }
-  TakeKnown();
-  WakeOthers();
-}
-
-// Reads on other io threads may wait for what has become known here.
-void FrontThread::WakeOthers() {
-  uint64_t waiting = reign_->waiting() & ~(uint64_t{1} << index_);
-  for (; waiting != 0; waiting &= waiting - 1) {
-    (*crew_)[static_cast<size_t>(std::countr_zero(waiting))]->NoteKnown();
-  }
-}
-
-void FrontThread::NoteKnown() {
-  if (known_posted_.exchange(true)) return;
-  asio::post(io_, [this] {
-    known_posted_ = false;
-    TakeKnown();
-  });
-}
-
-void FrontThread::OnOffsetUnknown(BatchId batch) {
-  unknown_.push_back(batch);
-  // What this one was to cover is as unknown as before.
-  if (const auto it = covered_by_.find(batch); it != covered_by_.end()) {
-    unknown_.insert(unknown_.end(), it->second.begin(), it->second.end());
-    covered_by_.erase(it);
-  }
-}
-
-// On the agent's own connection, which no rule of a user forbids to ask.
-void FrontThread::AskElsewhere() {
-  if (pool_ == nullptr) return;
-  const Identity own = OwnIdentity(engine_.address);
-  Backend* const backend = pool_->Shared(own);
-  if (backend == nullptr) {
-    // Each failure is tried again by the next tick.
-    if (!std::exchange(opening_own_, true)) {
-      pool_->Open(own, [this](const absl::StatusOr<Backend*>&) {
-        opening_own_ = false;
-        Schedule();
-      });
-    }
-    return;
-  }
-  std::vector<BatchId>& covered = covered_by_[backend->Batch()];
-  covered.insert(covered.end(), unknown_.begin(), unknown_.end());
-  unknown_.clear();
-}
-
-void FrontThread::OnBackendBroken(Backend* backend, const absl::Status& why) {
-  if (!absl::IsCancelled(why)) spdlog::warn("{}", ToStd(why.message()));
-  if (pool_ != nullptr) pool_->Forget(backend);
-}
-
-void FrontThread::TakeCommit() {
-  committed_ = std::max(committed_, reign_->committed());
-  lag_->Committed(committed_);
-  std::erase_if(unblocking_,
-                [this](const Unblocking& one) { return !one.batch && one.offset <= committed_; });
-  for (const uint64_t id : waits_.Commit(committed_)) {
-    if (Session* session = Find(id)) {
-      session->Release();
-      Touch(session);
-    }
-  }
-  TakeKnown();
-}
-
-void FrontThread::TakeKnown() {
-  if (through_waiters_.empty()) return;
-  std::vector<std::pair<BatchId, uint64_t>> waiting;
-  waiting.swap(through_waiters_);
-  for (const auto& [through, id] : waiting) {
-    Session* const session = Find(id);
-    if (session == nullptr) continue;
-    if (const auto covering = reign_->marks.Covering(through)) {
-      session->OnKnownThrough(through, *covering);
-      Touch(session);
-    } else {
-      through_waiters_.emplace_back(through, id);
-    }
-  }
-  if (through_waiters_.empty()) reign_->SetWaits(index_, false);
 }
 
 }  // namespace cairn::adapter::redis

@@ -32,6 +32,7 @@
 #include "adapter/redis/front/session.h"
 #include "adapter/redis/front/session_host.h"
 #include "adapter/redis/front_port.h"
+#include "adapter/redis/lag_bound.h"
 #include "adapter/redis/reply_gate.h"
 
 namespace cairn::adapter::redis {
@@ -47,7 +48,7 @@ struct FrontOptions {
   // Not empty: clients use TLS at `tls_listen`, or, if that is empty, at `listen`.
   TlsFiles tls;
   std::string tls_listen;
-  int64_t handshake_timeout_us = 10 * kMicrosPerSecond;
+  int64_t handshake_timeout_us = kHandshakeTimeoutUs;
   size_t max_clients = 10'000;
   Durability durability = Durability::kSync;
   int64_t hold_timeout_us = 10 * kMicrosPerSecond;
@@ -77,13 +78,15 @@ class FrontThread : public SessionHost, private BackendOwner {
   // ---- Any thread --------------------------------------------------------------------------
   asio::io_context& io() { return io_; }
   // On the own thread's context, right after it was accepted.
-  void Adopt(ClientStream::Socket socket, const TlsContext& context);
+  void Adopt(ClientStream::Socket socket, const ClientTls& tls);
   void EngineUp(const FrontEngine& engine);
   void EngineDown();
   void SetMode(FrontMode mode, std::shared_ptr<Reign> reign);
   // The reign's committed offset has moved.
   void NoteCommit();
   void Drain(std::function<void()> done);
+  // See FrontPort.
+  void DrainSlots(SlotRanges slots, std::string target, std::function<void()> done);
   void SetLogReachable(bool reachable);
   void SetFacts(std::shared_ptr<const FrontFacts> facts);
   void AddTo(FrontStats* stats) const { counters_.AddTo(stats); }
@@ -116,10 +119,13 @@ class FrontThread : public SessionHost, private BackendOwner {
   void AwaitThrough(BatchId through, Session* session) override;
   void ResumeLater(Session* session) override;
   void AwaitMode(Session* session) override { await_mode_.push_back(session->id()); }
+  void AwaitCommit(Session* session) override { await_commit_.insert(session->id()); }
   void OnFinished(Session* session) override;
   std::string WordInfo(std::string reply, RespVersion version) override;
-  std::optional<std::string> Redirect(std::span<const std::string_view> argv,
-                                      const CommandPlan& plan, bool read_only) const override;
+  SlotRoute Route(std::span<const std::string_view> argv, const CommandPlan& plan,
+                  bool read_only) const override;
+  SlotRoute RouteAgain(SlotTouch touch) const override;
+  MonoMicros route_deadline_us() const override { return now_us() + options_.hold_timeout_us; }
   void AnswerAgentCommand(Session& session, AgentCommand command,
                           std::span<const std::string_view> argv) override;
 
@@ -140,7 +146,7 @@ class FrontThread : public SessionHost, private BackendOwner {
   [[nodiscard]] const FrontFacts& facts() const { return *facts_; }
   [[nodiscard]] const FrontOptions& options() const { return options_; }
   [[nodiscard]] Reign& reign() { return *reign_; }
-  [[nodiscard]] const LagBound& lag() const { return *lag_; }
+  [[nodiscard]] const LagBound& lag() const { return reign_->lag; }
   [[nodiscard]] const FrontEngine& engine() const { return engine_; }
   [[nodiscard]] const std::string& engine_version() const;
   [[nodiscard]] std::vector<std::string> OtherAddresses() const;
@@ -153,12 +159,22 @@ class FrontThread : public SessionHost, private BackendOwner {
     std::unique_ptr<KeyBlock> block;
   };
 
+  // See DrainSlots.
+  struct SlotDrain {
+    SlotRanges slots;
+    std::string target;
+    std::function<void()> done;
+  };
+
   // Of replies that nobody waits for.
   class Unheard : public ReplyReceiver {
    public:
     void OnReply(uint64_t, BatchId, const ReplyPiece&) override {}
     void OnBroken(uint64_t) override {}
   };
+
+  // What the agent itself is to the engine.
+  [[nodiscard]] Identity OwnIdentity() const;
 
   BatchId NewBatch() override;
   void OnOffset(BatchId batch, StreamOffset offset) override;
@@ -175,8 +191,13 @@ class FrontThread : public SessionHost, private BackendOwner {
   void CutAll();
   void TakeMode(FrontMode mode, std::shared_ptr<Reign> reign);
   void CheckDrained();
+  void TakeDrain(SlotDrain drain);
+  void EndBlockedCalls();
+  void ForgetVainDrain();
+  void CheckSlotsDrained();
+  void ResumeWaiting();
+  void ResumeThoseAwaitingCommit();
   void Tick();
-  void EndSlowHandshakes();
   void Count();
   Session* Find(uint64_t id);
 
@@ -203,14 +224,12 @@ class FrontThread : public SessionHost, private BackendOwner {
   FrontMode mode_ = FrontMode::kClosed;
   StreamOffset committed_;
   std::optional<MonoMicros> log_lost_us_;  // When the log ceased to answer; nullopt: it does.
-  std::optional<LagBound> lag_;            // Of the reign; always set.
 
   absl::flat_hash_map<uint64_t, std::unique_ptr<Session>> sessions_;
   std::vector<std::unique_ptr<Session>> finished_;
   WaitIndex waits_;
   absl::flat_hash_map<BatchId, std::vector<uint64_t>> batch_waiters_;
   std::vector<std::pair<BatchId, uint64_t>> through_waiters_;
-  std::deque<std::pair<MonoMicros, uint64_t>> handshakes_;  // Until when; of which client.
   std::vector<Unblocking> unblocking_;
   Unheard unheard_;
   std::vector<BatchId> unknown_;                                   // To be asked for elsewhere.
@@ -218,7 +237,9 @@ class FrontThread : public SessionHost, private BackendOwner {
   std::vector<uint64_t> touched_;
   std::vector<uint64_t> resume_;
   std::vector<uint64_t> await_mode_;
+  absl::flat_hash_set<uint64_t> await_commit_;
   std::function<void()> drained_;
+  std::optional<SlotDrain> slot_drain_;
   bool opening_own_ = false;
   bool look_for_known_ = false;  // There are new through_waiters_.
   bool turn_ends_ = false;

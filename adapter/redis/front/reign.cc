@@ -29,8 +29,9 @@ bool BlockedKeys::Contains(std::span<const KeyHash> keys) const {
   });
 }
 
-Reign::Reign(FrontReign about_in)
-    : about(std::move(about_in)), committed_(about.committed.offset.value()) {
+Reign::Reign(FrontReign about_in, LagBound::Options lag_options)
+    : about(std::move(about_in)), lag(lag_options), committed_(about.committed.offset.value()) {
+  lag.Committed(about.committed.offset);
   absl::MutexLock lock(&mutex_);
   seqs_.Add(about.committed.offset, about.seq);
 }
@@ -41,6 +42,7 @@ void Reign::Commit(StreamOffset offset, Seq seq) {
     seqs_.Add(offset, seq);
   }
   marks.Commit(offset);
+  lag.Committed(offset);
   committed_.store(std::max(offset.value(), committed_.load()), std::memory_order_release);
 }
 

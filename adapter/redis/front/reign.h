@@ -1,5 +1,6 @@
 // Reign: what all io threads share while clients are answered under one lease: the marks of writes
-// under way, the committed offset, and which seq covers it. Offsets of another reign mean nothing.
+// under way, the committed offset, which seq covers it, and how far it is behind. Offsets of
+// another reign mean nothing.
 //
 // An io thread with reads that wait for batches of others says so (SetWaits), and is woken by
 // whoever learns an offset: it may be that of a batch without effect, which no commit follows.
@@ -20,6 +21,7 @@
 #include "absl/synchronization/mutex.h"
 #include "adapter/redis/front_port.h"
 #include "adapter/redis/key_marks.h"
+#include "adapter/redis/lag_bound.h"
 #include "adapter/redis/reply_gate.h"
 
 namespace cairn::adapter::redis {
@@ -39,7 +41,7 @@ class BlockedKeys {
 
 class Reign {
  public:
-  explicit Reign(FrontReign about_in);
+  Reign(FrontReign about_in, LagBound::Options lag_options);
 
   // Moves forward only.
   void Commit(StreamOffset offset, Seq seq);
@@ -60,6 +62,7 @@ class Reign {
   const FrontReign about;
   SharedKeyMarks marks;
   BlockedKeys blocked;
+  LagBound lag;
 
  private:
   static constexpr size_t kRememberedSeqs = 65'536;

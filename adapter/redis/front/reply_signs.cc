@@ -28,8 +28,9 @@ bool IsAgentsQuestion(std::string_view monitor_line) {
   const size_t end = monitor_line.find("] \"");
   if (end == std::string_view::npos || monitor_line.substr(0, end).ends_with(" lua")) return false;
   const std::string_view call = monitor_line.substr(end + 2);
-  return call == "\"ROLE\"\r\n" || call == "\"INFO\"\r\n" || call == "\"CLIENT\" \"ID\"\r\n" ||
-         call.starts_with("\"SELECT\" ") || call.starts_with("\"HELLO\"");
+  return call == "\"ROLE\"\r\n" || call == "\"RESET\"\r\n" || call == "\"INFO\"\r\n" ||
+         call == "\"CLIENT\" \"ID\"\r\n" || call.starts_with("\"SELECT\" ") ||
+         call.starts_with("\"HELLO\"");
 }
 
 }  // namespace cairn::adapter::redis

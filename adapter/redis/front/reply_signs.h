@@ -20,8 +20,8 @@ bool SaysNotBegun(std::string_view reply);
 bool IsGreeting(std::string_view reply);
 
 // Whether a whole line of MONITOR tells of what the agent itself asks: ROLE behind each batch, INFO
-// all the time, and how a new connection begins. Of clients nothing of that reaches the engine as
-// it is, but INFO without arguments, which is taken for the agent's.
+// all the time, how a new connection begins and who may log in. Of clients nothing of that reaches
+// the engine as it is, but INFO without arguments, which is taken for the agent's.
 bool IsAgentsQuestion(std::string_view monitor_line);
 
 }  // namespace cairn::adapter::redis

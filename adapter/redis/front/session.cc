@@ -20,10 +20,9 @@ constexpr std::string_view kReplicaRefuses =
 
 }  // namespace
 
-Session::Session(uint64_t id, ClientStream::Socket socket, const TlsContext& context,
-                 SessionHost* host)
+Session::Session(uint64_t id, ClientStream::Socket socket, const ClientTls& tls, SessionHost* host)
     : id_(id),
-      stream_(std::move(socket), context),
+      stream_(std::move(socket), tls),
       host_(host),
       alive_(std::make_shared<bool>(true)),
       durability_(host->default_durability()),
@@ -59,7 +58,7 @@ void Session::Read() {
 void Session::Pump() {
   while (!closed_ && !closing_ && block_ == Block::kNone) {
     if (!has_request_) {
-      if (slots_.size() >= kMaxSlots || out_.size() - out_sent_ >= kMaxOutBytes) {
+      if (!MayAskMore()) {
         block_ = Block::kQueue;
         return;
       }
@@ -78,13 +77,26 @@ void Session::Pump() {
         reply_mode_ = ReplyMode::kOn;
       }
       has_request_ = true;
+      route_deadline_us_ = 0;
+      earlier_tag_ = 0;
     }
     if (Handle()) has_request_ = false;
   }
 }
 
+bool Session::MayAskMore() const {
+  if (slots_.size() >= kMaxSlots || buffered_bytes() >= kMaxOutBytes) return false;
+  return engine_due_ < 2 || engine_due_ * expected_bytes_ < kMaxOutBytes;
+}
+
+void Session::ResumeIfQueued() {
+  if (block_ == Block::kQueue && MayAskMore()) host_->ResumeLater(this);
+}
+
 void Session::Resume() {
-  if (closed_ || block_ == Block::kNone || block_ == Block::kAnswer) return;
+  if (closed_ || block_ == Block::kNone || block_ == Block::kAnswer || block_ == Block::kOpening) {
+    return;
+  }
   block_ = Block::kNone;
   Pump();
 }
@@ -99,10 +111,13 @@ bool Session::Handle() {
   if (plan_.changes_users) RefuseOwnUser();
   if (in_multi_) return HandleQueued();
   if (raw_ && !monitors_ && !IsForSubscribers()) return AskWhetherSubscribed();
-  if (const auto elsewhere = host_->Redirect(parser_.argv(), plan_, read_only_)) {
-    AnswerError(*elsewhere);
+  const SlotRoute route = host_->Route(parser_.argv(), plan_, read_only_);
+  if (route.held) return AwaitRoute(route);
+  if (route.refusal) {
+    AnswerError(*route.refusal);
     return true;
   }
+  touch_ = route.touch;
   switch (plan_.kind) {
     case CommandClass::kRefused:
       return HandleRefused();
@@ -123,6 +138,21 @@ bool Session::Handle() {
       return own_ != nullptr && raw_ ? HandlePinned() : HandleShared();
   }
   CHECK_UNREACHABLE();
+}
+
+// Who serves its slots is being settled: within a few round trips, or else it is the client who
+// tries again.
+bool Session::AwaitRoute(const SlotRoute& route) {
+  if (route_deadline_us_ == 0) route_deadline_us_ = host_->route_deadline_us();
+  if (host_->now_us() < route_deadline_us_) {
+    host_->AwaitMode(this);
+    return Blocked(Block::kMode);
+  }
+  host_->counters().writes_refused.Add(plan_.writes ? 1 : 0);
+  AnswerError(route.touch.slot
+                  ? fmt::format("TRYAGAIN slot {} is being moved right now", *route.touch.slot)
+                  : "TRYAGAIN slots are being moved right now");
+  return true;
 }
 
 bool Session::HandleRefused() {
@@ -163,15 +193,12 @@ bool Session::AdmitWrite() {
 }
 
 Backend* Session::NeedShared() {
+  if (!IsAdmitted()) return nullptr;
   Backend* const backend = host_->pool().Shared(identity_);
   if (backend == nullptr) {
-    block_ = Block::kBackend;
-    host_->pool().Open(identity_, [this, alive = alive_](absl::StatusOr<Backend*> opened) {
-      if (!*alive || closed_) return;
-      if (opened.ok()) return Resume();
-      AnswerUnreachable(opened.status());
-      has_request_ = false;
-      Resume();
+    block_ = Block::kOpening;
+    host_->pool().Open(identity_, [this, alive = alive_](const absl::StatusOr<Backend*>& opened) {
+      if (*alive && !closed_) EndOpening(opened.status());
     });
     return nullptr;
   }
@@ -238,6 +265,8 @@ void Session::MarkWrite(Backend* backend) {
 Session::Slot& Session::NewSlot() {
   Slot& slot = slots_.emplace_back();
   slot.database = identity_.database;
+  slot.durability = durability_;
+  slot.touch = std::exchange(touch_, SlotTouch());
   slot.silent = reply_mode_ != ReplyMode::kOn;
   return slot;
 }
@@ -251,9 +280,8 @@ void Session::SendTo(Backend* backend, Rule rule, After after) {
   if (slot.rule == Rule::kBatch) {
     const BatchId batch = backend->Batch();
     if (slot.write) {
-      last_write_batch_ = batch;
+      NoteWrite(batch);
       ++writes_under_way_;
-      if (durability_ == Durability::kAsync) host_->AwaitBatch(batch, this);
     }
   }
   if (slot.rule == Rule::kKeys || PLANTED(kMarkAfterSend)) {
@@ -268,6 +296,32 @@ void Session::SendTo(Backend* backend, Rule rule, After after) {
   ++engine_due_;
   backend->Send(parser_.bytes(), this, first_tag_ + slots_.size() - 1);
   host_->Touch(this);
+}
+
+void Session::NoteWrite(BatchId batch) {
+  if (batch != last_write_batch_) last_write_ = StreamOffset();
+  last_write_batch_ = batch;
+  if (durability_ == Durability::kAsync) host_->AwaitBatch(batch, this);
+}
+
+bool Session::IsLastWriteCommitted() const {
+  if (!last_write_batch_) return true;
+  return last_write_ && last_write_ <= host_->committed();
+}
+
+bool Session::AwaitEarlier() {
+  if (earlier_tag_ == 0) {
+    earlier_tag_ = first_tag_ + slots_.size();
+    waits_since_us_ = host_->now_us();
+  }
+  return first_tag_ >= earlier_tag_ || Blocked(Block::kEarlier);
+}
+
+bool Session::AwaitCommit(MonoMicros timeout_us) {
+  if (timeout_us != 0 && host_->now_us() - waits_since_us_ >= timeout_us) return false;
+  host_->AwaitCommit(this);
+  block_ = Block::kCommit;
+  return true;
 }
 
 // ---- Answers of the agent -------------------------------------------------------------------
@@ -293,36 +347,11 @@ void Session::AnswerUnreachable(const absl::Status& why) {
                   : "LOADING the engine cannot be reached right now; try again");
 }
 
-void Session::BecomeAnd(Identity identity, std::string reply) {
-  CHECK_EQ(engine_due_, 0u);
-  if (raw_) return AnswerError("ERR MONITOR ends with RESET; until then this cannot change");
-  if (own_ != nullptr) {  // What it keeps, such as a WATCH, goes on.
-    if (!own_->usable()) return Cut();
-    next_identity_ = std::move(identity);
-    next_reply_ = std::move(reply);
-    SendTo(own_, Rule::kFree, After::kIdentity);
-    block_ = Block::kReply;
-    return;
-  }
-  block_ = Block::kBackend;
-  host_->pool().Open(
-      identity, [this, alive = alive_, identity, reply](absl::StatusOr<Backend*> opened) mutable {
-        if (!*alive || closed_) return;
-        if (opened.ok()) {
-          identity_ = std::move(identity);
-          parser_.set_authenticated(true);
-          Answer(std::move(reply));
-        } else {
-          AnswerUnreachable(opened.status());
-        }
-        has_request_ = false;
-        Resume();
-      });
-}
-
 void Session::AskInfo() {
   Backend* const backend = NeedAny();
-  if (backend != nullptr && backend->usable()) SendTo(backend, Rule::kFree, After::kInfo);
+  if (backend == nullptr) return;
+  if (!backend->usable()) return Cut();
+  SendTo(backend, Rule::kFree, After::kInfo);
 }
 
 void Session::AnswerNow(std::string reply) {
@@ -362,14 +391,23 @@ Backend* Session::blocking() const {
   return blocks ? own_ : nullptr;
 }
 
-void Session::ResetState() {
-  CHECK_EQ(engine_due_, 0u);
-  Unpin(/*clean=*/false);
-  identity_ = Identity();
-  durability_ = host_->default_durability();
-  read_only_ = false;
-  reply_mode_ = ReplyMode::kOn;
-  about_.name.clear();
+bool Session::HasCallsOf(const SlotRanges& slots) const {
+  return !finished() && std::any_of(slots_.begin(), slots_.end(), [&](const Slot& slot) {
+    return !slot.ended && slot.touch.Of(slots);
+  });
+}
+
+Backend* Session::LeaveSlots(const SlotRanges& slots,
+                             const std::function<std::string(uint32_t slot)>& moved_to) {
+  Backend* const backend = blocking();
+  if (backend == nullptr) return nullptr;
+  bool found = false;
+  for (Slot& slot : slots_) {
+    if (slot.block == nullptr || slot.ended || !slot.touch.slot || !slot.touch.Of(slots)) continue;
+    slot.moved = moved_to(*slot.touch.slot);
+    found = true;
+  }
+  return found ? backend : nullptr;
 }
 
 }  // namespace cairn::adapter::redis

@@ -19,8 +19,11 @@
 //
 // Threads: of one io thread. Lifetime: the host's. A client that has gone stays as a shell while
 // replies are due to it, so that they are not given to somebody else.
-// Bounds: kMaxSlots requests and kMaxOutBytes of replies before it stops reading; one that does not
-// read its held replies is cut beyond SessionLimits::max_held_bytes.
+// Bounds, of each client: kMaxSlots requests, and kMaxOutBytes of replies that have come from the
+// engine or may be expected from it, by the size of those before; beyond that nothing more is taken
+// from it. At least two requests may be with the engine. Replies larger than expected count, too:
+// beyond SessionLimits::max_held_bytes the client is cut, unless they are one reply; beyond
+// max_pushed_bytes if it did not ask for them (messages, MONITOR).
 #pragma once
 
 #include <cstdint>
@@ -34,6 +37,7 @@
 #include "absl/container/inlined_vector.h"
 #include "adapter/front/client_stream.h"
 #include "adapter/redis/command_table.h"
+#include "adapter/redis/discovery/cluster_map.h"
 #include "adapter/redis/front/absence.h"
 #include "adapter/redis/front/backend.h"
 #include "adapter/redis/front/backend_pool.h"
@@ -53,7 +57,7 @@ enum class Durability : uint8_t { kSync, kAsync };
 class Session : public ReplyReceiver {
  public:
   // `context`: null for plain bytes.
-  Session(uint64_t id, ClientStream::Socket socket, const TlsContext& context, SessionHost* host);
+  Session(uint64_t id, ClientStream::Socket socket, const ClientTls& tls, SessionHost* host);
   ~Session() override;
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -77,12 +81,17 @@ class Session : public ReplyReceiver {
   // The outcome of what waits is unknown, or nobody may be answered: the client is cut.
   void Cut();
   [[nodiscard]] const ReplyGate& gate() const { return gate_; }
-  [[nodiscard]] size_t held_bytes() const { return held_bytes_; }
-  // It can say something: plain, or its handshake is over.
-  [[nodiscard]] bool established() const { return stream_.established(); }
+  // Of replies: that wait for a commit or for their end, or for the client to read.
+  [[nodiscard]] size_t buffered_bytes() const { return held_bytes_ + out_.size() - out_sent_; }
   [[nodiscard]] bool closed() const { return closed_; }
   // Gone, and nothing is due to it.
   [[nodiscard]] bool finished() const { return closed_ && engine_due_ == 0; }
+  // A call that may touch these slots is with the engine, unanswered.
+  [[nodiscard]] bool HasCallsOf(const SlotRanges& slots) const;
+  // The slots leave for elsewhere: if a command blocks on a key of theirs, it ends, and is answered
+  // what `moved_to` says of its slot. Null: none does; or else where the engine has to be told.
+  Backend* LeaveSlots(const SlotRanges& slots,
+                      const std::function<std::string(uint32_t slot)>& moved_to);
   // Writes of it that are not answered yet.
   [[nodiscard]] bool has_writes_under_way() const { return writes_under_way_ > 0; }
 
@@ -111,10 +120,18 @@ class Session : public ReplyReceiver {
   // The same when everything before it has been answered and committed.
   void CloseAfterReplies() { closing_ = true; }
   // Moves to another identity, by the request in hand; then answers `reply`, or the engine's
-  // refusal. Requires: nothing is due.
-  void BecomeAnd(Identity identity, std::string reply);
+  // refusal. `login`: the AUTH that it says; empty: the user stays. Requires: nothing is due.
+  void BecomeAnd(Identity identity, std::string reply, std::string_view login = "");
+  // False: something that was asked before the request in hand is not answered yet; then the client
+  // is blocked until it is, and the request handled again.
+  bool AwaitEarlier();
+  // Blocks the client, whose request is handled again when it may have changed whether its last
+  // write is committed. False: that has lasted for `timeout_us`; 0: it may last for ever. Requires:
+  // AwaitEarlier.
+  bool AwaitCommit(MonoMicros timeout_us);
   // The request in hand will be answered later; until then the client is blocked.
   void AnswerLater() { block_ = Block::kAnswer; }
+  [[nodiscard]] bool awaits_commit() const { return block_ == Block::kCommit; }
   // Requires: AnswerLater.
   void AnswerNow(std::string reply);
   // Whether the client's user may do what is in hand, the engine knows: `probe`, a whole command
@@ -134,12 +151,15 @@ class Session : public ReplyReceiver {
   [[nodiscard]] Backend* blocking() const;
   // Offset behind this client's last write; 0 before the first, or while it is not known.
   [[nodiscard]] StreamOffset last_write() const { return last_write_; }
+  // Or there is none.
+  [[nodiscard]] bool IsLastWriteCommitted() const;
 
  private:
   enum class Rule : uint8_t { kFree, kBatch, kKeys, kAsk };
   enum class After : uint8_t {
     kNothing,
     kMulti,
+    kDiscard,
     kWatch,
     kInfo,
     kPermission,
@@ -153,22 +173,41 @@ class Session : public ReplyReceiver {
     Hold hold;
     absl::InlinedVector<KeyHash, 2> keys;  // kKeys: what is judged.
     std::unique_ptr<KeyBlock> block;       // Of blocking commands.
+    std::string moved;                     // What it is answered if it is unblocked; LeaveSlots.
+    SlotTouch touch;
+    size_t size = 0;  // Bytes of it that have come from the engine.
     uint32_t database = 0;
+    Durability durability = Durability::kSync;  // As the client wanted it when it asked.
     Rule rule = Rule::kFree;
     After after = After::kNothing;
     AbsenceSign absence = AbsenceSign::kNone;
     bool write = false;
-    bool scripted = false;  // Its errors may have any words.
+    bool may_write = false;  // A blocking command that changes something unless it times out.
+    bool scripted = false;   // Its errors may have any words.
     bool begun = false;
     bool ended = false;
+    bool pushed = false;  // Nobody asked for it.
     bool silent = false;  // CLIENT REPLY: nothing is written.
     bool streaming = false;
   };
-  enum class Block : uint8_t { kNone, kBackend, kDrain, kReply, kMode, kQueue, kAnswer };
+  enum class Block : uint8_t {
+    kNone,
+    kBackend,
+    kOpening,  // Until the pool answers, and nothing else.
+    kDrain,
+    kReply,
+    kMode,
+    kQueue,
+    kAnswer,
+    kEarlier,
+    kCommit,
+  };
 
   // ---- Requests (session.cc, session_own.cc) -----------------------------------------------
   void Read();
   void Pump();
+  [[nodiscard]] bool MayAskMore() const;
+  void ResumeIfQueued();
   // False: it blocks, and is handled again by Resume.
   bool Handle();
   bool HandleShared();
@@ -179,18 +218,27 @@ class Session : public ReplyReceiver {
   [[nodiscard]] bool IsForSubscribers() const;
   bool AskWhetherSubscribed();
   bool HandleQueued();
+  bool HandleExec();
+  bool AwaitRoute(const SlotRoute& route);
   bool HandleRefused();
   void RefuseOwnUser();
   void RefuseQueued(std::string text);
+  void RefuseExec(std::string text);
+  void RefuseBy(std::string_view command, std::string text);
+  void ForgetQueued();
   [[nodiscard]] bool MayBeQueued() const;
   void QueueMarks();
   bool AdmitWrite();
+  bool IsAdmitted();
+  void JoinAs(const Identity& identity, std::string reply);
+  void EndOpening(const absl::Status& refused);
   bool NeedOwn();
   Backend* NeedShared();
   Backend* NeedAny();
   Backend* NeedForScript();
   void SendTo(Backend* backend, Rule rule, After after);
   void MarkWrite(Backend* backend);
+  void NoteWrite(BatchId batch);
   Slot& NewSlot();
   void Unpin(bool clean);
   [[nodiscard]] bool Blocked(Block why) {
@@ -208,6 +256,7 @@ class Session : public ReplyReceiver {
   void FinishPermission(Slot& slot);
   void FinishIdentity(Slot& slot);
   void FinishSubscribed(Slot& slot);
+  void CutIfItDoesNotRead(const Slot& slot);
   void OnEnded(Slot& slot, const ReplyPiece& piece);
   void Advance();
   void Emit(Slot& slot);
@@ -217,6 +266,7 @@ class Session : public ReplyReceiver {
   static constexpr size_t kMaxSlots = 4096;
   static constexpr size_t kMaxOutBytes = 1 << 20;
   static constexpr size_t kStreamFrom = 64 << 10;
+  static constexpr size_t kFirstExpected = 16 << 10;
 
   const uint64_t id_;
   ClientStream stream_;
@@ -224,13 +274,18 @@ class Session : public ReplyReceiver {
   std::shared_ptr<bool> alive_;
   About about_;
   Identity identity_;
+  bool admitted_ = false;  // The engine has said that it is identity_.
   Durability durability_;
   bool read_only_ = false;
   ReplyMode reply_mode_ = ReplyMode::kOn;
 
   RequestParser parser_;
   CommandPlan plan_;
-  bool has_request_ = false;  // parser_.argv() is not handled yet.
+  bool has_request_ = false;          // parser_.argv() is not handled yet.
+  SlotTouch touch_;                   // Of the request in hand.
+  MonoMicros route_deadline_us_ = 0;  // Of the request in hand, since its slots were held; 0: not.
+  uint64_t earlier_tag_ = 0;          // What has a lower tag was asked before it; 0: not settled.
+  MonoMicros waits_since_us_ = 0;     // Since that was settled.
   bool reading_ = false;
   Block block_ = Block::kNone;
   std::function<void()> permitted_;
@@ -249,6 +304,7 @@ class Session : public ReplyReceiver {
   std::string next_reply_;
   std::string queue_refusal_;  // Of the command that MULTI is being told of.
   absl::InlinedVector<KeyHash, 4> multi_keys_;
+  absl::InlinedVector<SlotTouch, 2> multi_touches_;  // Each once.
   bool multi_writes_ = false;
 
   std::deque<Slot> slots_;
@@ -257,6 +313,7 @@ class Session : public ReplyReceiver {
   uint64_t push_tag_ = 0;   // Of the push being received; 0: none.
   ReplyGate gate_;
   size_t held_bytes_ = 0;
+  size_t expected_bytes_ = kFirstExpected;  // Of the next reply: the largest, or fewer by and by.
   size_t engine_due_ = 0;
   size_t writes_under_way_ = 0;
   BatchId last_write_batch_;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "adapter/redis/command_table.h"
+#include "adapter/redis/discovery/cluster_map.h"
 #include "adapter/redis/front/backend_pool.h"
 #include "adapter/redis/front/front_counters.h"
 #include "adapter/redis/front/reign.h"
@@ -21,7 +22,9 @@
 namespace cairn::adapter::redis {
 
 struct SessionLimits {
-  size_t max_held_bytes = size_t{256} << 20;  // Replies of one client that wait.
+  // Of one client, see session.h. As with Redis's own bound for subscribers.
+  size_t max_held_bytes = size_t{256} << 20;
+  size_t max_pushed_bytes = size_t{32} << 20;
   RequestParser::Limits requests;
 };
 
@@ -68,12 +71,17 @@ class SessionHost {
   // Resume at the next turn, or when the mode changes.
   virtual void ResumeLater(Session* session) = 0;
   virtual void AwaitMode(Session* session) = 0;
+  // Resume when something has been committed, and some times a second.
+  virtual void AwaitCommit(Session* session) = 0;
   virtual void OnFinished(Session* session) = 0;
 
-  // Why a call is not served here but elsewhere, as an error reply; nullopt: it is. `read_only`:
-  // the client takes what a replica has.
-  virtual std::optional<std::string> Redirect(std::span<const std::string_view> argv,
-                                              const CommandPlan& plan, bool read_only) const = 0;
+  // Where a call goes; `read_only`: the client takes what a replica has.
+  virtual SlotRoute Route(std::span<const std::string_view> argv, const CommandPlan& plan,
+                          bool read_only) const = 0;
+  // Of what was queued before.
+  virtual SlotRoute RouteAgain(SlotTouch touch) const = 0;
+  // Until when a call may wait that comes now, and whose slots are on their way.
+  virtual MonoMicros route_deadline_us() const = 0;
   // The engine's reply to INFO, as the agent words it.
   virtual std::string WordInfo(std::string reply, RespVersion version) = 0;
   // Answers a command of CommandClass::kAgent for the request in hand (agent_commands.cc).

@@ -1,5 +1,6 @@
 // Session's part with a connection of its own: transactions, blocking commands, subscriptions.
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -18,6 +19,7 @@ bool Session::NeedOwn() {
     return false;
   }
   if (engine_due_ > 0) return Blocked(Block::kDrain);
+  if (!IsAdmitted()) return false;
   if (!std::exchange(taking_own_, true)) {
     host_->pool().TakeOwn(identity_, [this, alive = alive_, pool = &host_->pool(),
                                       as = identity_](absl::StatusOr<Backend*> taken) {
@@ -100,14 +102,13 @@ bool Session::HandleQueued() {
     Cut();
     return true;
   }
-  const std::string_view name = plan_.info != nullptr ? plan_.info->name : std::string_view();
-  if (name == "quit") {
+  if (plan_.agent == AgentCommand::kQuit) {
     host_->AnswerAgentCommand(*this, plan_.agent, parser_.argv());
     return true;
   }
-  if (name == "reset") {
-    if (engine_due_ > 0) return Blocked(Block::kDrain);
-    in_multi_ = false;
+  if (plan_.agent == AgentCommand::kReset) {
+    if (engine_due_ > 0 || push_tag_ != 0) return Blocked(Block::kDrain);
+    ForgetQueued();
     host_->AnswerAgentCommand(*this, plan_.agent, parser_.argv());
     return true;
   }
@@ -119,25 +120,55 @@ bool Session::HandleQueued() {
     RefuseQueued("ERR the agent does not serve this command inside MULTI");
     return true;
   }
-  if (auto elsewhere = host_->Redirect(parser_.argv(), plan_, read_only_)) {
-    RefuseQueued(*std::move(elsewhere));
+  const std::string_view name = plan_.info != nullptr ? plan_.info->name : std::string_view();
+  if (name == "exec") return HandleExec();  // Also with too many arguments it ends the transaction.
+  if (name == "discard") {                  // It may be refused, and the transaction goes on.
+    SendTo(own_, Rule::kFree, After::kDiscard);
+    block_ = Block::kReply;
     return true;
   }
-  if (name == "exec") {
-    plan_.writes = multi_writes_;
-    if (multi_writes_ && !AdmitWrite()) return block_ == Block::kNone;
-    for (const KeyHash key : multi_keys_) host_->marks().Mark(own_->Batch(), key);
-  }
-  if (name == "exec" || name == "discard") {
-    in_multi_ = watching_ = multi_writes_ = false;
-    multi_keys_.clear();
-    SendTo(own_, name == "exec" ? Rule::kBatch : Rule::kFree, After::kNothing);
-    own_->Flush();  // ROLE right behind it: the next MULTI may be in the same turn.
+  SlotRoute route = host_->Route(parser_.argv(), plan_, read_only_);
+  if (route.held) return AwaitRoute(route);
+  if (route.refusal) {
+    RefuseQueued(*std::move(route.refusal));
     return true;
+  }
+  if (std::find(multi_touches_.begin(), multi_touches_.end(), route.touch) ==
+      multi_touches_.end()) {
+    multi_touches_.push_back(route.touch);
   }
   if (plan_.writes) QueueMarks();
   SendTo(own_, Rule::kFree, After::kNothing);
   return true;
+}
+
+// Where the slots were when the commands were queued, they may be no more.
+bool Session::HandleExec() {
+  SlotTouch touch;
+  for (const SlotTouch& queued : multi_touches_) {
+    SlotRoute route = host_->RouteAgain(queued);
+    if (route.held) return AwaitRoute(route);
+    if (route.refusal) {
+      RefuseExec(*std::move(route.refusal));
+      return true;
+    }
+    touch.any = touch.any || queued.any || (touch.slot && queued.slot && touch.slot != queued.slot);
+    if (queued.slot) touch.slot = queued.slot;
+  }
+  plan_.writes = multi_writes_;
+  if (multi_writes_ && !AdmitWrite()) return block_ == Block::kNone;
+  for (const KeyHash key : multi_keys_) host_->marks().Mark(own_->Batch(), key);
+  ForgetQueued();
+  touch_ = touch;
+  SendTo(own_, Rule::kBatch, After::kNothing);
+  own_->Flush();  // ROLE right behind it: the next MULTI may be in the same turn.
+  return true;
+}
+
+void Session::ForgetQueued() {
+  in_multi_ = watching_ = multi_writes_ = false;
+  multi_keys_.clear();
+  multi_touches_.clear();
 }
 
 void Session::QueueMarks() {
@@ -177,10 +208,22 @@ bool Session::MayBeQueued() const {
 // The engine has to know, too, so that EXEC fails as a whole: it is told something that it cannot
 // queue either.
 void Session::RefuseQueued(std::string text) {
+  RefuseBy("*1\r\n$13\r\nCAIRN-REFUSED\r\n", std::move(text));
+}
+
+// Of what ends a transaction, this EXEC does so even where the user may neither EXEC nor DISCARD.
+void Session::RefuseExec(std::string text) {
+  ForgetQueued();
+  RefuseBy("*2\r\n$4\r\nEXEC\r\n$7\r\nREFUSED\r\n", std::move(text));
+}
+
+// In place of the request in hand the engine gets `command`, and the client `text` as its error.
+void Session::RefuseBy(std::string_view command, std::string text) {
   queue_refusal_ = std::move(text);
+  touch_ = SlotTouch();
   NewSlot().after = After::kRefusal;
   ++engine_due_;
-  own_->Send("*1\r\n$13\r\nCAIRN-REFUSED\r\n", this, first_tag_ + slots_.size() - 1);
+  own_->Send(command, this, first_tag_ + slots_.size() - 1);
   host_->Touch(this);
   block_ = Block::kReply;
 }
@@ -195,7 +238,7 @@ bool Session::HandleBlocking() {
   }
   SendTo(own_, Rule::kAsk, After::kNothing);
   Slot& slot = slots_.back();
-  slot.write = false;  // It may never write.
+  slot.may_write = plan_.writes;
   slot.block = host_->BlockKeys(std::move(keys));
   return true;
 }
@@ -205,6 +248,11 @@ bool Session::HandleSubscription(bool monitor) {
   (monitor ? monitors_ : subscribed_) = true;
   own_->SetPushReceiver(this);
   if (monitor || identity_.version == RespVersion::k2) {
+    own_->Flush();  // Behind it a ROLE that is due would be refused, or a message.
+    if (closed_ || !own_->usable()) {  // It broke by that.
+      Cut();
+      return true;
+    }
     raw_ = true;
     own_->SetRaw();
     own_->SendOneWay(parser_.bytes());

@@ -1,5 +1,7 @@
 // Session's other half: replies on their way to the client.
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <asio/error.hpp>
 #include <utility>
@@ -16,7 +18,12 @@ namespace cairn::adapter::redis {
 
 void Session::Judge(Slot& slot, BatchId batch) {
   slot.begun = true;
-  if (durability_ == Durability::kAsync) return;
+  // Of what was sent behind it on its connection, the last write covers it.
+  if (slot.may_write && writes_under_way_ == 0) {
+    NoteWrite(host_->AskOffset(identity_));
+    host_->AwaitBatch(last_write_batch_, this);
+  }
+  if (slot.durability == Durability::kAsync) return;
   switch (slot.rule) {
     case Rule::kFree:
       return;
@@ -70,6 +77,7 @@ void Session::OnPush(const ReplyPiece& piece) {
   if (piece.begins) {
     Slot& slot = NewSlot();
     slot.rule = Rule::kAsk;
+    slot.pushed = true;
     slot.silent = false;  // CLIENT REPLY speaks of answers.
     if (asked_whether_subscribed_) slot.after = After::kSubscribed;
     // A line of MONITOR is judged when it can be read: to ask for an offset is another line.
@@ -89,6 +97,7 @@ void Session::OnPush(const ReplyPiece& piece) {
 void Session::Take(Slot& slot, uint64_t tag, const ReplyPiece& piece) {
   const bool next = tag == first_tag_ && gate_.empty() && slot.hold.IsOver(host_->committed());
   slot.bytes += piece.bytes;
+  slot.size += piece.bytes.size();
   held_bytes_ += piece.bytes.size();
   if (slot.streaming || (next && slot.bytes.size() >= kStreamFrom && MayStream(slot))) {
     CHECK(next);
@@ -97,18 +106,30 @@ void Session::Take(Slot& slot, uint64_t tag, const ReplyPiece& piece) {
     held_bytes_ -= slot.bytes.size();
     slot.bytes.clear();
   }
-  if (held_bytes_ > host_->limits().max_held_bytes) return Cut();
+  CutIfItDoesNotRead(slot);
+  if (closed_) return;
   host_->Touch(this);
   if (!piece.ends) return;
+  expected_bytes_ = std::max(slot.size, expected_bytes_ - expected_bytes_ / 8);
   if (!slot.streaming) Finish(slot);
   slot.ended = true;
   Advance();
+  ResumeIfQueued();
+}
+
+void Session::CutIfItDoesNotRead(const Slot& slot) {
+  const SessionLimits& limits = host_->limits();
+  const size_t most = slot.pushed ? limits.max_pushed_bytes : limits.max_held_bytes;
+  if (buffered_bytes() <= most || (!slot.pushed && slots_.size() == 1)) return;
+  spdlog::warn("the client at {} is cut: it has {} bytes of {} to read, more than {}",
+               about_.address, buffered_bytes(), slot.pushed ? "messages" : "replies", most);
+  Cut();
 }
 
 // What a reply turns out to be may say that it has to wait, or be worded anew.
 bool Session::MayStream(const Slot& slot) const {
   if (slot.after == After::kInfo || slot.after == After::kMonitor) return false;
-  return durability_ == Durability::kAsync ||
+  return slot.durability == Durability::kAsync ||
          !(slot.absence == AbsenceSign::kAnyNull ||
            ShowsAbsence(slot.absence, slot.keys.size(), slot.bytes));
 }
@@ -126,6 +147,12 @@ void Session::Finish(Slot& slot) {
     ReplyWriter(identity_.version, &slot.bytes).Error(queue_refusal_);
     held_bytes_ += slot.bytes.size();
   }
+  if (!slot.moved.empty() && slot.bytes.starts_with("-UNBLOCKED")) {
+    held_bytes_ -= slot.bytes.size();
+    slot.bytes.clear();
+    ReplyWriter(identity_.version, &slot.bytes).Error(slot.moved);
+    held_bytes_ += slot.bytes.size();
+  }
   if (slot.after == After::kPermission) FinishPermission(slot);
   if (slot.after == After::kIdentity) FinishIdentity(slot);
   if (slot.after == After::kSubscribed) FinishSubscribed(slot);
@@ -135,7 +162,7 @@ void Session::Finish(Slot& slot) {
   }
   if (!slot.scripted && SaysNotBegun(slot.bytes)) slot.hold = Hold();
   // It has expired, perhaps: then a deletion is on its way into the log.
-  if (durability_ == Durability::kSync &&
+  if (slot.durability == Durability::kSync &&
       ShowsAbsence(slot.absence, slot.keys.size(), slot.bytes)) {
     AskOffset(slot);
   }
@@ -152,17 +179,6 @@ void Session::FinishPermission(Slot& slot) {
   held_bytes_ -= slot.bytes.size();
   slot.bytes.clear();
   permitted();
-}
-
-void Session::FinishIdentity(Slot& slot) {
-  has_request_ = false;
-  const std::string reply = std::exchange(next_reply_, "");
-  if (slot.bytes.starts_with('-')) return;
-  identity_ = std::move(next_identity_);
-  parser_.set_authenticated(true);
-  held_bytes_ -= slot.bytes.size();
-  slot.bytes = reply;
-  held_bytes_ += slot.bytes.size();
 }
 
 // What stands in the way may still be a message.
@@ -193,6 +209,9 @@ void Session::OnEnded(Slot& slot, const ReplyPiece& piece) {
     case After::kMulti:
       in_multi_ = ok && !closed_;
       break;
+    case After::kDiscard:
+      if (ok) ForgetQueued();
+      break;
     case After::kWatch:
       watching_ = watching_ || ok;
       break;
@@ -212,8 +231,9 @@ void Session::OnEnded(Slot& slot, const ReplyPiece& piece) {
   if (own_ != nullptr && engine_due_ == 0 && !in_multi_ && !watching_ && !dedicated_) {
     Unpin(/*clean=*/true);
   }
-  const bool awaited = slot.after == After::kMulti || slot.after == After::kWatch ||
-                       slot.after == After::kRefusal || slot.after == After::kIdentity;
+  const bool awaited = slot.after == After::kMulti || slot.after == After::kDiscard ||
+                       slot.after == After::kWatch || slot.after == After::kRefusal ||
+                       slot.after == After::kIdentity;
   if ((block_ == Block::kReply && awaited) || (block_ == Block::kDrain && engine_due_ == 0)) {
     host_->ResumeLater(this);
   }
@@ -256,11 +276,15 @@ void Session::Emit(Slot& slot) {
   if (slot.write) --writes_under_way_;
   slots_.pop_front();
   ++first_tag_;
-  if (block_ == Block::kQueue && slots_.size() < kMaxSlots / 2) host_->ResumeLater(this);
+  if (block_ == Block::kEarlier && first_tag_ >= earlier_tag_) host_->ResumeLater(this);
+  ResumeIfQueued();
 }
 
 void Session::OnKnown(BatchId batch, StreamOffset offset) {
-  if (batch == last_write_batch_) last_write_ = offset;
+  if (batch == last_write_batch_) {
+    last_write_ = offset;
+    if (block_ == Block::kCommit) host_->ResumeLater(this);
+  }
   for (size_t i = gated_; i < slots_.size(); ++i) {
     Hold& hold = slots_[i].hold;
     if (hold.batch != batch) continue;
@@ -299,7 +323,7 @@ void Session::FlushOut() {
   out_sent_ = 0;
   if (out_.capacity() > kMaxOutBytes) out_.shrink_to_fit();
   if (closing_ && slots_.empty()) return Close();
-  if (block_ == Block::kQueue) host_->ResumeLater(this);
+  ResumeIfQueued();
 }
 
 void Session::WaitWritable() {

@@ -58,6 +58,8 @@ enum class Reason : int {
   kOutcomeUnknown = 27,    // IsUnknownOutcome() is true.
   kNoSuchPrincipal = 28,   // The policy has no principal, or no token, of that name.
   kLockOut = 29,  // Nobody could administer the policy any more: give another one admin first.
+  kArchiveDamaged = 30,  // An object of the archive is not what was stored: the message names it.
+  kArchiveUnavailable = 31,  // The record is in the archive only, which does not answer. Retry.
 };
 // "NOT_LEADER", …; "UNSPECIFIED" for values of a newer server.
 std::string_view ReasonName(Reason reason);

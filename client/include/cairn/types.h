@@ -94,6 +94,9 @@ struct LeaseInfo {
   uint64_t remaining_ms = 0;
 };
 
+// Whether a log's records are copied to the archive.
+enum class ArchivePolicy { kInherit, kOn, kOff };
+
 // Settings of a log. An unset field means "the default" when creating and "leave as is" when
 // updating.
 struct LogSettings {
@@ -105,6 +108,8 @@ struct LogSettings {
   // Quotas: what comes faster is slowed down, and refused if it would wait long. 0: no limit.
   std::optional<uint64_t> append_bytes_per_second;  // Of requests; at least 1024.
   std::optional<uint64_t> appends_per_second;
+  // kInherit: as the nodes' option --archive-logs says.
+  std::optional<ArchivePolicy> archive;
 };
 
 struct SegmentInfo {
@@ -133,6 +138,17 @@ struct SnapshotInfo {
   int64_t timestamp_us = 0;
 };
 
+// How far a log's copy in the archive is.
+struct ArchiveInfo {
+  bool on = false;           // The log's policy, the nodes' option included.
+  Seq first_seq;             // No record from here on is missing; 0: the node has not looked.
+  Seq archived_seq;          // 0: nothing is archived yet.
+  uint64_t chain = 0;        // At archived_seq.
+  std::string location;      // Empty when nothing was archived yet.
+  int64_t timestamp_us = 0;  // Log time of the last progress.
+  std::string trouble;       // What holds it up, as the log's leader knows; or empty.
+};
+
 struct LogDescription {
   std::string name;
   LogId log_id;
@@ -150,7 +166,8 @@ struct LogDescription {
   std::vector<SnapshotInfo> snapshots;
   std::vector<SegmentInfo> segments;  // Only when asked for.
   uint64_t producers = 0;
-  bool stale = false;  // The answering replica has no quorum.
+  bool stale = false;                  // The answering replica has no quorum.
+  std::optional<ArchiveInfo> archive;  // Unset if it is not to be archived and never was.
 };
 
 struct LogSummary {
@@ -191,7 +208,8 @@ struct NodeStatus {
   std::vector<GroupStatus> groups;
   uint64_t uptime_ms = 0;
   uint64_t disk_free_bytes = 0;
-  int64_t time_us = 0;  // The node's wall clock when it answered, since 1970; 0: not told.
+  int64_t time_us = 0;           // The node's wall clock when it answered, since 1970; 0: not told.
+  std::string archive_location;  // Where it archives logs; empty: nowhere.
 };
 
 // What the cluster wants of a member (proto/cairn/v1/cluster.proto).

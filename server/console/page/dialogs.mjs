@@ -67,7 +67,7 @@ function row(name, value) {
 function settingsOf(log) {
   const {settings} = log;
   return [
-    row('Records', `${format.count(log.first_seq)} … ${format.count(log.last_seq)}`),
+    row('Records', `${format.count(format.firstSeq(log))} … ${format.count(log.last_seq)}`),
     row('Kept', format.bytes(log.bytes)),
     row('Last entry', format.dateTime(log.timestamp_us)),
     row('Chain', log.chain),
@@ -81,6 +81,7 @@ function settingsOf(log) {
         .filter((text) => text !== '')
         .join(', ') || 'no limit',
     ),
+    row('Archived', format.archived(log.archive, log.last_seq)),
     row('Trim guard', format.visible(settings.trim_guard) || 'none'),
     row('Producers', format.count(log.producers)),
     row(

@@ -73,6 +73,25 @@ export function plural(n, one, many = `${one}s`) {
   return `${count(n)} ${n === 1 ? one : many}`;
 }
 
+// The oldest record that can be read: the archive may have what the nodes have no more.
+export function firstSeq(log) {
+  const archived = log.archive === null ? 0 : log.archive.first_seq;
+  return archived > 0 ? Math.min(archived, log.first_seq) : log.first_seq;
+}
+
+// How much of a log is in the archive, of which it may have none (null).
+export function archived(archive, lastSeq) {
+  if (archive === null) return 'no';
+  const behind = Math.max(0, lastSeq - archive.archived_seq);
+  const state = archive.on ? '' : 'no longer; ';
+  const extent =
+    archive.archived_seq === 0
+      ? 'nothing yet'
+      : `up to record ${count(archive.archived_seq)}, ${plural(behind, 'record')} behind`;
+  const trouble = archive.trouble === '' ? '' : `; held up: ${visible(archive.trouble)}`;
+  return state + extent + trouble;
+}
+
 // Strings of strangers may hold anything; what does not show is shown.
 export function visible(text) {
   return text.replace(

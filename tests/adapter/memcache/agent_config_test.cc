@@ -71,6 +71,7 @@ TEST(MemcacheAgentConfigTest, WhatCannotBeIsRefusedByName) {
       {{"--log", "cache", "--ring", "cache-1,cache-2"}, "ring"},
       {{"--log", "cache", "--ring", "cache,other,other"}, "ring"},
       {{"--log", "cache", "--ring", ","}, "ring"},
+      {{"--log", "cache", "--peer-tls-ca", "ca.crt"}, "peer-tls-ca"},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.named);

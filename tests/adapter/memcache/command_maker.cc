@@ -26,6 +26,14 @@ std::string CommandMaker::Pick(const std::vector<std::string>& choices) {
   return choices[random_.Below(choices.size())];
 }
 
+std::string CommandMaker::ManyKeys() {
+  std::string keys;
+  for (uint64_t left = random_.Below(5); left > 0; --left) {
+    keys += " " + Pick({"a", "b", "n", "m", "nokey"});
+  }
+  return keys;
+}
+
 std::string CommandMaker::Value() {
   if (Chance(0.5)) return std::to_string(random_.Below(Chance(0.5) ? 12 : 1'200));
   return Pick({"", "x", "yz", "7 ", " 8", "18446744073709551615", "99", "a\r\nb", "12cd",
@@ -43,13 +51,13 @@ std::string CommandMaker::ClassicStore(std::string_view verb) {
 std::string CommandMaker::Classic() {
   switch (random_.Below(soft_ ? 8 : 10)) {
     case 0:
-      return fmt::format("get {} {} nokey\r\n", Key(), Key());
+      return "get" + ManyKeys() + "\r\n";
     case 1:
       return fmt::format("delete {}", Key()) + Noreply();
     case 2:
       return fmt::format("touch {} {}", Key(), Exptime()) + Noreply();
     case 3:
-      return fmt::format("gat {} {} {}\r\n", Exptime(), Key(), Key());
+      return "gat " + Exptime() + ManyKeys() + "\r\n";
     case 4:
     case 5:
       return fmt::format("{} {} {}", Pick({"incr", "decr"}), Key(),
@@ -60,9 +68,9 @@ std::string CommandMaker::Classic() {
       return ClassicStore(
           Pick({"set", "set", "add", "replace", "append", "prepend", "cas", "cas"}));
     case 8:
-      return fmt::format("gats {} {}\r\n", Exptime(), Key());
+      return "gats " + Exptime() + ManyKeys() + "\r\n";
     default:
-      return fmt::format("gets {} {}\r\n", Key(), Key());
+      return "gets" + ManyKeys() + "\r\n";
   }
 }
 

@@ -39,6 +39,8 @@ class CommandMaker {
   std::string Pick(const std::vector<std::string>& choices);
   bool Chance(double probability) { return random_.Chance(probability); }
   std::string Key() { return Pick({"a", "b", "n", "m"}); }
+  // Of a command that takes any number: none of them to some, each with a blank before it.
+  std::string ManyKeys();
   std::string MetaKey() { return Pick(Keys()); }
   std::string Exptime() {
     return Pick({"0", "0", "100", "5000", "-1", "1000000000", "2000000000"});

@@ -36,6 +36,7 @@ class Recorder : public ReplyReceiver {
     heard.push_back(std::to_string(tag) + " broken");
     if (then) then();
   }
+  void OnUnsent(uint64_t tag) override { heard.push_back(std::to_string(tag) + " unsent"); }
 
   std::vector<std::string> heard;
   std::function<void()> then;  // Within each call that ends a reply.
@@ -117,6 +118,17 @@ class EngineConnectionTest : public ::testing::Test {
   std::vector<absl::Status> ends_;
   std::optional<absl::StatusOr<std::string>> answer_;
 };
+
+TEST_F(EngineConnectionTest, WhatNeverLeftWasCertainlyNotDone) {
+  const auto connection = Connect();
+  connection->Send("delete a\r\n", ReplyKind::kLine, &recorder_, 1);
+  connection->Flush();
+  connection->Send("delete b\r\n", ReplyKind::kLine, &recorder_, 2);
+  connection->Send("delete c\r\n", ReplyKind::kLine, &recorder_, 3);
+  peer_.close();
+  RunUntil([&] { return !connection->connected(); });
+  EXPECT_THAT(recorder_.heard, ElementsAre("1 broken", "2 unsent", "3 unsent"));
+}
 
 TEST_F(EngineConnectionTest, WhatIsGatheredLeavesWithTheFlush) {
   const auto connection = Connect();

@@ -62,6 +62,8 @@ std::string LoneFront::Pass(const Request& request) {
 }
 
 std::string LoneFront::Change(const Request& client_request) {
+  // Without a key it would stand in nobody's queue (key_order.h).
+  CHECK(Classify(client_request) == RequestClass::kFlush || !client_request.keys.empty());
   const OwnedRequest owned(client_request, input_);  // As it would come out of a queue.
   engine_->Send("stats\r\n");
   rules_.clock = *ReadClock(engine_->ReadReply(ReplyKind::kStats));

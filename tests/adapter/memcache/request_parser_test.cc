@@ -118,6 +118,16 @@ TEST(RequestParserTest, TellsWhoAnswers) {
   }
 }
 
+// memcached wants a time of `gat` and no key. What has no key must not get into the order of keys.
+TEST(RequestParserTest, WithoutAKeyThereIsNothingToChange) {
+  for (const std::string_view bytes : {"gat 0\r\n", "gats 0\r\n", "gat -1 \r\n"}) {
+    const RequestParser::Result result = ParseOnce(bytes);
+    ASSERT_EQ(result.outcome, Outcome::kRejected) << bytes;
+    EXPECT_EQ(result.reply, "END\r\n") << bytes;
+    EXPECT_FALSE(result.close) << bytes;
+  }
+}
+
 TEST(RequestParserTest, AnOwnedRequestOutlivesItsBytes) {
   std::string bytes = "ms Zm9v 3 b k T60 F7\r\nabc\r\n";
   const RequestParser::Result result = ParseOnce(bytes);

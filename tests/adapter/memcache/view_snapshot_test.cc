@@ -31,8 +31,8 @@ class ViewSnapshotTest : public ::testing::Test {
  protected:
   void SetUp() override {
     std::filesystem::create_directory(dir_.File("store"));
-    auto store = OpenSnapshotStore("file://" + dir_.File("store"),
-                                   [](const char*) -> const char* { return nullptr; });
+    auto store = objects::OpenObjectStore("file://" + dir_.File("store"),
+                                          [](const char*) -> const char* { return nullptr; });
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
     view_ = OpenView(dir_.File("view"));
@@ -44,7 +44,7 @@ class ViewSnapshotTest : public ::testing::Test {
   }
 
   testing::TempDir dir_;
-  std::unique_ptr<SnapshotStore> store_;
+  std::unique_ptr<objects::ObjectStore> store_;
   EffectLog log_{5};
   std::unique_ptr<View> view_;
 };
