@@ -218,15 +218,16 @@ TEST_F(RunPlaceTest, ACrashWhileTablesAreDropped) {
     store_.reset();
     Random random(changes);
     fs_->Lose(testing::Loss::kNothing, random);
-    if (!written.ok()) {
-      const auto report = CheckDirectory(dir_.path(), [](auto...) {});
-      ASSERT_TRUE(report.ok()) << report.status();
-      EXPECT_TRUE(report->whole()) << report->findings.front().what;
-    }
+    const auto report = CheckDirectory(dir_.path(), [](auto...) {});
+    ASSERT_TRUE(report.ok()) << report.status();
     Open();
     EXPECT_EQ(store_->Verdict(), RecoveryVerdict::kSound) << store_->VerdictDetail();
-    EXPECT_EQ(written.ok(), !store_->LoadGroups()->empty());
-    if (written.ok()) Remove();
+    // RocksDB changes its tables by itself, too: power can go by that when the turn is written and
+    // not synced, and then nobody knows what became of it.
+    const bool there = !store_->LoadGroups()->empty();
+    EXPECT_TRUE(there || !written.ok());
+    EXPECT_TRUE(there || report->whole()) << report->findings.front().what;
+    if (there) Remove();
   }
 }
 
