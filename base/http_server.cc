@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <httplib.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -86,11 +87,23 @@ class PageServer : public httplib::Server {
     PageSocket visitor(std::move(connection), now + kVisitUs);
     if (tls_ != nullptr && !visitor.ShakeHands(tls_->Current(now))) return false;
     bool closed = false;
-    return process_request(visitor, /*close_connection=*/true, closed, nullptr);
+    return process_request(visitor, /*close_connection=*/true, closed,
+                           [&](httplib::Request& request) { request.ssl = visitor.tls(); });
   }
 
   std::shared_ptr<TlsCredentials> tls_;
 };
+
+// What probes of an orchestrator ask for: these have no certificate.
+bool IsProbe(const httplib::Request& request) {
+  return (request.method == "GET" || request.method == "HEAD") &&
+         (request.path == "/healthz" || request.path == "/readyz");
+}
+
+// What was shown has been verified in the handshake.
+bool ShowsCertificate(const httplib::Request& request) {
+  return request.ssl != nullptr && SSL_get0_peer_certificate(request.ssl) != nullptr;
+}
 
 struct HostPort {
   std::string host;
@@ -147,6 +160,18 @@ struct HttpServer::Impl {
   uint16_t port = 0;
   std::thread thread;
 
+  // Before any route is looked for, so that no page that comes later is forgotten here.
+  void KeepStrangersOut() {
+    using Next = httplib::Server::HandlerResponse;
+    server.set_pre_routing_handler(
+        [this](const httplib::Request& request, httplib::Response& response) {
+          if (IsProbe(request) || ShowsCertificate(request)) return Next::Unhandled;
+          response.status = 403;
+          response.set_content(pages.certificate_wanted + "\n", "text/plain");
+          return Next::Handled;
+        });
+  }
+
   void AddRoutes() {
     server.Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
       response.set_content(pages.metrics(), "text/plain; version=0.0.4; charset=utf-8");
@@ -183,6 +208,7 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string&
   auto impl = std::make_unique<Impl>();
   impl->pages = std::move(pages);
   impl->AddRoutes();
+  if (!impl->pages.certificate_wanted.empty()) impl->KeepStrangersOut();
   PageServer& server = impl->server;
   server.UseTls(impl->pages.tls);
   const size_t threads = impl->pages.other ? kThreadsWithOthers : kThreads;

@@ -2,6 +2,7 @@
 //   /metrics   Prometheus text
 //   /healthz   200 while the process serves at all
 //   /readyz    200 when the process takes requests; 503 with the reason in the body otherwise
+// Where visitors must show a certificate, the last two, which probes ask for, stay open to all.
 //
 // Threads: one that accepts and some that answer (two; eight where there are other pages), all its
 //   own; pages are called on the latter. Pages that take long must leave some of these free for
@@ -49,6 +50,9 @@ struct HttpPages {
   std::function<std::string()> not_ready;
   // Pages are served with TLS only, by what this gives for each connection. Null: in clear.
   std::shared_ptr<TlsCredentials> tls;
+  // What visitors who have shown no certificate are told (403) of all pages but /healthz and
+  // /readyz; `tls` asks for one. Empty: nobody has to show one.
+  std::string certificate_wanted;
   // Answers GET and POST of all other paths. Empty: those are not found.
   std::function<HttpResponse(const HttpRequest&)> other;
 };

@@ -24,6 +24,8 @@ class PageSocket final : public httplib::Stream {
 
   // False: the visitor does not speak TLS, or not in time.
   bool ShakeHands(const TlsContext& context);
+  // Null in clear.
+  [[nodiscard]] SSL* tls() const { return stream_.tls(); }
 
   // httplib::Stream. A read or write that is late is an error (-1); a write is whole.
   bool is_readable() const override { return true; }

@@ -112,7 +112,7 @@ absl::Status CheckPair(const TlsFiles& files, const TlsPem& pem) {
                   fmt::format("certificate {} and key {}", files.certificate, files.key));
 }
 
-absl::StatusOr<TlsContext> MakeServerContext(const TlsPem& pem) {
+absl::StatusOr<TlsContext> MakeServerContext(const TlsPem& pem, PeerCertificate wanted) {
   TlsContext context = NewContext(TLS_server_method());
   RETURN_IF_ERROR(UsePair(context.get(), pem));
   if (pem.ca.empty()) return context;
@@ -120,7 +120,8 @@ absl::StatusOr<TlsContext> MakeServerContext(const TlsPem& pem) {
   constexpr unsigned char kSessions[] = "cairn";
   CHECK_EQ(SSL_CTX_set_session_id_context(context.get(), kSessions, sizeof kSessions - 1), 1);
   RETURN_IF_ERROR(Trust(context.get(), pem.ca, /*say_whom=*/true));
-  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  const int insist = wanted == PeerCertificate::kRequired ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | insist, nullptr);
   return context;
 }
 
@@ -155,11 +156,12 @@ std::string HostOf(std::string_view address) {
 
 // ---- TlsCredentials ---------------------------------------------------------------------------
 
-absl::StatusOr<std::unique_ptr<TlsCredentials>> TlsCredentials::Read(TlsFiles files) {
+absl::StatusOr<std::unique_ptr<TlsCredentials>> TlsCredentials::Read(TlsFiles files,
+                                                                     PeerCertificate wanted) {
   ASSIGN_OR_RETURN(std::unique_ptr<TlsFileWatch> watch, TlsFileWatch::Open(std::move(files)));
-  std::unique_ptr<TlsCredentials> credentials(new TlsCredentials(std::move(watch)));
+  std::unique_ptr<TlsCredentials> credentials(new TlsCredentials(std::move(watch), wanted));
   std::shared_ptr<const TlsPem> pem = credentials->watch_->Current(/*now_us=*/0);
-  ASSIGN_OR_RETURN(TlsContext context, MakeServerContext(*pem));
+  ASSIGN_OR_RETURN(TlsContext context, MakeServerContext(*pem, wanted));
   absl::MutexLock lock(&credentials->mutex_);
   credentials->pem_ = std::move(pem);
   credentials->context_ = std::move(context);
@@ -170,7 +172,7 @@ TlsContext TlsCredentials::Current(MonoMicros now_us) {
   std::shared_ptr<const TlsPem> pem = watch_->Current(now_us);
   absl::MutexLock lock(&mutex_);
   if (pem == pem_) return context_;
-  absl::StatusOr<TlsContext> context = MakeServerContext(*pem);
+  absl::StatusOr<TlsContext> context = MakeServerContext(*pem, wanted_);
   pem_ = std::move(pem);
   if (context.ok()) {
     context_ = *std::move(context);

@@ -8,6 +8,7 @@
 
 #include <openssl/ssl.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -38,9 +39,16 @@ std::vector<TlsCertificate> ParseCertificates(std::string_view pem);
 // Errors: name the file of `files`.
 absl::Status CheckPair(const TlsFiles& files, const TlsPem& pem);
 
-// For those who accept. With `pem.ca` the other end must show a certificate that one of these has
-// signed; without, none is asked for.
-absl::StatusOr<TlsContext> MakeServerContext(const TlsPem& pem);
+// What those who accept, and know authorities, want of the other end.
+enum class PeerCertificate : uint8_t {
+  kRequired,
+  kRequested,  // Who shows none is let in; what is shown must be sound.
+};
+
+// For those who accept. With `pem.ca` the other end is asked for a certificate that one of these
+// has signed; without, for none.
+absl::StatusOr<TlsContext> MakeServerContext(const TlsPem& pem,
+                                             PeerCertificate wanted = PeerCertificate::kRequired);
 // For those who connect, and show `pem` if it has a certificate: the other end's must be signed by
 // one of `ca`. Whose it is has to be asked for with ExpectHost.
 absl::StatusOr<TlsContext> MakeClientContext(const TlsPem& pem, std::string_view ca);
@@ -56,7 +64,8 @@ std::string HostOf(std::string_view address);
 class TlsCredentials {
  public:
   // Errors: those of ReadTlsFiles.
-  static absl::StatusOr<std::unique_ptr<TlsCredentials>> Read(TlsFiles files);
+  static absl::StatusOr<std::unique_ptr<TlsCredentials>> Read(
+      TlsFiles files, PeerCertificate wanted = PeerCertificate::kRequired);
 
   // For the next connection. Looks at the files at most once a second.
   [[nodiscard]] TlsContext Current(MonoMicros now_us);
@@ -64,9 +73,11 @@ class TlsCredentials {
   [[nodiscard]] std::vector<TlsExpiry> Expiries() const;
 
  private:
-  explicit TlsCredentials(std::unique_ptr<TlsFileWatch> watch) : watch_(std::move(watch)) {}
+  TlsCredentials(std::unique_ptr<TlsFileWatch> watch, PeerCertificate wanted)
+      : watch_(std::move(watch)), wanted_(wanted) {}
 
   const std::unique_ptr<TlsFileWatch> watch_;
+  const PeerCertificate wanted_;
   mutable absl::Mutex mutex_;
   std::shared_ptr<const TlsPem> pem_ ABSL_GUARDED_BY(mutex_);  // What context_ was made of.
   TlsContext context_ ABSL_GUARDED_BY(mutex_);

@@ -57,6 +57,10 @@ constexpr int kExitSecondSignal = 130;
 constexpr int kStartAgain = -1;
 // How often the main thread looks whether the node is ready or has failed.
 constexpr long kLookEveryNs = 100'000'000;
+// What visitors without a certificate are told.
+constexpr char kCertificateWanted[] =
+    "this page is for visitors with a certificate, and none was shown: expected one that an "
+    "authority in the file of option http-tls-ca-file has signed. /healthz and /readyz need none";
 // For calls that are under way when the node has stopped: they have been answered.
 constexpr int64_t kRpcShutdownMs = 1000;
 
@@ -142,8 +146,10 @@ absl::StatusOr<std::unique_ptr<HttpServer>> StartHttp(server::Node& node, rpc::R
   if (config.http_tls) {
     ASSIGN_OR_RETURN(pages.tls, TlsCredentials::Read({.certificate = config.tls_cert_file,
                                                       .key = config.tls_key_file,
-                                                      .ca = ""}));
+                                                      .ca = config.http_tls_ca_file},
+                                                     PeerCertificate::kRequested));
   }
+  if (!config.http_tls_ca_file.empty()) pages.certificate_wanted = kCertificateWanted;
   return HttpServer::Start(config.http_listen, std::move(pages));
 }
 

@@ -181,8 +181,10 @@ void AddTlsOptions(OptionTable& table, NodeConfig& c) {
   table.Text("peer-tls-name", &c.peer_tls_name, CheckHostName,
              "DNS name that all members' certificates bear. Default: the host of each member's "
              "address.");
-  table.Switch("http-tls", &c.http_tls,
-               "Serve the pages of --http-listen with TLS too, to whoever asks.");
+  table.Switch("http-tls", &c.http_tls, "Serve the pages of --http-listen with TLS too.");
+  table.Text("http-tls-ca-file", &c.http_tls_ca_file, CheckPath,
+             "PEM file with the authorities of visitors' certificates: with it, pages other than "
+             "/healthz and /readyz are only for who shows one. Default: none.");
 }
 
 void AddAccessOptions(OptionTable& table, NodeConfig& c) {

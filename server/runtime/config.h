@@ -50,6 +50,8 @@ struct NodeConfig {
   // What the certificates of all members name. Empty: the host of the member's address.
   std::string peer_tls_name;
   bool http_tls = false;  // The pages, too.
+  // Who signs those who may see them, but for the pages of probes. Empty: whoever asks.
+  std::string http_tls_ca_file;
 
   // ---- Who may do what --------------------------------------------------------------------
   // File that holds the token whose bearer may do everything on this node. Empty: there is none.

@@ -120,6 +120,7 @@ std::string UselessTlsOption(const NodeConfig& config) {
   if (!config.tls_ca_file.empty()) return "tls-ca-file";
   if (!config.peer_tls_ca_file.empty()) return "peer-tls-ca-file";
   if (!config.peer_tls_name.empty()) return "peer-tls-name";
+  if (!config.http_tls_ca_file.empty()) return "http-tls-ca-file";
   return config.http_tls ? "http-tls" : "";
 }
 
@@ -145,6 +146,11 @@ absl::Status CheckTls(const NodeConfig& config) {
   }
   if (config.http_tls && config.http_listen.empty()) {
     return Invalid("option http-tls is set without http-listen: expected both, or neither");
+  }
+  if (!config.http_tls && !config.http_tls_ca_file.empty()) {
+    return Invalid(
+        "option http-tls-ca-file is set without http-tls: expected both, or neither, since pages "
+        "in clear ask nobody for a certificate");
   }
   return NodeTls::Make(config).status();
 }

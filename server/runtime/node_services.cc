@@ -149,7 +149,7 @@ Metrics::Snapshot Node::Impl::LookAtEverything() const {
   now.disk_free_bytes = FreeBytes();
   now.watermark_bytes = watermark_bytes;
   if (tls != nullptr) {
-    for (const TlsExpiry& expiry : tls->Now()->expiries) {
+    for (const TlsExpiry& expiry : tls->Expiries()) {
       const int64_t left_s = expiry.not_after_s - clock.Wall() / kMicrosPerSecond;
       now.certificate_seconds.emplace_back(expiry.file, left_s);
     }

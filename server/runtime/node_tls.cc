@@ -42,14 +42,27 @@ void ReadMuch(SSL_CTX* ctx) {
   SSL_CTX_set_default_read_buffer_len(ctx, kReadBytes);
 }
 
+// Several options may name one file, of which a metric must tell once.
+void AddExpiries(const std::vector<TlsExpiry>& more, std::vector<TlsExpiry>& all) {
+  for (const TlsExpiry& one : more) {
+    const bool known = std::any_of(all.begin(), all.end(),
+                                   [&](const TlsExpiry& other) { return other.file == one.file; });
+    if (!known) all.push_back(one);
+  }
+}
+
+// Null for no file.
+absl::StatusOr<std::unique_ptr<TlsFileWatch>> WatchAuthorities(const std::string& file) {
+  if (file.empty()) return std::unique_ptr<TlsFileWatch>();
+  return TlsFileWatch::Open({.certificate = "", .key = "", .ca = file});
+}
+
 absl::StatusOr<std::shared_ptr<TlsNow>> MakeNow(const TlsPem& own, const TlsPem* peers) {
   auto now = std::make_shared<TlsNow>();
   now->pem = own;
   now->peer_ca = peers != nullptr ? peers->ca : own.ca;
   now->expiries = own.expiries;
-  if (peers != nullptr) {
-    now->expiries.insert(now->expiries.end(), peers->expiries.begin(), peers->expiries.end());
-  }
+  if (peers != nullptr) AddExpiries(peers->expiries, now->expiries);
   grpc::SslCredentialsOptions options;
   options.pem_root_certs = now->peer_ca;
   options.pem_private_key = own.key;
@@ -96,19 +109,20 @@ bool IsSignedBy(const std::vector<TlsCertificate>& chain, std::string_view autho
 }  // namespace
 
 NodeTls::NodeTls(std::unique_ptr<TlsFileWatch> own, std::unique_ptr<TlsFileWatch> peers,
-                 std::string shared_name)
-    : own_(std::move(own)), peers_(std::move(peers)), shared_name_(std::move(shared_name)) {}
+                 std::unique_ptr<TlsFileWatch> visitors, std::string shared_name)
+    : own_(std::move(own)),
+      peers_(std::move(peers)),
+      visitors_(std::move(visitors)),
+      shared_name_(std::move(shared_name)) {}
 
 absl::StatusOr<std::unique_ptr<NodeTls>> NodeTls::Make(const NodeConfig& config) {
   if (!config.tls()) return std::unique_ptr<NodeTls>();
   ASSIGN_OR_RETURN(auto own, TlsFileWatch::Open(
                                  {config.tls_cert_file, config.tls_key_file, config.tls_ca_file}));
-  std::unique_ptr<TlsFileWatch> peers;
-  if (!config.peer_tls_ca_file.empty()) {
-    ASSIGN_OR_RETURN(
-        peers, TlsFileWatch::Open({.certificate = "", .key = "", .ca = config.peer_tls_ca_file}));
-  }
-  std::unique_ptr<NodeTls> tls(new NodeTls(std::move(own), std::move(peers), config.peer_tls_name));
+  ASSIGN_OR_RETURN(auto peers, WatchAuthorities(config.peer_tls_ca_file));
+  ASSIGN_OR_RETURN(auto visitors, WatchAuthorities(config.http_tls_ca_file));
+  std::unique_ptr<NodeTls> tls(
+      new NodeTls(std::move(own), std::move(peers), std::move(visitors), config.peer_tls_name));
   if (tls->Now() == nullptr) {
     return absl::InvalidArgumentError("the files for TLS cannot be used; the log says why");
   }
@@ -181,6 +195,12 @@ std::shared_ptr<grpc::Channel> OpenMemberChannel(const std::string& address, Nod
   return grpc::CreateCustomChannel(address, tls->Now()->channel, arguments);
 }
 
-void NodeTls::WatchExpiries() { alarm_.Look(Now()->expiries, SystemClock().Wall()); }
+std::vector<TlsExpiry> NodeTls::Expiries() {
+  std::vector<TlsExpiry> all = Now()->expiries;
+  if (visitors_ != nullptr) AddExpiries(visitors_->Current(SystemClock().Mono())->expiries, all);
+  return all;
+}
+
+void NodeTls::WatchExpiries() { alarm_.Look(Expiries(), SystemClock().Wall()); }
 
 }  // namespace cairn::server

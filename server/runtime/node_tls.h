@@ -4,6 +4,9 @@
 //   (server/rpc/grpc_tls.h)
 //   --peer-tls-ca-file ─────────────────────────────┴─► NodeTls::Now ─┴─► streams of peers
 //
+// The pages make their own of these files and of --http-tls-ca-file (TlsCredentials); here that
+// one is only read, and its end watched.
+//
 // A member is who shows a certificate that the peers' authority has signed, that may serve (a
 // client's may not), and that names the member's host, or --peer-tls-name. Decision 020.
 //
@@ -64,6 +67,8 @@ class NodeTls {
   // calls of one connection share it.
   [[nodiscard]] bool IsMember(std::string_view pem, const std::vector<std::string>& addresses);
 
+  // When what new connections use ends, visitors' authorities too; each file once.
+  [[nodiscard]] std::vector<TlsExpiry> Expiries();
   // Says in the log which certificates end soon. By one thread.
   void WatchExpiries();
 
@@ -74,11 +79,12 @@ class NodeTls {
   };
 
   NodeTls(std::unique_ptr<TlsFileWatch> own, std::unique_ptr<TlsFileWatch> peers,
-          std::string shared_name);
+          std::unique_ptr<TlsFileWatch> visitors, std::string shared_name);
   [[nodiscard]] bool Judge(std::string_view pem, const std::vector<std::string>& addresses);
 
   const std::unique_ptr<TlsFileWatch> own_;
-  const std::unique_ptr<TlsFileWatch> peers_;  // Null: the authorities are those of `own_`.
+  const std::unique_ptr<TlsFileWatch> peers_;     // Null: the authorities are those of `own_`.
+  const std::unique_ptr<TlsFileWatch> visitors_;  // Null: the pages ask for no certificate.
   const std::string shared_name_;
   TlsExpiryAlarm alarm_;
 

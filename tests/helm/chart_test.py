@@ -63,7 +63,7 @@ REFUSED = [
 NODE_SET = {"config", "check-config", "version", "help", "name", "data-dir", "listen", "advertise",
             "http-listen", "initial-cluster", "join", "zone", "tls-cert-file", "tls-key-file", "tls-ca-file",
             "tls-client-auth", "peer-tls-ca-file", "peer-tls-name", "http-tls",
-            "root-token-file", "audit-file"}
+            "http-tls-ca-file", "root-token-file", "audit-file"}
 AGENT_SET = {"config", "check-config", "version", "help", "log", "cache", "shard", "ring",
              "endpoints", "engine", "engine-cmd", "keep-engine", "engine-user", "adopt",
              "engine-password-file", "listen", "advertise", "tls-cert", "tls-key", "tls-ca",

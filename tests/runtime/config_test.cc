@@ -77,6 +77,10 @@ TEST_F(ConfigTest, OptionsOfTlsThatDoNotFitSayWhatIsMissing) {
   } cases[] = {
       {{"--tls-key-file=/k"}, "option tls-key-file is set without tls-cert-file"},
       {{"--http-tls=true"}, "option http-tls is set without tls-cert-file"},
+      {{"--http-tls-ca-file=/a"}, "option http-tls-ca-file is set without tls-cert-file"},
+      {{"--tls-cert-file=/c", "--tls-key-file=/k", "--tls-client-auth=none",
+        "--http-tls-ca-file=/a"},
+       "option http-tls-ca-file is set without http-tls: expected both, or neither"},
       {{"--tls-cert-file=/c"}, "option tls-key-file is required with tls-cert-file"},
       {{"--tls-cert-file=/c", "--tls-key-file=/k"}, "option tls-ca-file is required"},
       {{"--tls-cert-file=/nowhere", "--tls-key-file=/k", "--tls-client-auth=none"},

@@ -104,6 +104,30 @@ TEST(HttpServerTest, HandsOtherPathsOn) {
   EXPECT_EQ(page->status, 404);
 }
 
+TEST(HttpServerTest, WithoutACertificateOnlyProbesAreAnswered) {
+  auto server = HttpServer::Start(
+      "127.0.0.1:0",
+      {.metrics = [] { return "secret"; },
+       .not_ready = [] { return ""; },
+       .certificate_wanted = "show one",
+       .other = [](const HttpRequest&) { return HttpResponse{.type = "text/plain"}; }});
+  ASSERT_TRUE(server.ok()) << server.status();
+  httplib::Client client("127.0.0.1", (*server)->port());
+  for (const char* open : {"/healthz", "/readyz"}) {
+    SCOPED_TRACE(open);
+    EXPECT_EQ(client.Get(open)->status, 200);
+    EXPECT_EQ(client.Head(open)->status, 200);
+    EXPECT_EQ(client.Post(open)->status, 403) << "it would be another page";
+  }
+  for (const char* closed : {"/metrics", "/", "/api/v1/cluster", "/healthz/", "//healthz"}) {
+    SCOPED_TRACE(closed);
+    const auto page = client.Get(closed);
+    EXPECT_EQ(page->status, 403);
+    EXPECT_EQ(page->body, "show one\n");
+    EXPECT_EQ(client.Delete(closed)->status, 403);
+  }
+}
+
 TEST(HttpServerTest, RefusesAPortInUseAndBadAddresses) {
   const HttpPages pages{.metrics = [] { return ""; }, .not_ready = [] { return ""; }};
   auto first = HttpServer::Start("127.0.0.1:0", pages);

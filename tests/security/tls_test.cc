@@ -23,6 +23,7 @@ namespace {
 
 using integration::Eventually;
 using integration::ProcessCluster;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 constexpr int kExitConfig = 2;
@@ -31,6 +32,9 @@ constexpr int kHandshakeSeconds = 25;
 
 class TlsTest : public ::testing::Test {
  protected:
+  // httplib's client goes on to write when the node has closed.
+  static void SetUpTestSuite() { ASSERT_NE(signal(SIGPIPE, SIG_IGN), SIG_ERR); }
+
   // `more`: further flags of all nodes.
   std::unique_ptr<ProcessCluster> Start(size_t nodes, std::vector<std::string> more = {}) {
     std::vector<std::string> flags = TlsFlags(node_);
@@ -60,11 +64,59 @@ class TlsTest : public ::testing::Test {
     return cairn::v1::PeerService::NewStub(channel)->Introduce(&context, {}, &response);
   }
 
+  // What `cairnd --check-config` says of a configuration that is wrong.
+  [[nodiscard]] std::string WhyWrong(const std::vector<std::string>& flags) const {
+    std::vector<std::string> argv = {CAIRN_BIN_DIR "/cairnd",
+                                     "--check-config",
+                                     "--name",
+                                     "n1",
+                                     "--data-dir",
+                                     dir_.path(),
+                                     "--listen",
+                                     "127.0.0.1:1"};
+    argv.insert(argv.end(), flags.begin(), flags.end());
+    const std::string output = dir_.File("check.log");
+    integration::Process check;
+    check.Start({.argv = std::move(argv), .environment = {}, .output = output});
+    EXPECT_EQ(check.AwaitExit(), kExitConfig);
+    return integration::ReadWholeFile(output);
+  }
+
+  // A node whose pages have TLS; ready.
+  std::unique_ptr<ProcessCluster> StartWithPages(std::vector<std::string> more = {}) {
+    std::vector<std::string> flags = TlsFlags(node_);
+    flags.insert(flags.end(), more.begin(), more.end());
+    auto cluster =
+        std::make_unique<ProcessCluster>(ProcessCluster::Options{.program = CAIRN_BIN_DIR "/cairnd",
+                                                                 .dir = dir_.path(),
+                                                                 .nodes = 1,
+                                                                 .flags = std::move(flags),
+                                                                 .hosts = {}});
+    cluster->SetEnvironment(0, {"CAIRND_HTTP_TLS=true"});
+    cluster->StartAll();
+    EXPECT_TRUE(Eventually([&] { return Visit(*cluster, "/readyz").status == 200; }));
+    return cluster;
+  }
+
+  struct Page {
+    int status = 0;  // 0: there was no answer.
+    std::string body;
+  };
+  // A page of the first node, for who shows `shown`.
+  [[nodiscard]] Page Visit(const ProcessCluster& cluster, const std::string& path,
+                           const TlsFiles& shown = {}, const std::string& scheme = "https") const {
+    httplib::Client visitor(scheme + "://" + cluster.HttpEndpoint(0), shown.certificate, shown.key);
+    visitor.set_ca_cert_path(authority_.ca().c_str());
+    const httplib::Result page = visitor.Get(path.c_str());
+    return page ? Page{page->status, page->body} : Page();
+  }
+
   [[nodiscard]] TlsFiles OnlyCa() const { return {"", "", authority_.ca()}; }
 
   cairn::testing::TempDir dir_;
   Authority authority_;
   Authority stranger_;
+  Authority visitors_;  // Of those who may see pages.
   TlsFiles node_ = authority_.Node("node");
   TlsFiles app_ = authority_.Client("app");
 };
@@ -191,38 +243,53 @@ TEST_F(TlsTest, AMemberUnderAWrongNameIsKeptOut) {
 
 TEST_F(TlsTest, AnExpiredCertificateIsNamedWithItsDate) {
   const TlsFiles old = authority_.Node("old", {"127.0.0.1"}, /*days=*/-2);
-  integration::Process check;
-  std::vector<std::string> argv = {CAIRN_BIN_DIR "/cairnd",
-                                   "--check-config",
-                                   "--name",
-                                   "n1",
-                                   "--data-dir",
-                                   dir_.path(),
-                                   "--listen",
-                                   "127.0.0.1:1"};
-  for (const std::string& flag : TlsFlags(old)) argv.push_back(flag);
-  const std::string output = dir_.File("check.log");
-  check.Start({.argv = argv, .environment = {}, .output = output});
-  EXPECT_EQ(check.AwaitExit(), kExitConfig);
-  EXPECT_THAT(integration::ReadWholeFile(output), HasSubstr(old.certificate + " expired on 20"));
+  EXPECT_THAT(WhyWrong(TlsFlags(old)), HasSubstr(old.certificate + " expired on 20"));
+}
+
+TEST_F(TlsTest, TheAuthoritiesOfVisitorsAreCheckedWithTheConfiguration) {
+  const auto why_wrong = [&](const std::string& ca) {
+    std::vector<std::string> flags = TlsFlags(node_);
+    for (const char* flag : {"--http-listen=127.0.0.1:2", "--http-tls=true"})
+      flags.emplace_back(flag);
+    flags.push_back("--http-tls-ca-file=" + ca);
+    return WhyWrong(flags);
+  };
+  EXPECT_THAT(why_wrong(dir_.File("nowhere")), HasSubstr("nowhere cannot be read"));
+  EXPECT_THAT(why_wrong(node_.key), HasSubstr(node_.key + " holds no certificate: expected PEM"));
 }
 
 TEST_F(TlsTest, PagesWithTlsAreNotServedInClear) {
-  ProcessCluster cluster({.program = CAIRN_BIN_DIR "/cairnd",
-                          .dir = dir_.path(),
-                          .nodes = 1,
-                          .flags = TlsFlags(node_),
-                          .hosts = {}});
-  cluster.SetEnvironment(0, {"CAIRND_HTTP_TLS=true"});
-  cluster.StartAll();
-  const auto get = [&](const std::string& scheme) {
-    httplib::Client visitor(scheme + cluster.HttpEndpoint(0));
-    visitor.set_ca_cert_path(authority_.ca().c_str());
-    const httplib::Result page = visitor.Get("/readyz");
-    return page ? page->status : 0;
-  };
-  EXPECT_TRUE(Eventually([&] { return get("https://") == 200; }));
-  EXPECT_EQ(get("http://"), 0);
+  const auto cluster = StartWithPages();
+  EXPECT_EQ(Visit(*cluster, "/readyz", {}, "http").status, 0);
+  EXPECT_EQ(Visit(*cluster, "/metrics").status, 200) << "nobody is asked for a certificate";
+}
+
+TEST_F(TlsTest, PagesButThoseForProbesAskForACertificate) {
+  const TlsFiles guest = visitors_.Client("prometheus");
+  const TlsFiles stranger = stranger_.Client("prometheus");
+  const auto cluster = StartWithPages({"--http-tls-ca-file", visitors_.ca()});
+  EXPECT_EQ(Visit(*cluster, "/healthz").status, 200);
+  for (const char* path : {"/metrics", "/console", "/", "/api/v1/cluster"}) {
+    SCOPED_TRACE(path);
+    const Page page = Visit(*cluster, path);
+    EXPECT_EQ(page.status, 403);
+    EXPECT_THAT(page.body, HasSubstr("option http-tls-ca-file"));
+    EXPECT_THAT(Visit(*cluster, path, guest).status, AnyOf(200, 404));
+  }
+  const Page metrics = Visit(*cluster, "/metrics", guest);
+  EXPECT_EQ(metrics.status, 200);
+  EXPECT_THAT(metrics.body,
+              HasSubstr("cairn_tls_certificate_seconds{file=\"" + visitors_.ca() + "\"}"));
+  EXPECT_EQ(Visit(*cluster, "/", guest).status, 200) << "the console";
+  for (const TlsFiles& wrong : {stranger, app_, visitors_.Client("old", /*days=*/-2)}) {
+    EXPECT_EQ(Visit(*cluster, "/healthz", wrong).status, 0) << "no handshake, for no page";
+  }
+
+  std::filesystem::copy_file(stranger_.ca(), visitors_.ca(),
+                             std::filesystem::copy_options::overwrite_existing);
+  EXPECT_TRUE(Eventually([&] { return Visit(*cluster, "/metrics", stranger).status == 200; }));
+  EXPECT_EQ(Visit(*cluster, "/metrics", guest).status, 0);
+  EXPECT_EQ(Visit(*cluster, "/metrics").status, 403);
 }
 
 TEST_F(TlsTest, WhoDribblesIsCutOff) {
