@@ -49,6 +49,11 @@
     "a leader answers linearizable reads without asking a quorum")                             \
   X(kSleepIsLease, "sleep-is-lease", kCode,                                                    \
     "a leader whose group hibernated answers the first reads without asking a quorum")         \
+  X(kLeaseCountsTicks, "lease-counts-ticks", kField,                                           \
+    "a leader's lease is counted in ticks, which a process that was stopped does not make up " \
+    "for")                                                                                     \
+  X(kPromiseForgotten, "promise-forgotten", kField,                                            \
+    "a node that promised a leader not to vote forgets it by a restart")                       \
   X(kReadBeforeOwnCommit, "read-before-own-commit", kField,                                    \
     "a new leader answers reads before an entry of its term is committed")                     \
   X(kServesBeforeCaughtUp, "serves-before-caught-up", kField,                                  \

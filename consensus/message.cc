@@ -37,12 +37,14 @@ std::string Describe(const AppendResponse& m) {
 }
 
 std::string Describe(const Heartbeat& m) {
-  return fmt::format("heartbeat commit={} round={}", m.commit, m.context) + Flag(m.sleep, "sleep");
+  return fmt::format("heartbeat commit={} round={}", m.commit, m.context) + Flag(m.sleep, "sleep") +
+         Flag(m.promise_us != 0, "promise?");
 }
 
 std::string Describe(const HeartbeatResponse& m) {
   return fmt::format("heartbeat-ok round={}", m.context) + Flag(m.doubt != 0, "unsound") +
-         Flag(m.asleep, "asleep") + Flag(m.fetching, "fetching");
+         Flag(m.asleep, "asleep") + Flag(m.fetching, "fetching") + Flag(m.promised, "promised") +
+         Flag(m.full, "full");
 }
 
 std::string Describe(const CommitNotice& m) { return fmt::format("committed {}", m.commit); }

@@ -75,6 +75,9 @@ struct AppendResponse {
   bool contradicts = false;
   // The sender knows of runs and takes them; filled in by the group.
   bool takes_runs = false;
+  // The sender has no room for what it was sent behind `match`, which it did not take; filled in
+  // by the group.
+  bool full = false;
   bool operator==(const AppendResponse&) const = default;
 };
 
@@ -86,6 +89,9 @@ struct Heartbeat {
   // Nothing is under way and all hold the same: no more heartbeats but at the driver's slow pace
   // (raft_sleep.cc).
   bool sleep = false;
+  // Not 0: the leader asks the receiver to promise that it lets nobody be elected for that long
+  // after it has heard this, in microseconds by its own clock (raft_reads.cc).
+  int64_t promise_us = 0;
   bool operator==(const Heartbeat&) const = default;
 };
 
@@ -99,6 +105,10 @@ struct HeartbeatResponse {
   bool asleep = false;
   // The sender fetches a run, or writes it; filled in by the group.
   bool fetching = false;
+  // It promises what the heartbeat asked for.
+  bool promised = false;
+  // The sender's disk is below its watermark; filled in by the group.
+  bool full = false;
   bool operator==(const HeartbeatResponse&) const = default;
 };
 

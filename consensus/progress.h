@@ -21,6 +21,7 @@
 // status pages.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -103,6 +104,15 @@ class Progress {
   // back. The leader then asks by an empty append; a snapshot is due again by itself.
   // `fetching`: what it was offered is on its way.
   bool OnHeartbeatAnswered(uint64_t round, bool fetching = false);
+  // It has promised by its answer to `round` (raft_reads.cc).
+  void OnPromised(uint64_t round) { promised_round_ = std::max(promised_round_, round); }
+  [[nodiscard]] uint64_t promised_round() const { return promised_round_; }
+  // By its last heartbeat its disk is below the watermark, or not: then it takes again what it may
+  // have had no room for.
+  void OnRoom(bool full);
+  [[nodiscard]] bool full() const { return full_; }
+  // It had no room for records, and is sent nothing until it has.
+  void OnNoRoom() { no_room_ = true; }
   // By its last answer it takes runs, or does not.
   void OnTakesRuns(bool takes_runs) { takes_runs_ = takes_runs; }
   void OnUnreachable();
@@ -149,6 +159,8 @@ class Progress {
   Index run_through_;        // Of the last run that it was offered.
   Index no_run_before_;      // It is sent entries up to here, since a run failed.
   bool takes_runs_ = false;
+  bool full_ = false;
+  bool no_room_ = false;
   bool filling_ = false;
   bool deferred_ = false;
   bool probe_sent_ = false;
@@ -157,6 +169,7 @@ class Progress {
   uint32_t quiet_heartbeats_ = 0;
   uint32_t silent_ticks_ = 0;
   uint64_t round_ = 0;
+  uint64_t promised_round_ = 0;
   Position contradicted_;        // What it refused last, until it accepts it;
   uint32_t contradictions_ = 0;  // and how often running.
 

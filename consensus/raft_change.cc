@@ -88,6 +88,7 @@ void RaftCore::FollowMembership() {
     if (id != config_.self) progress_.try_emplace(id, next, window);
   }
   std::erase_if(progress_, [&](const auto& m) { return !membership().Contains(m.first); });
+  lease_.Forget();
   if (transfer_to_ && !membership().IsVoter(transfer_to_)) transfer_to_ = NodeId();
 }
 

@@ -19,7 +19,7 @@ RaftCore::RaftCore(const Config& config, InitialState initial, Random* random)
       standing_(config.standing),
       writes_(terms_.Last().index),
       applied_(initial.applied),
-      lease_(config.election_ticks) {
+      lease_(PromiseMicros()) {
   CHECK_GT(config_.election_ticks, config_.heartbeat_ticks);
   CHECK(!memberships_.empty());
   CHECK_LE(applied_, terms_.Last().index);
@@ -31,13 +31,19 @@ RaftCore::RaftCore(const Config& config, InitialState initial, Random* random)
   commit_ = std::max({hint, applied_, terms_.Before().index});
   told_commit_ = applied_;
   told_term_ = hard_state_.term;
-  // Before the restart this node may have promised a leader not to vote (thesis 6.4.1).
-  if (config_.lease_reads) leader_heard_tick_ = 0;
+  // Who has taken part in no term has promised nobody anything (raft_reads.cc).
+  may_have_promised_ = config_.lease_reads && hard_state_.term != Term();
   ResetElectionTimer();
   if (config_.first_mover) timeout_ticks_ = std::min(timeout_ticks_, kFirstMoveTicks);
 }
 
 // ---- Time and terms --------------------------------------------------------------
+
+void RaftCore::SetTime(MonoMicros now) {
+  now_us_ = std::max(now_us_, now);
+  if (!std::exchange(may_have_promised_, false) || PLANTED(kPromiseForgotten)) return;
+  promised_until_ = now_us_ + PromiseMicros();
+}
 
 void RaftCore::Tick() {
   ++now_tick_;
@@ -124,9 +130,9 @@ bool RaftCore::DropsAsStranger(const Message& message) const {
 
 bool RaftCore::Sticky(const VoteRequest& request) const {
   if (request.transfer) return false;
-  if (role_ == Role::kLeader) return true;
-  // Under leader leases the promise not to vote outlives the knowledge of who leads.
-  if (!leader_ && !config_.lease_reads) return false;
+  // A promise outlives the knowledge of who leads.
+  if (role_ == Role::kLeader || HasPromised()) return true;
+  if (!leader_) return false;
   if (request.leader_gone && !config_.lease_reads && links_down_.contains(leader_)) return false;
   return leader_heard_tick_ && now_tick_ - *leader_heard_tick_ < config_.election_ticks;
 }

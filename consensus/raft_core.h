@@ -1,9 +1,9 @@
 // RaftCore: the consensus rules of one group, and nothing else.
 //
 // State and input in, work out: no I/O, clock, thread, lock or randomness of its own.
-// Time is Tick(); jitter comes from the generator given in. Payloads are never read
-// (but kConfig) and never kept: terms of kept entries live in a TermMap, and an
-// outgoing append names a range that the driver fills (message.h).
+// Time is Tick(), and for leader leases SetTime(); jitter comes from the generator given in.
+// Payloads are never read (but kConfig) and never kept: terms of kept entries live in a TermMap,
+// and an outgoing append names a range that the driver fills (message.h).
 //
 // Driver's duty: server/group calls any of the inputs below, then TakeReady(), and does
 // what ready.h says. All inputs are cheap; none fails but by a returned enum.
@@ -32,6 +32,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "base/clock.h"
 #include "base/planted_bug.h"
 #include "base/random.h"
 #include "consensus/membership.h"
@@ -58,8 +59,10 @@ struct Config {
   uint32_t append_entries = 1024;
   // Proposals are refused while that many bytes are not committed.
   uint64_t uncommitted_bytes = 64 << 20;
-  // Reads under a leader lease instead of a quorum round (thesis 6.4.1). Off by default;
-  // while on, leader-gone hints are ignored.
+  // How long a tick is meant to be, by the clock of SetTime: a lease's length is told in time.
+  int64_t tick_us = 10'000;
+  // Reads under a leader lease instead of a quorum round (thesis 6.4.1), and promises to leaders
+  // that ask for them. Off by default; while on, leader-gone hints are ignored.
   bool lease_reads = false;
   // A group hibernates after that many ticks in which nothing was asked of it (raft_sleep.cc);
   // 0: never. Without effect under lease_reads.
@@ -99,6 +102,10 @@ class RaftCore {
   RaftCore(const Config& config, InitialState initial, Random* random);
 
   // ---- Inputs -----------------------------------------------------------------
+  // What the driver's monotonic clock shows (it goes on while the process is stopped), read after
+  // it took the inputs that follow from wherever they waited, and before it sends what comes of
+  // them. Leases and promises go by it alone; needed with lease_reads only.
+  void SetTime(MonoMicros now);
   // While asleep(): at the driver's slow pace, the same on all nodes.
   void Tick();
   // Requires: message.to is this node. Messages of strangers are dropped when they
@@ -195,6 +202,9 @@ class RaftCore {
   // Leader only: whether the others that keep up are enough to commit, so that nobody waits for
   // what `member` lacks.
   [[nodiscard]] bool CommitsWithout(NodeId member) const;
+  // Leader only: the members whose disks are below their watermark, if there is no quorum without
+  // them; else none.
+  [[nodiscard]] std::vector<NodeId> NeededButFull() const;
   // Leader only: whether an append to `to` that is due may be a RunOffer.
   [[nodiscard]] bool MayOfferRun(NodeId to) const;
   // Leader only: what is known of each other member.
@@ -234,6 +244,7 @@ class RaftCore {
   [[nodiscard]] bool DropsAsStranger(const Message& message) const;
   // Whether a vote request must be ignored, since this node has a leader (thesis 4.2.3).
   [[nodiscard]] bool Sticky(const VoteRequest& request) const;
+  [[nodiscard]] int64_t PromiseMicros() const { return config_.election_ticks * config_.tick_us; }
   void StepHigherTerm(const Message& message);
   void StepLowerTerm(const Message& message);
   void StepBody(Message& message);
@@ -299,8 +310,15 @@ class RaftCore {
   // ---- raft_reads.cc --------------------------------------------------------------
   void AskRead(NodeId from, uint64_t context);
   void AnswerConfirmedReads();
-  // The newest round that a quorum has confirmed; 0: none.
+  // The newest round that a quorum has confirmed, or promised by; 0: none.
   [[nodiscard]] uint64_t RoundOfQuorum() const;
+  [[nodiscard]] uint64_t RoundOfPromises() const;
+  [[nodiscard]] uint64_t QuorumOfRounds(uint64_t (Progress::*round)() const) const;
+  [[nodiscard]] MonoMicros LeaseTime() const;
+  // Whether this node lets nobody be elected for now, itself included; and that it does from here
+  // on. False: it cannot.
+  [[nodiscard]] bool HasPromised() const { return now_us_ < promised_until_; }
+  bool Promise(int64_t promise_us);
   void AnswerRead(const PendingRead& read, bool confirmed);
   void RefuseReads();
   void RefuseForwardedReads(const std::vector<uint64_t>& contexts);
@@ -383,6 +401,10 @@ class RaftCore {
   // Since the election timer was reset; at `timeout_ticks_` the node campaigns.
   uint32_t elapsed_ticks_ = 0;
   uint32_t timeout_ticks_ = 0;
+  MonoMicros now_us_ = 0;
+  // A promise of this process's, or of one before it (raft_reads.cc).
+  MonoMicros promised_until_ = 0;
+  bool may_have_promised_ = false;  // Before it started; until the first SetTime.
   // When a leader was last heard from; nullopt: never. For a leader: not used.
   std::optional<uint64_t> leader_heard_tick_;
   bool leader_gone_ = false;  // The pending campaign follows OnLeaderGone.

@@ -10,7 +10,7 @@
 namespace cairn::consensus {
 
 void RaftCore::TickFollower() {
-  if (++elapsed_ticks_ < timeout_ticks_) return;
+  if (++elapsed_ticks_ < timeout_ticks_ || HasPromised()) return;
   if (MayCampaign()) {
     election_.leader_gone = leader_gone_;
     Campaign(CampaignKind::kPreVote);
@@ -126,8 +126,9 @@ void RaftCore::HandleHeartbeat(NodeId from, const Heartbeat& heartbeat) {
   FollowLeader(from);
   LearnCommit(heartbeat.commit);
   asleep_ = heartbeat.sleep && FallsAsleep(from, heartbeat.commit);
-  Send(from, HeartbeatResponse{
-                 .context = heartbeat.context, .doubt = doubt_, .wall_us = 0, .asleep = asleep_});
+  HeartbeatResponse response{.context = heartbeat.context, .doubt = doubt_, .asleep = asleep_};
+  response.promised = heartbeat.promise_us > 0 && Promise(heartbeat.promise_us);
+  Send(from, response);
 }
 
 void RaftCore::HandleCommitNotice(NodeId from, const CommitNotice& notice) {

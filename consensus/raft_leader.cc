@@ -19,7 +19,7 @@ void RaftCore::BecomeLeader() {
   heartbeat_elapsed_ticks_ = 0;
   Stir();
   reads_ = {};
-  lease_ = LeaderLease(config_.election_ticks);
+  lease_ = LeaderLease(PromiseMicros());
   FollowMembership();
   // Without an entry of its own term a leader could neither commit what it inherited nor
   // know what is committed (thesis 3.6.2, 6.4).
@@ -82,12 +82,29 @@ bool RaftCore::CommitsWithout(NodeId member) const {
   return rest == VoteResult::kWon;
 }
 
+std::vector<NodeId> RaftCore::NeededButFull() const {
+  std::vector<NodeId> full;
+  const VoteResult rest = TallyVotes(membership(), [&](NodeId id) {
+    if (id == config_.self) return Ballot::kGranted;
+    const auto member = progress_.find(id);
+    if (member == progress_.end() || member->second.silent_ticks() >= config_.election_ticks) {
+      return Ballot::kRefused;
+    }
+    if (member->second.full()) full.push_back(id);
+    return member->second.full() ? Ballot::kRefused : Ballot::kGranted;
+  });
+  if (rest == VoteResult::kWon) full.clear();
+  return full;
+}
+
 void RaftCore::BroadcastHeartbeat() {
   const bool sleep = MaySleep();
   for (const auto& [id, progress] : progress_) {
     const Index held = PLANTED(kHeartbeatTellsAllCommitted) ? commit_ : progress.match();
-    Send(id,
-         Heartbeat{.commit = std::min(held, commit_), .context = reads_.round(), .sleep = sleep});
+    Send(id, Heartbeat{.commit = std::min(held, commit_),
+                       .context = reads_.round(),
+                       .sleep = sleep,
+                       .promise_us = config_.lease_reads ? PromiseMicros() : 0});
   }
 }
 
@@ -166,6 +183,7 @@ void RaftCore::HandleAppendResponse(NodeId from, const AppendResponse& response)
   if (!HearStanding(*progress, response.doubt)) return;
   MaybeCountAgain(*progress, response);
   progress->OnTakesRuns(response.takes_runs);
+  if (response.full) progress->OnNoRoom();
   if (response.accepted) {
     HandleAccepted(from, *progress, response.match);
   } else if (response.contradicts) {
@@ -206,6 +224,8 @@ void RaftCore::HandleHeartbeatResponse(NodeId from, const HeartbeatResponse& res
   // happens. After a probe that carried entries: at its beginning, so that an answer comes
   // at once and the entries need not travel again and again while the disk is busy with them.
   if (appends_seem_lost) SendEmptyAppend(from, *progress);
+  if (response.promised) progress->OnPromised(response.context);
+  progress->OnRoom(response.full);
   AnswerConfirmedReads();
   HearAsleep(from, response.asleep);
   MaybeAbsolve();  // Last: it may end the reign.

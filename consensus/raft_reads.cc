@@ -1,8 +1,15 @@
 // RaftCore's linearizable reads: by a round of heartbeats or under the leader's lease, here
 // or on behalf of a follower (thesis 6.4).
+//
+// The lease rests on promises, not on what followers do anyway: a heartbeat asks for one, and who
+// gives it neither votes nor stands for that long by its own clock, whatever it hears of the
+// leader, unless the leader itself has told somebody to take over. Those who do not know of
+// promises, or do not give them, are not counted. A process that ends forgets what it promised,
+// so one that starts keeps still as long as it could have promised (decision 038).
 #include <utility>
 
 #include "base/check.h"
+#include "base/mark.h"
 #include "base/planted_bug.h"
 #include "consensus/raft_core.h"
 
@@ -24,7 +31,8 @@ void RaftCore::ReadIndex(uint64_t context) {
 void RaftCore::AskRead(NodeId from, uint64_t context) {
   const bool may_say = LeadsWithCommittedTerm() || PLANTED(kReadBeforeOwnCommit);
   const Index index = may_say ? commit_ : Index();
-  if (may_say && config_.lease_reads && lease_.Holds(now_tick_)) {
+  if (may_say && config_.lease_reads && lease_.Holds(LeaseTime())) {
+    Hit(Mark::kLeaseRead);
     AnswerRead({.from = from, .context = context, .index = index}, true);
     return;
   }
@@ -44,23 +52,42 @@ void RaftCore::AskRead(NodeId from, uint64_t context) {
 // A round that has not left yet is joined: its messages leave after whatever asks now.
 void RaftCore::BeginRound() {
   if (!reads_.JoinRound()) return;
-  lease_.OnRoundSent(reads_.round(), now_tick_);
+  lease_.OnRoundSent(reads_.round(), LeaseTime());
   BroadcastHeartbeat();
 }
 
-uint64_t RaftCore::RoundOfQuorum() const {
+uint64_t RaftCore::RoundOfQuorum() const { return QuorumOfRounds(&Progress::round); }
+
+uint64_t RaftCore::RoundOfPromises() const { return QuorumOfRounds(&Progress::promised_round); }
+
+uint64_t RaftCore::QuorumOfRounds(uint64_t (Progress::*round)() const) const {
   return QuorumValue(membership(), [&](NodeId id) -> uint64_t {
     // Who may have forgotten a vote or an acknowledgement for a later leader proves nothing.
     if (id == config_.self) return standing_ == Standing::kSound ? reads_.round() : 0;
     const auto member = progress_.find(id);
-    return member == progress_.end() || member->second.unsound() ? 0 : member->second.round();
+    return member == progress_.end() || member->second.unsound() ? 0 : (member->second.*round)();
   });
 }
 
 void RaftCore::AnswerConfirmedReads() {
   const uint64_t confirmed = RoundOfQuorum();
-  lease_.OnRoundConfirmed(confirmed);
+  if (config_.lease_reads) lease_.OnRoundPromised(RoundOfPromises());
   for (const PendingRead& read : reads_.Confirm(confirmed)) AnswerRead(read, true);
+}
+
+MonoMicros RaftCore::LeaseTime() const {
+  if (PLANTED(kLeaseCountsTicks)) return static_cast<MonoMicros>(now_tick_) * config_.tick_us;
+  return now_us_;
+}
+
+// A promise longer than this node would keep still after a restart is none. Nor is one of a term
+// that is not on disk: a restart that does not know of any term does not wait.
+bool RaftCore::Promise(int64_t promise_us) {
+  if (!config_.lease_reads || promise_us > PromiseMicros() || !writes_.Durable(Index())) {
+    return false;
+  }
+  promised_until_ = std::max(promised_until_, now_us_ + promise_us);
+  return true;
 }
 
 void RaftCore::AnswerRead(const PendingRead& read, bool confirmed) {

@@ -9,7 +9,7 @@
 // few slow ticks at most. Sleep is about time only. Terms, votes, logs and commits go by the rules
 // of always, and so does a read: by a round that begins after it was asked (raft_reads.cc). What a
 // node's signs of life say is that its groups need not be looked after, never that one of them
-// still leads. Leader leases live by ticks, so groups do not sleep under them.
+// still leads. A leader lease lives by heartbeats, so groups do not sleep under it.
 #include <algorithm>
 
 #include "base/check.h"
@@ -110,7 +110,8 @@ bool RaftCore::MaySleep() const {
   if (commit_ != last || applied_ != last || writes_.persisted() != last) return false;
   return std::all_of(progress_.begin(), progress_.end(), [&](const auto& member) {
     return member.second.state() == Progress::State::kReplicate && !member.second.unsound() &&
-           member.second.match() == last && !silent_.contains(member.first);
+           member.second.match() == last && !member.second.full() &&
+           !silent_.contains(member.first);
   });
 }
 

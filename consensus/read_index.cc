@@ -46,25 +46,27 @@ std::vector<PendingRead> ReadIndexQueue::Clear() {
   return all;
 }
 
-LeaderLease::LeaderLease(uint32_t election_ticks) {
-  const uint64_t margin_ticks = 2 + election_ticks / 10;
-  length_ticks_ = election_ticks > margin_ticks ? election_ticks - margin_ticks : 0;
-}
+LeaderLease::LeaderLease(int64_t promise_us) : length_us_(promise_us - promise_us / 10) {}
 
-void LeaderLease::OnRoundSent(uint64_t round, uint64_t now_tick) {
-  sent_.push_back({round, now_tick});
+void LeaderLease::OnRoundSent(uint64_t round, MonoMicros now) {
+  sent_.push_back({round, now});
   if (sent_.size() > kMaxRounds) sent_.pop_front();
 }
 
-void LeaderLease::OnRoundConfirmed(uint64_t round) {
+void LeaderLease::OnRoundPromised(uint64_t round) {
   while (!sent_.empty() && sent_.front().round <= round) {
-    start_tick_ = sent_.front().tick;
+    start_ = sent_.front().at;
     sent_.pop_front();
   }
 }
 
-bool LeaderLease::Holds(uint64_t now_tick) const {
-  return !spoiled_ && start_tick_ && now_tick - *start_tick_ < length_ticks_;
+bool LeaderLease::Holds(MonoMicros now) const {
+  return !spoiled_ && start_ && now - *start_ < length_us_;
+}
+
+void LeaderLease::Forget() {
+  sent_.clear();
+  start_.reset();
 }
 
 bool ForwardedReads::Take(uint64_t context) {

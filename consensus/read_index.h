@@ -16,6 +16,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/ids.h"
 
 namespace cairn::consensus {
@@ -57,33 +58,36 @@ class ReadIndexQueue {
   std::deque<PendingRead> reads_;  // Ascending by round.
 };
 
-// For how long the last confirmed round keeps others from being elected, in the leader's
-// own ticks.
+// For how long the last promised round keeps others from being elected, by the leader's clock.
 //
-// A follower that answered a heartbeat grants no vote for election_ticks after it heard
-// it, which is later than the leader sent it. The lease counts from the sending, and
-// ends early by a margin: one tick for each side's rounding and a tenth for clocks whose
-// rates differ. Needs ticks that are not lost: a driver that was paused delivers those
-// it missed before anything else.
+// Whoever promises gives no vote for `promise_us` after it heard the heartbeat, by its own clock,
+// and that is later than the leader sent it. The lease counts from before the sending, and ends
+// a tenth early for clocks whose rates differ. It says nothing of ticks: those of a process that
+// was stopped are never made up for, and its clock goes on (decision 038).
 class LeaderLease {
  public:
-  explicit LeaderLease(uint32_t election_ticks);
+  explicit LeaderLease(int64_t promise_us);
 
-  void OnRoundSent(uint64_t round, uint64_t now_tick);
-  void OnRoundConfirmed(uint64_t round);
-  [[nodiscard]] bool Holds(uint64_t now_tick) const;
+  // `now`: not later than the round's first message leaves. Requires: it does not decrease.
+  void OnRoundSent(uint64_t round, MonoMicros now);
+  // A quorum has promised by its answers to this round.
+  void OnRoundPromised(uint64_t round);
+  // `now`: not earlier than the read was asked for that goes by the answer.
+  [[nodiscard]] bool Holds(MonoMicros now) const;
+  // Other members make a quorum now: what earlier rounds bring counts no more.
+  void Forget();
   // No lease any more in this reign: someone may have been told to take over.
   void Spoil() { spoiled_ = true; }
 
  private:
   struct Sent {
     uint64_t round;
-    uint64_t tick;
+    MonoMicros at;
   };
-  uint64_t length_ticks_;
+  int64_t length_us_;
   std::deque<Sent> sent_;  // Rounds whose confirmation would prolong the lease; bounded by
                            // kMaxRounds, the oldest being forgotten first.
-  std::optional<uint64_t> start_tick_;
+  std::optional<MonoMicros> start_;
   bool spoiled_ = false;
 };
 

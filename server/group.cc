@@ -58,6 +58,7 @@ absl::StatusOr<std::unique_ptr<Group>> Group::Create(GroupConfig config, GroupSt
                                                      CacheBudget* budget, Random* random,
                                                      Catalog* catalog, TurnTime now) {
   const bool is_new = !start.stored.has_value();
+  config.raft.tick_us = config.tick_us;
   ASSIGN_OR_RETURN(GroupOrigin origin, OriginOf(start));
   const bool doubtful = origin.doubtful;
   config.raft.standing = origin.standing;
@@ -150,9 +151,9 @@ void Group::FinishRefill(TurnTime now, Effects& effects) {
   impl_ = std::move(impl);
 }
 
-void Group::Handle(Event event, TurnTime now, bool storage_full, Effects& effects) {
+void Group::Handle(Event event, TurnTime now, storage::Room room, Effects& effects) {
   const Impl::Before before(effects);
-  impl_->Handle(std::move(event), now, storage_full, effects);
+  impl_->Handle(std::move(event), now, room, effects);
   impl_->FollowEffects(before, effects);
 }
 
@@ -203,8 +204,9 @@ void Group::Impl::FollowEffects(const Before& before, Effects& effects) {
   }
 }
 
-void Group::Impl::Handle(Event event, TurnTime now, bool storage_full, Effects& effects) {
-  storage_full_now = storage_full;
+void Group::Impl::Handle(Event event, TurnTime now, storage::Room room_now, Effects& effects) {
+  room = room_now;
+  core.SetTime(now.mono);
   if (const auto* done = std::get_if<Persisted>(&event); done != nullptr && done->write_id != 0) {
     CHECK_GT(writes_in_flight, 0u);
     --writes_in_flight;
@@ -215,7 +217,7 @@ void Group::Impl::Handle(Event event, TurnTime now, bool storage_full, Effects& 
   }
   if (refilling) return HandleRefilling(std::move(event), effects);
   std::visit(Overloaded{
-                 [&](Request& in) { OnRequest(std::move(in), storage_full, now, effects); },
+                 [&](Request& in) { OnRequest(std::move(in), now, effects); },
                  [&](PeerMessage& in) { OnMessage(std::move(in.message), now, effects); },
                  [&](Persisted& in) {
                    if (in.write_id != 0) core.OnPersisted(in.write_id);
@@ -242,6 +244,7 @@ void Group::Impl::Handle(Event event, TurnTime now, bool storage_full, Effects& 
 }
 
 void Group::Impl::Finish(TurnTime now, bool gather, Effects& effects) {
+  core.SetTime(now.mono);
   if (!initial_changes.empty()) {
     for (CatalogChange& change : initial_changes) effects.catalog.push_back(std::move(change));
     initial_changes.clear();

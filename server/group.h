@@ -152,8 +152,8 @@ class Group {
                                                        Catalog* catalog, TurnTime now);
   ~Group();
 
-  // Takes one event. `storage_full`: data appends are refused (STORAGE_FULL).
-  void Handle(Event event, TurnTime now, bool storage_full, Effects& effects);
+  // Takes one event. `room`: what is free on this node's disk.
+  void Handle(Event event, TurnTime now, storage::Room room, Effects& effects);
   // Ends the turn. With `gather`, requests stay where they are, to be judged when a later turn
   // ends without it. Returns whether any did.
   bool Finish(TurnTime now, bool gather, Effects& effects);

@@ -83,7 +83,7 @@ struct Group::Impl {
        LogPosition after);
 
   // ---- group.cc
-  void Handle(Event event, TurnTime now, bool storage_full, Effects& effects);
+  void Handle(Event event, TurnTime now, storage::Room room_now, Effects& effects);
   void Finish(TurnTime now, bool gather, Effects& effects);
   void OnTick(TurnTime now, Effects& effects);
   [[nodiscard]] MonoMicros NextTick() const;
@@ -109,10 +109,11 @@ struct Group::Impl {
   void FollowEffects(const Before& before, Effects& effects);
 
   // ---- group_leader.cc
-  void OnRequest(Request request, bool storage_full, TurnTime now, Effects& effects);
+  void OnRequest(Request request, TurnTime now, Effects& effects);
   // Why the leader cannot queue a request; nullopt: it can.
-  std::optional<Rejection> NoRoomFor(const RequestBody& body, bool storage_full,
-                                     Effects& effects) const;
+  std::optional<Rejection> NoRoomFor(const RequestBody& body, Effects& effects) const;
+  // Whose disks keep this leader from taking records, and how; empty: nobody's.
+  [[nodiscard]] std::string DisksWithoutRoom() const;
   void Queue(Request request);
   void FollowRole(TurnTime now, Effects& effects);
   void EndTerm(Effects& effects);
@@ -187,6 +188,9 @@ struct Group::Impl {
   void UpdateEvictable();
   void Halt(const absl::Status& why, Effects& effects);
   [[nodiscard]] Rejection HaltedHere() const;
+
+  // Takes out of `append` the first entry with records for which there is no room, and all behind.
+  void RefuseRecords(consensus::AppendRequest& append, NodeId from, Effects& effects);
 
   // ---- group_refill.cc
   // Takes out of `append` what does not follow from what this replica holds; says why.
@@ -309,8 +313,9 @@ struct Group::Impl {
   uint64_t writes_in_flight = 0;  // Those that the core waits for.
   uint64_t reads_in_flight = 0;
   bool draining = false;
-  bool told_confirmed = false;  // Group 0.
-  bool storage_full_now = false;
+  bool told_confirmed = false;                  // Group 0.
+  storage::Room room = storage::Room::kEnough;  // As of the last event.
+  bool lacks_room = false;                      // It did not take records that came, for that.
   // Catalog changes applied while the group was created; handed out in the first turn.
   std::vector<CatalogChange> initial_changes;
   // Wall clock less monotonic clock; a jump forward stops retention by age for an hour.

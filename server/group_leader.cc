@@ -90,7 +90,7 @@ std::optional<LeaseMargin> MarginOf(const RequestBody& body, const LogState& sta
 
 }  // namespace
 
-void Group::Impl::OnRequest(Request request, bool storage_full, TurnTime now, Effects& effects) {
+void Group::Impl::OnRequest(Request request, TurnTime now, Effects& effects) {
   if (StreamBroken(request)) {
     Hit(Mark::kStreamBroken);
     Answer(request.reply_to, Reject(cairn::v1::REASON_STREAM_BROKEN, kStreamBroken), effects);
@@ -117,7 +117,7 @@ void Group::Impl::OnRequest(Request request, bool storage_full, TurnTime now, Ef
     reads.Add(std::move(request), deadline);
     return;
   }
-  if (std::optional<Rejection> no_room = NoRoomFor(request.body, storage_full, effects)) {
+  if (std::optional<Rejection> no_room = NoRoomFor(request.body, effects)) {
     return Answer(request.reply_to, *std::move(no_room), effects);
   }
   if (AsksForChain(request.body) && state.leading()) {
@@ -127,15 +127,26 @@ void Group::Impl::OnRequest(Request request, bool storage_full, TurnTime now, Ef
   Queue(std::move(request));
 }
 
-std::optional<Rejection> Group::Impl::NoRoomFor(const RequestBody& body, bool storage_full,
-                                                Effects& effects) const {
-  if (storage_full && NeedsSpace(body)) {
-    Hit(Mark::kStorageFull);
-    Rejection rejection = Reject(cairn::v1::REASON_STORAGE_FULL,
-                                 "the leader's disk is below its watermark; appends resume by "
-                                 "themselves when space returns");
-    rejection.info.set_retry_after_ms(1000);
-    return rejection;
+std::string Group::Impl::DisksWithoutRoom() const {
+  if (room != storage::Room::kEnough) return "the leader's disk is";
+  const std::vector<NodeId> full = core.NeededButFull();
+  if (full.empty()) return "";
+  return fmt::format("no majority has room: the disk of each of the nodes {} is",
+                     fmt::join(full, ", "));
+}
+
+std::optional<Rejection> Group::Impl::NoRoomFor(const RequestBody& body, Effects& effects) const {
+  if (NeedsSpace(body)) {
+    if (const std::string whose = DisksWithoutRoom(); !whose.empty()) {
+      Hit(Mark::kStorageFull);
+      Rejection rejection =
+          Reject(cairn::v1::REASON_STORAGE_FULL,
+                 fmt::format("{} below its watermark; appends resume by themselves when space "
+                             "returns",
+                             whose));
+      rejection.info.set_retry_after_ms(1000);
+      return rejection;
+    }
   }
   if (waiting.size() < config.max_waiting_requests &&
       waiting_bytes + BytesOf(body) <= config.max_waiting_bytes && !waiters.Full()) {

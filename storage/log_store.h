@@ -180,6 +180,14 @@ struct EntryRange {
   std::vector<StoredEntry> entries;
 };
 
+// What is free on the disk.
+enum class Room : uint8_t {
+  kEnough,
+  kLow,   // Less than the watermark: a leader refuses data appends (STORAGE_FULL).
+  kNone,  // Less than half of it: a follower takes no records either. Votes, leases, trims and
+          // memberships still write.
+};
+
 class LogStore {
  public:
   virtual ~LogStore() = default;
@@ -242,9 +250,10 @@ class LogStore {
   // log (StoredGroup::damage). Durable before it returns. Requires: Damage() is not empty.
   virtual absl::Status RebuildAtNextOpen() = 0;
 
-  // False while free space is under the watermark: data appends must be refused
-  // (STORAGE_FULL). Cheap; any thread.
-  [[nodiscard]] virtual bool HasSpace() const = 0;
+  // Cheap; any thread.
+  [[nodiscard]] virtual Room FreeRoom() const = 0;
+  // Whether data appends may be taken.
+  [[nodiscard]] bool HasSpace() const { return FreeRoom() == Room::kEnough; }
   [[nodiscard]] virtual StoreStats Stats() const = 0;
 };
 

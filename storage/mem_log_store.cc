@@ -289,9 +289,9 @@ absl::Status MemLogStore::ResolveVerdict() {
   return absl::OkStatus();
 }
 
-bool MemLogStore::HasSpace() const {
+Room MemLogStore::FreeRoom() const {
   absl::MutexLock lock(&mutex_);
-  return has_space_;
+  return room_;
 }
 
 StoreStats MemLogStore::Stats() const {
@@ -389,9 +389,9 @@ void MemLogStore::FailWrites(absl::Status status) {
   write_status_ = std::move(status);
 }
 
-void MemLogStore::SetSpace(bool has_space) {
+void MemLogStore::SetRoom(Room room) {
   absl::MutexLock lock(&mutex_);
-  has_space_ = has_space;
+  room_ = room;
 }
 
 }  // namespace cairn::storage

@@ -64,7 +64,7 @@ class MemLogStore : public LogStore {
   absl::Status ResolveVerdict() override;
   [[nodiscard]] std::string Damage() const override { return ""; }
   absl::Status RebuildAtNextOpen() override { return absl::OkStatus(); }
-  [[nodiscard]] bool HasSpace() const override;
+  [[nodiscard]] Room FreeRoom() const override;
   [[nodiscard]] StoreStats Stats() const override;
 
   // ---- The disk behind it ---------------------------------------------------------
@@ -87,7 +87,7 @@ class MemLogStore : public LogStore {
   bool FlipBit(GroupId group, Index index, Random& random);
   // Writes fail from now on with this status; OK heals.
   void FailWrites(absl::Status status);
-  void SetSpace(bool has_space);
+  void SetRoom(Room room);
 
   // How many synced batches LoseTurns can take back.
   static constexpr size_t kHistory = 4;
@@ -135,7 +135,7 @@ class MemLogStore : public LogStore {
   RecoveryVerdict verdict_ ABSL_GUARDED_BY(mutex_) = RecoveryVerdict::kSound;
   std::string verdict_detail_ ABSL_GUARDED_BY(mutex_) = "new";
   absl::Status write_status_ ABSL_GUARDED_BY(mutex_);
-  bool has_space_ ABSL_GUARDED_BY(mutex_) = true;
+  Room room_ ABSL_GUARDED_BY(mutex_) = Room::kEnough;
   StoreStats stats_ ABSL_GUARDED_BY(mutex_);
 };
 

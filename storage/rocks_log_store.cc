@@ -248,7 +248,7 @@ absl::Status RocksLogStore::Impl::ResolveVerdict() {
 
 absl::Status RocksLogStore::ResolveVerdict() { return impl_->ResolveVerdict(); }
 
-bool RocksLogStore::HasSpace() const { return impl_->space->HasSpace(); }
+Room RocksLogStore::FreeRoom() const { return impl_->space->FreeRoom(); }
 
 StoreStats RocksLogStore::Stats() const {
   StoreStats stats;

@@ -106,7 +106,7 @@ class RocksLogStore : public LogStore {
   absl::Status ResolveVerdict() override;
   [[nodiscard]] std::string Damage() const override;
   absl::Status RebuildAtNextOpen() override;
-  [[nodiscard]] bool HasSpace() const override;
+  [[nodiscard]] Room FreeRoom() const override;
   [[nodiscard]] StoreStats Stats() const override;
 
   // One round of what the upkeep thread does: syncs the mark, looks at the space, gives the

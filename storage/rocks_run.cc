@@ -49,7 +49,7 @@ absl::Status RocksRunBuilder::Open(Family family, std::vector<std::string>& file
 }
 
 absl::Status RocksRunBuilder::Add(const EntryRef& entry) {
-  if (!space_.HasSpace()) {
+  if (space_.FreeRoom() != Room::kEnough) {
     return absl::ResourceExhaustedError("the disk is nearly full: no run is taken");
   }
   if (run_ == nullptr) {

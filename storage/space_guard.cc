@@ -33,14 +33,18 @@ uint64_t SpaceGuard::FreeBytes() const {
   return static_cast<uint64_t>(stat.f_bavail) * stat.f_frsize;
 }
 
-bool SpaceGuard::HasSpace() const {
+Room SpaceGuard::FreeRoom() const {
   const MonoMicros now = options_.clock->Mono();
   MonoMicros due = next_look_us_.load(std::memory_order_relaxed);
   // Of the threads that find it due, one looks.
   if (now >= due && next_look_us_.compare_exchange_strong(due, now + kLookPeriodUs)) {
-    has_space_.store(FreeBytes() >= options_.watermark_bytes, std::memory_order_relaxed);
+    const uint64_t free = FreeBytes();
+    room_.store(free >= options_.watermark_bytes       ? Room::kEnough
+                : free >= options_.watermark_bytes / 2 ? Room::kLow
+                                                       : Room::kNone,
+                std::memory_order_relaxed);
   }
-  return has_space_.load(std::memory_order_relaxed);
+  return room_.load(std::memory_order_relaxed);
 }
 
 absl::Status SpaceGuard::Upkeep() {

@@ -1,11 +1,12 @@
 // SpaceGuard: foresees a full disk, instead of meeting it.
 //
-// Below the watermark HasSpace() is false and data appends are refused. What must go on
-// (votes, leases, trims, membership) still writes; when even a quarter of the watermark is
-// left, the ballast, a file that only takes room, is deleted to make some. Both heal by
-// themselves: the ballast is made again once there is room for it above the watermark.
+// Below the watermark data appends are refused, and below half of it the records that other nodes
+// have taken. What must go on (votes, leases, trims, membership) still writes; when less than a
+// quarter of the watermark is left, the ballast, a file that only takes room, is deleted to make
+// some. Both heal by themselves: the ballast is made again once there is room for it above the
+// watermark.
 //
-// Threads: HasSpace from any thread, one statvfs in 100 ms at most; Upkeep from one.
+// Threads: FreeRoom from any thread, one statvfs in 100 ms at most; Upkeep from one.
 #pragma once
 
 #include <atomic>
@@ -15,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "base/clock.h"
+#include "storage/log_store.h"
 
 namespace cairn::storage {
 
@@ -30,7 +32,7 @@ class SpaceGuard {
   };
   explicit SpaceGuard(Options options);
 
-  [[nodiscard]] bool HasSpace() const;
+  [[nodiscard]] Room FreeRoom() const;
   // Makes or gives up the ballast. Errors: the ballast file's.
   absl::Status Upkeep();
 
@@ -40,7 +42,7 @@ class SpaceGuard {
 
   const Options options_;
   mutable std::atomic<MonoMicros> next_look_us_{0};
-  mutable std::atomic<bool> has_space_{true};
+  mutable std::atomic<Room> room_{Room::kEnough};
 };
 
 }  // namespace cairn::storage

@@ -221,7 +221,7 @@ void GroupHost::Alarm(const std::string& line) {
   spdlog::error("{}", line);
 }
 
-bool GroupHost::HasSpace() const { return store_->HasSpace(); }
+storage::Room GroupHost::FreeRoom() const { return store_->FreeRoom(); }
 
 void GroupHost::OnLink(LinkChange change) {
   for (const std::unique_ptr<Worker>& worker : workers_) worker->Broadcast(change);

@@ -98,7 +98,7 @@ class GroupHost : private WorkerPorts,
   void Alarm(const std::string& line) override;
   void Count(const TurnTally& tally) override { metrics_->Add(tally); }
   void OnTicked(uint32_t worker) override;
-  [[nodiscard]] bool HasSpace() const override;
+  [[nodiscard]] storage::Room FreeRoom() const override;
   // LinkListener.
   void OnLink(LinkChange change) override;
   void OnRemoved(const std::string& refusal) override;

@@ -68,7 +68,7 @@ class MeteredStore : public storage::LogStore {
   absl::Status ResolveVerdict() override { return store_->ResolveVerdict(); }
   [[nodiscard]] std::string Damage() const override { return store_->Damage(); }
   absl::Status RebuildAtNextOpen() override { return store_->RebuildAtNextOpen(); }
-  [[nodiscard]] bool HasSpace() const override { return store_->HasSpace(); }
+  [[nodiscard]] storage::Room FreeRoom() const override { return store_->FreeRoom(); }
   [[nodiscard]] storage::StoreStats Stats() const override { return store_->Stats(); }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <variant>
@@ -78,6 +79,7 @@ void Encode(const consensus::AppendResponse& body, WireMessage& wire) {
   wire.set_context(body.absolved);
   wire.set_doubt(body.doubt);
   wire.set_runs(body.takes_runs);
+  wire.set_full(body.full);
 }
 
 void Encode(const consensus::Heartbeat& body, WireMessage& wire) {
@@ -85,6 +87,7 @@ void Encode(const consensus::Heartbeat& body, WireMessage& wire) {
   wire.set_commit(body.commit.value());
   wire.set_context(body.context);
   wire.set_sleep(body.sleep);
+  wire.set_promise_us(body.promise_us);
 }
 
 void Encode(const consensus::HeartbeatResponse& body, WireMessage& wire) {
@@ -94,6 +97,8 @@ void Encode(const consensus::HeartbeatResponse& body, WireMessage& wire) {
   wire.set_wall_us(body.wall_us);
   wire.set_sleep(body.asleep);
   wire.set_runs(body.fetching);
+  wire.set_promise_us(body.promised ? 1 : 0);
+  wire.set_full(body.full);
 }
 
 void Encode(const consensus::CommitNotice& body, WireMessage& wire) {
@@ -214,6 +219,7 @@ consensus::AppendResponse DecodeAppendResponse(const WireMessage& wire) {
   body.absolved = wire.context();
   body.contradicts = Has(wire, kContradicts);
   body.takes_runs = wire.runs();
+  body.full = wire.full();
   return body;
 }
 
@@ -236,14 +242,18 @@ absl::StatusOr<consensus::Body> DecodeBody(WireMessage& wire) {
     case WireType::kAppendResponse:
       return DecodeAppendResponse(wire);
     case WireType::kHeartbeat:
-      return consensus::Heartbeat{
-          .commit = Index(wire.commit()), .context = wire.context(), .sleep = wire.sleep()};
+      return consensus::Heartbeat{.commit = Index(wire.commit()),
+                                  .context = wire.context(),
+                                  .sleep = wire.sleep(),
+                                  .promise_us = std::max<int64_t>(0, wire.promise_us())};
     case WireType::kHeartbeatResponse:
       return consensus::HeartbeatResponse{.context = wire.context(),
                                           .doubt = wire.doubt(),
                                           .wall_us = wire.wall_us(),
                                           .asleep = wire.sleep(),
-                                          .fetching = wire.runs()};
+                                          .fetching = wire.runs(),
+                                          .promised = wire.promise_us() != 0,
+                                          .full = wire.full()};
     case WireType::kCommitNotice:
       return consensus::CommitNotice{.commit = Index(wire.commit())};
     case WireType::kSnapshotRequest:

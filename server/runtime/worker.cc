@@ -187,7 +187,7 @@ void Worker::Turns() {
   size_t begin = 0;
   do {
     now_ = {.mono = clock_->Mono(), .wall = clock_->Wall()};
-    storage_full_ = !ports_->HasSpace();
+    room_ = ports_->FreeRoom();
     const size_t end = std::min(items_.size(), begin + kEventsPerTurn);
     for (size_t i = begin; i < end; ++i) Dispatch(std::move(items_[i]));
     begin = end;
@@ -225,7 +225,7 @@ void Worker::Deliver(GroupId id, Slot& slot, Event event) {
     return;
   }
   Touch(id, slot);
-  slot.group->Handle(std::move(event), now_, storage_full_, effects_);
+  slot.group->Handle(std::move(event), now_, room_, effects_);
 }
 
 void Worker::Touch(GroupId id, Slot& slot) {

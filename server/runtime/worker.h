@@ -62,7 +62,7 @@ class WorkerPorts {
   virtual void Count(const TurnTally& /*tally*/) {}
   // A tick of the worker of that number is over.
   virtual void OnTicked(uint32_t /*worker*/) {}
-  [[nodiscard]] virtual bool HasSpace() const = 0;
+  [[nodiscard]] virtual storage::Room FreeRoom() const = 0;
 };
 
 class Worker : private storage::CommitSink, private storage::ReadSink, private FetchSink {
@@ -232,7 +232,7 @@ class Worker : private storage::CommitSink, private storage::ReadSink, private F
   bool in_a_hurry_ = false;
   std::vector<Item> items_;
   TurnTime now_;
-  bool storage_full_ = false;
+  storage::Room room_ = storage::Room::kEnough;
   CacheBudget budget_;
   Random random_;
   std::map<GroupId, Slot> groups_;  // Ordered, so that a simulated turn is the same each time.

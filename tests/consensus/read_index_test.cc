@@ -61,47 +61,53 @@ TEST(ReadIndexQueueTest, LaterCommitsDoNotMoveAReadsIndex) {
   EXPECT_EQ(queue.Confirm(1).at(0).index, Index(4));
 }
 
-// An election timeout of 10 ticks gives a lease of 10 - 2 - 1 = 7.
-TEST(LeaderLeaseTest, CountsFromTheSendingOfAConfirmedRound) {
-  LeaderLease lease(10);
+TEST(LeaderLeaseTest, CountsFromTheSendingOfAPromisedRound) {
+  LeaderLease lease(1000);
   EXPECT_FALSE(lease.Holds(0));
-  lease.OnRoundSent(1, 100);
-  EXPECT_FALSE(lease.Holds(100));
-  lease.OnRoundConfirmed(1);
-  EXPECT_TRUE(lease.Holds(106));
-  EXPECT_FALSE(lease.Holds(107));
+  lease.OnRoundSent(1, 5000);
+  EXPECT_FALSE(lease.Holds(5000));
+  lease.OnRoundPromised(1);
+  EXPECT_TRUE(lease.Holds(5899));
+  EXPECT_FALSE(lease.Holds(5900));
 }
 
-TEST(LeaderLeaseTest, OnlyConfirmedRoundsProlongIt) {
-  LeaderLease lease(10);
-  lease.OnRoundSent(1, 100);
-  lease.OnRoundSent(2, 103);
-  lease.OnRoundSent(3, 105);
-  lease.OnRoundConfirmed(2);
-  EXPECT_TRUE(lease.Holds(109));
-  EXPECT_FALSE(lease.Holds(110));
-  lease.OnRoundConfirmed(1);  // Late.
-  EXPECT_TRUE(lease.Holds(109));
-  lease.OnRoundConfirmed(3);
-  EXPECT_TRUE(lease.Holds(111));
+TEST(LeaderLeaseTest, OnlyPromisedRoundsProlongIt) {
+  LeaderLease lease(1000);
+  lease.OnRoundSent(1, 5000);
+  lease.OnRoundSent(2, 5300);
+  lease.OnRoundSent(3, 5500);
+  lease.OnRoundPromised(2);
+  EXPECT_TRUE(lease.Holds(6199));
+  EXPECT_FALSE(lease.Holds(6200));
+  lease.OnRoundPromised(1);  // Late.
+  EXPECT_TRUE(lease.Holds(6199));
+  lease.OnRoundPromised(3);
+  EXPECT_TRUE(lease.Holds(6399));
+}
+
+TEST(LeaderLeaseTest, RoundsFromBeforeOtherMembersCountNoMore) {
+  LeaderLease lease(1000);
+  lease.OnRoundSent(1, 5000);
+  lease.OnRoundPromised(1);
+  lease.OnRoundSent(2, 5100);
+  lease.Forget();
+  EXPECT_FALSE(lease.Holds(5100));
+  lease.OnRoundPromised(2);
+  EXPECT_FALSE(lease.Holds(5100));
+  lease.OnRoundSent(3, 5200);
+  lease.OnRoundPromised(3);
+  EXPECT_TRUE(lease.Holds(5200));
 }
 
 TEST(LeaderLeaseTest, SpoiledForGood) {
-  LeaderLease lease(10);
+  LeaderLease lease(1000);
   lease.OnRoundSent(1, 100);
-  lease.OnRoundConfirmed(1);
+  lease.OnRoundPromised(1);
   lease.Spoil();
   EXPECT_FALSE(lease.Holds(101));
   lease.OnRoundSent(2, 102);
-  lease.OnRoundConfirmed(2);
+  lease.OnRoundPromised(2);
   EXPECT_FALSE(lease.Holds(103));
-}
-
-TEST(LeaderLeaseTest, TooShortATimeoutGivesNone) {
-  LeaderLease lease(2);
-  lease.OnRoundSent(1, 5);
-  lease.OnRoundConfirmed(1);
-  EXPECT_FALSE(lease.Holds(5));
 }
 
 TEST(ForwardedReadsTest, AnsweredOnceOrGivenUp) {

@@ -70,7 +70,7 @@ class FuzzNode : public server::WorkerPorts {
   void Fetch(server::RunRequest request, server::FetchSink* sink) override;
   void OnCatalogChange(const server::CatalogChange& change) override;
   void Alarm(const std::string& line) override;
-  [[nodiscard]] bool HasSpace() const override { return store_.HasSpace(); }
+  [[nodiscard]] storage::Room FreeRoom() const override { return store_.FreeRoom(); }
 
   // The disk and the reader finish what they have. False: nothing.
   bool Serve();

@@ -56,7 +56,7 @@ class PeerSnapshotTest : public testing::Test {
     auto received = DecodeMessage(EncodeMessage(sent));
     ASSERT_TRUE(received.ok());
     group_->Handle(PeerMessage{std::move(received->message)}, {.mono = 2, .wall = 2},
-                   /*storage_full=*/false, effects_);
+                   storage::Room::kEnough, effects_);
     group_->Finish({.mono = 2, .wall = 2}, /*gather=*/false, effects_);
     group_->CheckInvariants();
   }

@@ -38,7 +38,7 @@ class TestPorts : public WorkerPorts {
   void Fetch(RunRequest, FetchSink*) override {}
   void OnCatalogChange(const CatalogChange&) override {}
   void Alarm(const std::string& line) override { ADD_FAILURE() << line; }
-  [[nodiscard]] bool HasSpace() const override { return true; }
+  [[nodiscard]] storage::Room FreeRoom() const override { return storage::Room::kEnough; }
 
   std::deque<Batch> batches;
 };

@@ -50,7 +50,7 @@ class GroupDoubtTest : public testing::Test {
       busy = !effects.writes.empty();
       ASSERT_TRUE(store_.Write({effects.writes}).ok());
       for (const uint64_t id : effects.write_ids) {
-        group_->Handle(Persisted{id}, now_, /*storage_full=*/false, effects);
+        group_->Handle(Persisted{id}, now_, storage::Room::kEnough, effects);
       }
     }
   }
@@ -59,7 +59,7 @@ class GroupDoubtTest : public testing::Test {
     for (int i = 0; i < 100 && !group_->state().leading(); ++i) {
       now_.mono += 50 * kMicrosPerMilli;
       Effects effects;
-      group_->Handle(Tick{}, now_, /*storage_full=*/false, effects);
+      group_->Handle(Tick{}, now_, storage::Room::kEnough, effects);
       Settle();
     }
     ASSERT_TRUE(group_->state().leading());
@@ -72,7 +72,7 @@ class GroupDoubtTest : public testing::Test {
     Effects effects;
     group_->Handle(
         Request{.reply_to = {}, .body = append, .deadline = now_.mono + kMicrosPerSecond}, now_,
-        /*storage_full=*/false, effects);
+        storage::Room::kEnough, effects);
     Settle();
   }
 
@@ -152,8 +152,9 @@ TEST(GroupSnapshotTest, WhatFollowsASnapshotMayComeInTheSameTurn) {
   consensus::AppendRequest append{.prev = {kTerm, kEnd}, .last = kEnd + 1, .commit = kEnd};
   append.entries.push_back({.index = kEnd + 1, .term = kTerm, .kind = consensus::EntryKind::kNoop});
   Effects effects;
-  group->Handle(PeerMessage{{kLeader, kSelf, kTerm, install}}, now, false, effects);
-  group->Handle(PeerMessage{{kLeader, kSelf, kTerm, append}}, now, false, effects);
+  group->Handle(PeerMessage{{kLeader, kSelf, kTerm, install}}, now, storage::Room::kEnough,
+                effects);
+  group->Handle(PeerMessage{{kLeader, kSelf, kTerm, append}}, now, storage::Room::kEnough, effects);
   group->Finish(now, /*gather=*/false, effects);
   for (const std::string& alarm : effects.alarms) ADD_FAILURE() << alarm;
   EXPECT_EQ(group->View().last, kEnd + 1);

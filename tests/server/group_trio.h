@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -22,10 +23,11 @@ class GroupTrio {
  public:
   static constexpr GroupId kGroup{7};
 
-  GroupTrio() {
+  explicit GroupTrio(bool lease_reads = false) {
     for (uint64_t id = 1; id <= 3; ++id) {
       GroupConfig config;
       config.raft.self = NodeId(id);
+      config.raft.lease_reads = lease_reads;
       GroupStart start;
       start.group = kGroup;
       start.name = "log";
@@ -42,14 +44,20 @@ class GroupTrio {
   // ---- What happens ------------------------------------------------------------------------
   // To one replica; then all that follows.
   void Post(uint64_t id, Event event) {
-    At(id).group->Handle(std::move(event), now_, /*storage_full=*/false, At(id).effects);
+    At(id).group->Handle(std::move(event), now_, At(id).room, At(id).effects);
     Run();
   }
   void Tick(uint64_t id) {
-    now_.mono += 50 * kMicrosPerMilli;
-    now_.wall += 50 * kMicrosPerMilli;
+    PassTime(50 * kMicrosPerMilli);
     Post(id, server::Tick{});
   }
+  // By all clocks.
+  void PassTime(int64_t us) {
+    now_.mono += us;
+    now_.wall += us;
+  }
+  // On the disk of one.
+  void SetRoom(uint64_t id, storage::Room room) { At(id).room = room; }
   // Nobody hears `id`, and it hears nobody, until Heal.
   void CutOff(uint64_t id) { alone_.insert(NodeId(id)); }
   void Heal() { alone_.clear(); }
@@ -87,6 +95,8 @@ class GroupTrio {
   // Of tails, by their tokens.
   [[nodiscard]] const std::map<uint64_t, TailEnd>& ends() const { return ends_; }
 
+  [[nodiscard]] const std::vector<std::string>& alarms() const { return alarms_; }
+
   Group& group(uint64_t id) { return *At(id).group; }
   [[nodiscard]] TurnTime now() const { return now_; }
 
@@ -97,6 +107,7 @@ class GroupTrio {
     Random random{1};
     std::unique_ptr<Group> group;
     Effects effects;
+    storage::Room room = storage::Room::kEnough;
   };
 
   Replica& At(uint64_t id) { return replicas_.at(id - 1); }
@@ -110,7 +121,7 @@ class GroupTrio {
       }
       for (; !wire_.empty(); wire_.pop_front()) {
         Replica& to = At(wire_.front().to.value());
-        to.group->Handle(PeerMessage{wire_.front()}, now_, /*storage_full=*/false, to.effects);
+        to.group->Handle(PeerMessage{wire_.front()}, now_, to.room, to.effects);
         busy = true;
       }
     }
@@ -127,11 +138,12 @@ class GroupTrio {
       EXPECT_TRUE(replies_.emplace(reply.to.token, std::move(reply.reply)).second)
           << "answered twice";
     }
+    for (std::string& alarm : effects.alarms) alarms_.push_back(std::move(alarm));
     for (Effects::OutEnd& end : effects.ends) ends_[end.token] = std::move(end.end);
     if (effects.writes.empty()) return !wire_.empty();
     EXPECT_TRUE(from.store.Write({effects.writes}).ok());
     for (const uint64_t id : effects.write_ids) {
-      from.group->Handle(Persisted{id}, now_, /*storage_full=*/false, from.effects);
+      from.group->Handle(Persisted{id}, now_, from.room, from.effects);
     }
     return true;
   }
@@ -143,6 +155,7 @@ class GroupTrio {
   uint64_t next_token_ = 1;
   std::map<uint64_t, Reply> replies_;
   std::map<uint64_t, TailEnd> ends_;
+  std::vector<std::string> alarms_;
 };
 
 }  // namespace cairn::server

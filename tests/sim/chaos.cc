@@ -75,7 +75,7 @@ void Chaos::Heal() {
   for (const auto& user : *context_.users) user->Pause(0);
   for (const auto& node : *context_.nodes) {
     node->set_crash_points(false);
-    node->SetSpace(true);
+    node->SetRoom(storage::Room::kEnough);
     node->Pause(0);
     node->StallDisk(0);
     // The operator's part: a suspect leads again when it was restarted.

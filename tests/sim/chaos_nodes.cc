@@ -135,9 +135,15 @@ void Chaos::StallDisk() {
 
 void Chaos::FillDisk() {
   SimNode& node = AnyNode();
-  const bool has_space = random().Chance(0.5);
-  node.SetSpace(has_space);
-  Note(fmt::format("the disk of node {} {}", node.id(), has_space ? "has space" : "is full"));
+  using storage::Room;
+  const Room room = random().Chance(0.5)   ? Room::kEnough
+                    : random().Chance(0.5) ? Room::kLow
+                                           : Room::kNone;
+  node.SetRoom(room);
+  Note(fmt::format("the disk of node {} {}", node.id(),
+                   room == Room::kEnough ? "has room"
+                   : room == Room::kLow  ? "is below its watermark"
+                                         : "is full"));
 }
 
 void Chaos::MoveClock() {

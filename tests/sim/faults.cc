@@ -55,6 +55,10 @@ Faults Faults::FromSeed(uint64_t seed, int nodes) {
   if (random.Chance(0.8)) f.hibernate_ticks = 1 + static_cast<uint32_t>(random.Below(12));
   f.old_sleepers = f.hibernate_ticks != 0 && chance(0.4);
   if (random.Chance(0.5)) f.fill_message_bytes = 0;
+  // Mostly all or none, as it should be.
+  if (random.Chance(0.25)) {
+    f.lease_nodes = random.Chance(0.7) ? f.nodes : static_cast<int>(random.Between(1, f.nodes));
+  }
   return f;
 }
 
@@ -99,12 +103,13 @@ std::string Faults::ToString() const {
   if (archive_object_bytes != 0) {
     out += fmt::format(" archive={}/{}ms", archive_object_bytes, archive_age_ms);
   }
-  return out +
-         fmt::format(
-             " hibernate={} delay={}..{}us sync={}..{}us segment={} cache={} entry={} message={} "
-             "fill={} think={}us",
-             hibernate_ticks, delay_min_us, delay_max_us, sync_min_us, sync_max_us, segment_bytes,
-             cache_bytes, entry_bytes, append_message_bytes, fill_message_bytes, think_us);
+  return out + fmt::format(
+                   " leases={} hibernate={} delay={}..{}us sync={}..{}us segment={} cache={} "
+                   "entry={} message={} "
+                   "fill={} think={}us",
+                   lease_nodes, hibernate_ticks, delay_min_us, delay_max_us, sync_min_us,
+                   sync_max_us, segment_bytes, cache_bytes, entry_bytes, append_message_bytes,
+                   fill_message_bytes, think_us);
 }
 
 }  // namespace cairn::sim

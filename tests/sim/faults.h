@@ -61,6 +61,7 @@ struct Faults {
   int voters = 3;  // The first ones, at the beginning.
   int logs = 1;
   uint32_t hibernate_ticks = 0;       // 0: no log hibernates.
+  int lease_nodes = 0;                // The first so many have leases for reads.
   uint64_t archive_object_bytes = 0;  // Of the members' world; 0: nothing is archived.
   uint64_t archive_age_ms = 0;
   SimTime think_us = 6'000;  // Most that a client waits between two calls.

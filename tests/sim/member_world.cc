@@ -25,6 +25,7 @@ Faults ForMembers(uint64_t seed, Faults faults) {
   // Disks that lie are the other world's subject.
   faults.nodes = faults.voters = kFounders;
   if (!Sleeps(seed)) faults.hibernate_ticks = 0;
+  if (Sleeps(seed)) faults.lease_nodes = 0;
   faults.lulls = faults.old_sleepers = faults.hibernate_ticks != 0;
   if (Archives(seed)) {
     Random random(seed ^ 0xa2c41feu);

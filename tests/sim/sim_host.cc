@@ -15,6 +15,7 @@ server::NodeConfig ConfigOf(const Faults& faults) {
   server::NodeConfig config;
   config.tick_ms = 20;
   config.election_ticks = 10;
+  config.lease_reads = faults.lease_nodes > 0;
   config.hibernate_after_ms = uint64_t{faults.hibernate_ticks} * config.tick_ms;
   config.workers = 1;
   config.segment_bytes = faults.segment_bytes;

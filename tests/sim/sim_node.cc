@@ -116,6 +116,7 @@ void SimNode::AddGroup(const SimLog& log, const std::vector<storage::StoredGroup
   config.raft.self = id_;
   config.raft.election_ticks = kElectionTicks;
   config.raft.hibernate_ticks = faults.hibernate_ticks;
+  config.raft.lease_reads = id_.value() <= static_cast<uint64_t>(faults.lease_nodes);
   config.tick_us = kTickUs;
   config.slow_tick_us = kSlowTickUs;
   config.segment_bytes = faults.segment_bytes;

@@ -85,7 +85,7 @@ class SimNode : public server::WorkerPorts {
   // A pulse of `from` arrives.
   void HearPulse(NodeId from);
   void Post(GroupId group, server::Event event);
-  void SetSpace(bool has_space) { store_.SetSpace(has_space); }
+  void SetRoom(storage::Room room) { store_.SetRoom(room); }
   // What a disk that lies takes besides: `turns` that it had said to be synced. Requires: !up().
   void LoseTurns(size_t turns, storage::RecoveryVerdict verdict);
   // Flips a bit of an entry that a start has to read. False: there is none. Requires: !up().
@@ -119,7 +119,7 @@ class SimNode : public server::WorkerPorts {
   void OnCatalogChange(const server::CatalogChange& change) override;
   void Alarm(const std::string& line) override;
   void OnTicked(uint32_t worker) override;
-  [[nodiscard]] bool HasSpace() const override { return store_.HasSpace(); }
+  [[nodiscard]] storage::Room FreeRoom() const override { return store_.FreeRoom(); }
 
   void MakeHost();
   void ScheduleWork();

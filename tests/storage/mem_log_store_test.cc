@@ -84,7 +84,7 @@ TEST(MemLogStoreTest, RefusesWhenToldTo) {
   EXPECT_TRUE(absl::IsResourceExhausted(store.Write(OneWrite(MakeGroup()))));
   EXPECT_TRUE(store.LoadGroups()->empty());
   EXPECT_TRUE(store.HasSpace());
-  store.SetSpace(false);
+  store.SetRoom(Room::kLow);
   EXPECT_FALSE(store.HasSpace());
 }
 

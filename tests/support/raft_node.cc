@@ -36,13 +36,20 @@ InitialState RaftDisk::Load() const {
   return state;
 }
 
-RaftNode::RaftNode(const Config& config, RaftDisk disk, uint64_t seed)
+RaftNode::RaftNode(const Config& config, RaftDisk disk, uint64_t seed, MonoMicros now)
     : config_(config),
       random_(seed),
       disk_(std::move(disk)),
       core_(std::make_unique<RaftCore>(config_, disk_.Load(), &random_)),
       log_before_(disk_.before),
-      log_(disk_.entries) {}
+      log_(disk_.entries) {
+  SetTime(now);
+}
+
+void RaftNode::SetTime(MonoMicros now) {
+  now_us_ = now;
+  core_->SetTime(now);
+}
 
 RaftNode::Outcome RaftNode::Collect() {
   Outcome outcome;

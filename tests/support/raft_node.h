@@ -27,7 +27,8 @@ struct RaftDisk {
 
 class RaftNode {
  public:
-  RaftNode(const Config& config, RaftDisk disk, uint64_t seed);
+  // `now`: what its clock shows.
+  RaftNode(const Config& config, RaftDisk disk, uint64_t seed, MonoMicros now = 0);
 
   [[nodiscard]] RaftCore& core() { return *core_; }
   [[nodiscard]] const RaftCore& core() const { return *core_; }
@@ -42,6 +43,10 @@ class RaftNode {
     std::optional<Fetch> fetch;
     bool role_changed = false;
   };
+  // Time passes, with ticks or without.
+  void SetTime(MonoMicros now);
+  [[nodiscard]] MonoMicros now() const { return now_us_; }
+
   // Takes Readys until there are none.
   Outcome Collect();
 
@@ -87,6 +92,7 @@ class RaftNode {
 
   Config config_;
   Random random_;
+  MonoMicros now_us_ = 0;
   RaftDisk disk_;
   std::deque<RaftDisk> history_;  // Newest last; disk_ is not in it.
   std::unique_ptr<RaftCore> core_;

@@ -45,6 +45,7 @@ class Cluster {
         {"nodes", &Cluster::Nodes},
         {"disk", &Cluster::Disk},
         {"tick", &Cluster::Tick},
+        {"pause", &Cluster::Pause},
         {"campaign", &Cluster::Campaign},
         {"elect", &Cluster::Elect},
         {"propose", &Cluster::Propose},
@@ -220,14 +221,27 @@ class Cluster {
 
   void Tick(const Command& command) {
     for (uint64_t i = command.number_or(1, 1); i > 0; --i) {
-      Act(command.node(0), [](RaftCore& core) { core.Tick(); });
+      TickOnce(command.node(0));
     }
   }
+
+  void TickOnce(NodeId id) {
+    PassTicks(id, 1);
+    Act(id, [](RaftCore& core) { core.Tick(); });
+  }
+
+  // Time that the node's clock shows.
+  void PassTicks(NodeId id, uint64_t ticks) {
+    RaftNode& node = NodeOf(id);
+    node.SetTime(node.now() + static_cast<int64_t>(ticks) * node.config().tick_us);
+  }
+
+  void Pause(const Command& command) { PassTicks(command.node(0), command.number(1)); }
 
   void Campaign(const Command& command) {
     const size_t silent = out_.size();
     for (int i = 0; i < 100 && out_.size() == silent; ++i) {
-      Act(command.node(0), [](RaftCore& core) { core.Tick(); });
+      TickOnce(command.node(0));
     }
   }
 

@@ -15,6 +15,7 @@
 //         [wakeful=N]   begins anew; N knows nothing of hibernation
 //   disk N [log=T/I,…] [term=T] [vote=N] [commit=I]           N restarts on such a disk
 //   tick N [COUNT]
+//   pause N TICKS         N stands still that long: its clock goes on, and it does not tick
 //   campaign N            ticks N, which does not lead, until its election timer fires
 //   elect N               campaigns, and lets everything settle
 //   propose N [COUNT] [bytes=B]
