@@ -64,7 +64,6 @@ namespace cairn {
   X(kSealed, "a segment was sealed")                                                             \
   X(kTrimmed, "segments were dropped")                                                           \
   X(kStorageFull, "an append was refused for lack of space")                                     \
-  X(kFollowerFull, "a follower did not take records for lack of space")                          \
   X(kLeaseRead, "a read was answered under a leader's lease")                                    \
   X(kRefilled, "a replica that a majority contradicts began anew")                               \
   X(kClockHandOver, "a leader whose clock is off handed over")

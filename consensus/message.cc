@@ -44,7 +44,7 @@ std::string Describe(const Heartbeat& m) {
 std::string Describe(const HeartbeatResponse& m) {
   return fmt::format("heartbeat-ok round={}", m.context) + Flag(m.doubt != 0, "unsound") +
          Flag(m.asleep, "asleep") + Flag(m.fetching, "fetching") + Flag(m.promised, "promised") +
-         Flag(m.full, "full");
+         Flag(m.full, "full") + Flag(m.no_room, "no-room");
 }
 
 std::string Describe(const CommitNotice& m) { return fmt::format("committed {}", m.commit); }

@@ -75,9 +75,9 @@ struct AppendResponse {
   bool contradicts = false;
   // The sender knows of runs and takes them; filled in by the group.
   bool takes_runs = false;
-  // The sender has no room for what it was sent behind `match`, which it did not take; filled in
-  // by the group.
+  // The sender's disk is below its watermark, and below half of it; filled in by the group.
   bool full = false;
+  bool no_room = false;
   bool operator==(const AppendResponse&) const = default;
 };
 
@@ -107,8 +107,9 @@ struct HeartbeatResponse {
   bool fetching = false;
   // It promises what the heartbeat asked for.
   bool promised = false;
-  // The sender's disk is below its watermark; filled in by the group.
+  // As in AppendResponse.
   bool full = false;
+  bool no_room = false;
   bool operator==(const HeartbeatResponse&) const = default;
 };
 

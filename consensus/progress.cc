@@ -21,7 +21,7 @@ bool Progress::WindowFull() const {
 }
 
 bool Progress::CanSendEntries() const {
-  if (filling_ || deferred_ || no_room_) return false;
+  if (filling_ || deferred_) return false;
   switch (state_) {
     case State::kProbe:
       return !probe_sent_;
@@ -89,11 +89,6 @@ bool Progress::OnAccepted(Index match) {
       break;
   }
   return grew;
-}
-
-void Progress::OnRoom(bool full) {
-  full_ = full;
-  no_room_ = no_room_ && full;
 }
 
 bool Progress::RejectionIsNews(Index prev) const {

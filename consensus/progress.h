@@ -107,12 +107,13 @@ class Progress {
   // It has promised by its answer to `round` (raft_reads.cc).
   void OnPromised(uint64_t round) { promised_round_ = std::max(promised_round_, round); }
   [[nodiscard]] uint64_t promised_round() const { return promised_round_; }
-  // By its last heartbeat its disk is below the watermark, or not: then it takes again what it may
-  // have had no room for.
-  void OnRoom(bool full);
+  // Whether by its last answer its disk is below the watermark, and below half of it.
+  void OnRoom(bool full, bool no_room) {
+    full_ = full;
+    no_room_ = no_room;
+  }
   [[nodiscard]] bool full() const { return full_; }
-  // It had no room for records, and is sent nothing until it has.
-  void OnNoRoom() { no_room_ = true; }
+  [[nodiscard]] bool no_room() const { return no_room_; }
   // By its last answer it takes runs, or does not.
   void OnTakesRuns(bool takes_runs) { takes_runs_ = takes_runs; }
   void OnUnreachable();

@@ -43,12 +43,11 @@ absl::Status RaftCore::CheckCaughtUp(const MembershipChange& change) const {
     if (progress.unsound()) {
       return absl::FailedPreconditionError(fmt::format("node {} doubts its own disk", id));
     }
-    // Under load the last entries are always still on their way: what counts is that all
-    // else is there, and that it takes them.
-    const bool keeps_up = progress.state() == Progress::State::kReplicate &&
-                          progress.next() > commit_ &&
-                          progress.silent_ticks() < config_.election_ticks;
-    if (!keeps_up) {
+    if (progress.full()) {
+      return absl::FailedPreconditionError(
+          fmt::format("the disk of node {} is below its watermark", id));
+    }
+    if (!KeepsUp(progress)) {
       return absl::FailedPreconditionError(
           fmt::format("node {} has not caught up: it holds entries through {}, committed are {}",
                       id, progress.match(), commit_));

@@ -202,8 +202,8 @@ class RaftCore {
   // Leader only: whether the others that keep up are enough to commit, so that nobody waits for
   // what `member` lacks.
   [[nodiscard]] bool CommitsWithout(NodeId member) const;
-  // Leader only: the members whose disks are below their watermark, if there is no quorum without
-  // them; else none.
+  // Leader only: the members whose disks are below their watermark, if there is no quorum of others
+  // that keep up; else none.
   [[nodiscard]] std::vector<NodeId> NeededButFull() const;
   // Leader only: whether an append to `to` that is due may be a RunOffer.
   [[nodiscard]] bool MayOfferRun(NodeId to) const;
@@ -290,6 +290,10 @@ class RaftCore {
   Position AppendOwn(EntryKind kind, Bytes payload);
   [[nodiscard]] bool QuorumHeard() const;
   void BroadcastHeartbeat();
+  // Whether it takes what it is sent, and lacks no more than what is on its way.
+  [[nodiscard]] bool KeepsUp(const Progress& progress) const;
+  // Whether those who keep up and are none of `these` can commit.
+  [[nodiscard]] bool QuorumWithout(bool (Progress::*these)() const) const;
   void MaybeCommit();
   void OnCommitted();
   [[nodiscard]] Progress* FindProgress(NodeId id);

@@ -82,18 +82,30 @@ bool RaftCore::CommitsWithout(NodeId member) const {
   return rest == VoteResult::kWon;
 }
 
-std::vector<NodeId> RaftCore::NeededButFull() const {
-  std::vector<NodeId> full;
+// Under load the last entries are always still on their way: what counts is that all else is there,
+// and that it takes them.
+bool RaftCore::KeepsUp(const Progress& progress) const {
+  return progress.state() == Progress::State::kReplicate && !progress.unsound() &&
+         progress.next() > commit_ && progress.silent_ticks() < config_.election_ticks;
+}
+
+bool RaftCore::QuorumWithout(bool (Progress::*these)() const) const {
   const VoteResult rest = TallyVotes(membership(), [&](NodeId id) {
     if (id == config_.self) return Ballot::kGranted;
     const auto member = progress_.find(id);
-    if (member == progress_.end() || member->second.silent_ticks() >= config_.election_ticks) {
-      return Ballot::kRefused;
-    }
-    if (member->second.full()) full.push_back(id);
-    return member->second.full() ? Ballot::kRefused : Ballot::kGranted;
+    const bool counts =
+        member != progress_.end() && KeepsUp(member->second) && !(member->second.*these)();
+    return counts ? Ballot::kGranted : Ballot::kRefused;
   });
-  if (rest == VoteResult::kWon) full.clear();
+  return rest == VoteResult::kWon;
+}
+
+std::vector<NodeId> RaftCore::NeededButFull() const {
+  std::vector<NodeId> full;
+  for (const auto& [id, progress] : progress_) {
+    if (progress.full() && membership().IsVoter(id)) full.push_back(id);
+  }
+  if (!full.empty() && QuorumWithout(&Progress::full)) full.clear();
   return full;
 }
 
@@ -183,7 +195,7 @@ void RaftCore::HandleAppendResponse(NodeId from, const AppendResponse& response)
   if (!HearStanding(*progress, response.doubt)) return;
   MaybeCountAgain(*progress, response);
   progress->OnTakesRuns(response.takes_runs);
-  if (response.full) progress->OnNoRoom();
+  progress->OnRoom(response.full, response.no_room);
   if (response.accepted) {
     HandleAccepted(from, *progress, response.match);
   } else if (response.contradicts) {
@@ -225,7 +237,7 @@ void RaftCore::HandleHeartbeatResponse(NodeId from, const HeartbeatResponse& res
   // at once and the entries need not travel again and again while the disk is busy with them.
   if (appends_seem_lost) SendEmptyAppend(from, *progress);
   if (response.promised) progress->OnPromised(response.context);
-  progress->OnRoom(response.full);
+  progress->OnRoom(response.full, response.no_room);
   AnswerConfirmedReads();
   HearAsleep(from, response.asleep);
   MaybeAbsolve();  // Last: it may end the reign.
@@ -237,6 +249,8 @@ bool RaftCore::AppendDue(const Progress& progress) const {
   const Index before_next = progress.next().Previous();
   if (progress.state() == Progress::State::kSnapshot) return progress.NeedsSnapshot();
   if (before_next < terms_.Before().index) return true;  // By a snapshot.
+  // What it lacks it gets when it is needed, or has room.
+  if (progress.no_room() && QuorumWithout(&Progress::no_room)) return false;
   if (progress.NeedsProbe()) return true;
   return progress.CanSendEntries() && progress.next() <= terms_.Last().index;
 }

@@ -110,8 +110,7 @@ bool RaftCore::MaySleep() const {
   if (commit_ != last || applied_ != last || writes_.persisted() != last) return false;
   return std::all_of(progress_.begin(), progress_.end(), [&](const auto& member) {
     return member.second.state() == Progress::State::kReplicate && !member.second.unsound() &&
-           member.second.match() == last && !member.second.full() &&
-           !silent_.contains(member.first);
+           member.second.match() == last && !silent_.contains(member.first);
   });
 }
 

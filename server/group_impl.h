@@ -112,8 +112,8 @@ struct Group::Impl {
   void OnRequest(Request request, TurnTime now, Effects& effects);
   // Why the leader cannot queue a request; nullopt: it can.
   std::optional<Rejection> NoRoomFor(const RequestBody& body, Effects& effects) const;
-  // Whose disks keep this leader from taking records, and how; empty: nobody's.
-  [[nodiscard]] std::string DisksWithoutRoom() const;
+  // By the disks that this leader needs.
+  [[nodiscard]] std::optional<Rejection> NoDiskFor(const RequestBody& body) const;
   void Queue(Request request);
   void FollowRole(TurnTime now, Effects& effects);
   void EndTerm(Effects& effects);
@@ -188,9 +188,6 @@ struct Group::Impl {
   void UpdateEvictable();
   void Halt(const absl::Status& why, Effects& effects);
   [[nodiscard]] Rejection HaltedHere() const;
-
-  // Takes out of `append` the first entry with records for which there is no room, and all behind.
-  void RefuseRecords(consensus::AppendRequest& append, NodeId from, Effects& effects);
 
   // ---- group_refill.cc
   // Takes out of `append` what does not follow from what this replica holds; says why.
@@ -315,7 +312,6 @@ struct Group::Impl {
   bool draining = false;
   bool told_confirmed = false;                  // Group 0.
   storage::Room room = storage::Room::kEnough;  // As of the last event.
-  bool lacks_room = false;                      // It did not take records that came, for that.
   // Catalog changes applied while the group was created; handed out in the first turn.
   std::vector<CatalogChange> initial_changes;
   // Wall clock less monotonic clock; a jump forward stops retention by age for an hour.

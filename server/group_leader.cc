@@ -30,12 +30,13 @@ uint64_t BytesOf(const RequestBody& body) {
   return append != nullptr ? append->records.size() : 256;
 }
 
-// What is refused while the disk is under its watermark. Leases, trims and settings pass, so
+// What is refused while there is no room. Leases, trims, settings and registered snapshots pass, so
 // that holders keep their epochs and space can be made.
 bool NeedsSpace(const RequestBody& body) {
-  return std::holds_alternative<AppendOp>(body) || std::holds_alternative<ImportOp>(body) ||
+  const auto* import = std::get_if<ImportOp>(&body);
+  return std::holds_alternative<AppendOp>(body) ||
          std::holds_alternative<RegisterProducerOp>(body) ||
-         std::holds_alternative<RegisterSnapshotOp>(body);
+         (import != nullptr && import->next == 0);  // Else a part of it is done.
 }
 
 // All fields; one that is not set is as good as one at its default.
@@ -118,6 +119,7 @@ void Group::Impl::OnRequest(Request request, TurnTime now, Effects& effects) {
     return;
   }
   if (std::optional<Rejection> no_room = NoRoomFor(request.body, effects)) {
+    core.StayAwake();  // What is known of others' disks may be old.
     return Answer(request.reply_to, *std::move(no_room), effects);
   }
   if (AsksForChain(request.body) && state.leading()) {
@@ -127,27 +129,26 @@ void Group::Impl::OnRequest(Request request, TurnTime now, Effects& effects) {
   Queue(std::move(request));
 }
 
-std::string Group::Impl::DisksWithoutRoom() const {
-  if (room != storage::Room::kEnough) return "the leader's disk is";
-  const std::vector<NodeId> full = core.NeededButFull();
-  if (full.empty()) return "";
-  return fmt::format("no majority has room: the disk of each of the nodes {} is",
-                     fmt::join(full, ", "));
+std::optional<Rejection> Group::Impl::NoDiskFor(const RequestBody& body) const {
+  if (!NeedsSpace(body)) return std::nullopt;
+  std::string whose = "the leader's disk is";
+  if (room == storage::Room::kEnough) {
+    const std::vector<NodeId> full = core.NeededButFull();
+    if (full.empty()) return std::nullopt;
+    whose = fmt::format("no majority that keeps up has room, the disk of each of the nodes {} is",
+                        fmt::join(full, ", "));
+  }
+  Hit(Mark::kStorageFull);
+  Rejection rejection =
+      Reject(cairn::v1::REASON_STORAGE_FULL,
+             fmt::format("{} below its watermark; appends resume by themselves when space returns",
+                         whose));
+  rejection.info.set_retry_after_ms(1000);
+  return rejection;
 }
 
 std::optional<Rejection> Group::Impl::NoRoomFor(const RequestBody& body, Effects& effects) const {
-  if (NeedsSpace(body)) {
-    if (const std::string whose = DisksWithoutRoom(); !whose.empty()) {
-      Hit(Mark::kStorageFull);
-      Rejection rejection =
-          Reject(cairn::v1::REASON_STORAGE_FULL,
-                 fmt::format("{} below its watermark; appends resume by themselves when space "
-                             "returns",
-                             whose));
-      rejection.info.set_retry_after_ms(1000);
-      return rejection;
-    }
-  }
+  if (std::optional<Rejection> full = NoDiskFor(body)) return full;
   if (waiting.size() < config.max_waiting_requests &&
       waiting_bytes + BytesOf(body) <= config.max_waiting_bytes && !waiters.Full()) {
     return std::nullopt;
@@ -278,6 +279,11 @@ bool Group::Impl::Judge(Request& request, TurnTime now, Judged& judged, Effects&
   if (request.deadline <= now.mono) {
     ++effects.tally[Overload::kDeadline];
     Answer(request.reply_to, TooLate(request), effects);
+    return true;
+  }
+  // It may have come before that was known.
+  if (std::optional<Rejection> full = NoDiskFor(request.body)) {
+    Answer(request.reply_to, *std::move(full), effects);
     return true;
   }
   if (std::holds_alternative<CatalogOp>(request.body))

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -14,22 +13,6 @@
 #include "server/group_impl.h"
 
 namespace cairn::server {
-namespace {
-
-// Not only those of leases.
-bool HoldsClientRecords(std::string_view payload) {
-  const auto view = storage::EntryView::Parse(payload);
-  if (!view.ok() || view->header().record_count == 0) return false;
-  const auto items = view->Items();
-  if (!items.ok()) return false;
-  const auto of_leases = std::count_if(
-      items->items().begin(), items->items().end(),
-      [](const cairn::v1::EntryItem& item) { return item.has_lease_record_offset(); });
-  return view->header().record_count > of_leases;
-}
-
-}  // namespace
-
 LogPosition PositionAfterEntry(const consensus::Entry& entry, const LogPosition& before,
                                storage::StoredEntry* stored) {
   if (entry.kind != consensus::EntryKind::kData) return before;
@@ -70,7 +53,6 @@ void Group::Impl::OnMessage(consensus::Message message, TurnTime now, Effects& e
     TakeReady(now, effects);
     if (halted) return;
   }
-  if (append != nullptr) RefuseRecords(*append, message.from, effects);
   const absl::Status status = append != nullptr ? RefuseWrongEntries(*append) : absl::OkStatus();
   if (status.ok()) {
     core.Step(std::move(message));
@@ -83,29 +65,6 @@ void Group::Impl::OnMessage(consensus::Message message, TurnTime now, Effects& e
   const bool of_this_term = message.term >= core.term();
   core.Step(std::move(message));
   if (of_this_term) OnRefused(from, wrong, commit, status, effects);
-}
-
-void Group::Impl::RefuseRecords(consensus::AppendRequest& append, NodeId from, Effects& effects) {
-  if (room != storage::Room::kNone || catalog != nullptr) {
-    lacks_room = false;
-    return;
-  }
-  const auto first = std::find_if(append.entries.begin(), append.entries.end(),
-                                  [&](const consensus::Entry& entry) {
-                                    if (core.terms().Matches({entry.term, entry.index}))
-                                      return false;  // Held already.
-                                    return entry.kind == consensus::EntryKind::kData &&
-                                           HoldsClientRecords(entry.payload.view());
-                                  });
-  if (first == append.entries.end()) return;
-  if (!std::exchange(lacks_room, true)) {
-    Hit(Mark::kFollowerFull);
-    effects.alarms.push_back(fmt::format(
-        "log {} ({}): entry {} of node {} is not taken: less than half of the watermark is free on "
-        "this node's disk",
-        name, id, first->index, from));
-  }
-  append.entries.erase(first, append.entries.end());
 }
 
 absl::Status Group::Impl::ReadSnapshot(consensus::SnapshotRequest& request) const {
@@ -248,9 +207,11 @@ void Group::Impl::SendMessages(std::vector<consensus::Message> messages, TurnTim
       answer->wall_us = now.wall;
       answer->fetching = IsFetching();
       answer->full = room != storage::Room::kEnough;
+      answer->no_room = room == storage::Room::kNone;
     } else if (auto* response = std::get_if<consensus::AppendResponse>(&message.body)) {
       response->takes_runs = config.run_bytes > 0 && catalog == nullptr;
-      response->full = lacks_room;
+      response->full = room != storage::Room::kEnough;
+      response->no_room = room == storage::Room::kNone;
     }
     effects.messages.push_back({id, std::move(message)});
   }

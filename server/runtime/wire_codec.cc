@@ -80,6 +80,7 @@ void Encode(const consensus::AppendResponse& body, WireMessage& wire) {
   wire.set_doubt(body.doubt);
   wire.set_runs(body.takes_runs);
   wire.set_full(body.full);
+  wire.set_no_room(body.no_room);
 }
 
 void Encode(const consensus::Heartbeat& body, WireMessage& wire) {
@@ -99,6 +100,7 @@ void Encode(const consensus::HeartbeatResponse& body, WireMessage& wire) {
   wire.set_runs(body.fetching);
   wire.set_promise_us(body.promised ? 1 : 0);
   wire.set_full(body.full);
+  wire.set_no_room(body.no_room);
 }
 
 void Encode(const consensus::CommitNotice& body, WireMessage& wire) {
@@ -220,6 +222,7 @@ consensus::AppendResponse DecodeAppendResponse(const WireMessage& wire) {
   body.contradicts = Has(wire, kContradicts);
   body.takes_runs = wire.runs();
   body.full = wire.full();
+  body.no_room = wire.no_room();
   return body;
 }
 
@@ -253,7 +256,8 @@ absl::StatusOr<consensus::Body> DecodeBody(WireMessage& wire) {
                                           .asleep = wire.sleep(),
                                           .fetching = wire.runs(),
                                           .promised = wire.promise_us() != 0,
-                                          .full = wire.full()};
+                                          .full = wire.full(),
+                                          .no_room = wire.no_room()};
     case WireType::kCommitNotice:
       return consensus::CommitNotice{.commit = Index(wire.commit())};
     case WireType::kSnapshotRequest:

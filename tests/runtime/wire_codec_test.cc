@@ -48,11 +48,13 @@ std::vector<consensus::Body> AllBodies() {
       consensus::AppendResponse{.accepted = false, .hint = At(2, 8), .contradicts = true},
       consensus::AppendResponse{.accepted = true, .match = Index(12), .takes_runs = true},
       consensus::AppendResponse{.accepted = true, .match = Index(12), .full = true},
+      consensus::AppendResponse{.accepted = true, .match = Index(12), .no_room = true},
       consensus::Heartbeat{Index(5), 77, true, 1'000'000},
       consensus::HeartbeatResponse{78, 93, -94, true},
       consensus::HeartbeatResponse{.context = 79, .fetching = true},
       consensus::HeartbeatResponse{.context = 80, .promised = true},
       consensus::HeartbeatResponse{.context = 81, .full = true},
+      consensus::HeartbeatResponse{.context = 82, .no_room = true},
       consensus::CommitNotice{Index(6)},
       consensus::SnapshotRequest{
           .position = At(3, 30), .membership = {}, .snapshot = Bytes(std::string("state"))},

@@ -9,7 +9,6 @@
 #include <map>
 #include <memory>
 #include <set>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -95,8 +94,6 @@ class GroupTrio {
   // Of tails, by their tokens.
   [[nodiscard]] const std::map<uint64_t, TailEnd>& ends() const { return ends_; }
 
-  [[nodiscard]] const std::vector<std::string>& alarms() const { return alarms_; }
-
   Group& group(uint64_t id) { return *At(id).group; }
   [[nodiscard]] TurnTime now() const { return now_; }
 
@@ -138,7 +135,6 @@ class GroupTrio {
       EXPECT_TRUE(replies_.emplace(reply.to.token, std::move(reply.reply)).second)
           << "answered twice";
     }
-    for (std::string& alarm : effects.alarms) alarms_.push_back(std::move(alarm));
     for (Effects::OutEnd& end : effects.ends) ends_[end.token] = std::move(end.end);
     if (effects.writes.empty()) return !wire_.empty();
     EXPECT_TRUE(from.store.Write({effects.writes}).ok());
@@ -155,7 +151,6 @@ class GroupTrio {
   uint64_t next_token_ = 1;
   std::map<uint64_t, Reply> replies_;
   std::map<uint64_t, TailEnd> ends_;
-  std::vector<std::string> alarms_;
 };
 
 }  // namespace cairn::server
