@@ -46,7 +46,7 @@ class FuzzNode : public server::WorkerPorts {
   [[nodiscard]] const server::Catalog& catalog() const { return catalog_; }
   // The oldest message that was sent and not taken yet.
   std::optional<server::OutMessage> TakeSent();
-  void SetSpace(bool has_space) { store_.SetSpace(has_space); }
+  void SetRoom(storage::Room room) { store_.SetRoom(room); }
 
  private:
   struct ManualClock : Clock {

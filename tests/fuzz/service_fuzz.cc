@@ -79,7 +79,7 @@ class Service : private server::ReplySink, private server::TailSink {
   void Step(Method method, int ticks, std::string_view bytes);
   // All that waits gets its answer, at the latest when its time is up.
   void Finish() {
-    node_.SetSpace(true);
+    node_.SetRoom(storage::Room::kEnough);
     node_.Tick(static_cast<int>(2 * kPatienceUs / FuzzNode::kTickUs));
     CHECK(pending_.empty());
   }
@@ -296,7 +296,7 @@ void Service::Step(Method method, int ticks, std::string_view bytes) {
       Unary<Done, v1::TransferLeadershipRequest, v1::TransferLeadershipResponse>(kLog, bytes);
       break;
     case kSpace:
-      node_.SetSpace(!bytes.empty());
+      node_.SetRoom(bytes.empty() ? storage::Room::kLow : storage::Room::kEnough);
       break;
   }
   // Without time in between, requests share a turn.
