@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "storage/background_pace.h"
+#include "storage/steady_bursts.h"
 
 namespace cairn::storage {
 namespace {
@@ -134,11 +135,7 @@ uint64_t MemtablesAndWalBytes(uint64_t memtable_bytes) {
 uint32_t MostLiveWals() { return kLiveWals + 2; }
 
 std::shared_ptr<rocksdb::RateLimiter> MakeLimiter() {
-  constexpr int64_t kRefillMicros = 5000;
-  constexpr int32_t kFairness = 10;  // RocksDB's default.
-  return std::shared_ptr<rocksdb::RateLimiter>(
-      rocksdb::NewGenericRateLimiter(BackgroundPace::kUnbounded, kRefillMicros, kFairness,
-                                     rocksdb::RateLimiter::Mode::kWritesOnly));
+  return MakeSteadyBursts(BackgroundPace::kUnbounded, BackgroundPace::kLeast);
 }
 
 rocksdb::DBOptions MakeDbOptions(rocksdb::Env* env, uint64_t memtable_bytes, bool create,

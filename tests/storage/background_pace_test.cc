@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "storage/steady_bursts.h"
+
 namespace cairn::storage {
 namespace {
 
@@ -58,6 +60,18 @@ TEST(BackgroundPaceTest, WhatPilesUpHasNoBound) {
   EXPECT_EQ(log.Grow(100 * kMiB, {.full_memtables = 2}), BackgroundPace::kUnbounded);
   EXPECT_EQ(log.Grow(100 * kMiB, {.level0_files = 10}), BackgroundPace::kUnbounded);
   EXPECT_NEAR(log.Grow(100 * kMiB, {.full_memtables = 1}), 200 * kMiB, kMiB);
+}
+
+// A request that was sized before the rate fell is served, which RocksDB's own limiter does not
+// survive.
+TEST(SteadyBurstsTest, TheRateMayFallBetweenAskingAndTaking) {
+  const auto limiter = MakeSteadyBursts(BackgroundPace::kUnbounded, BackgroundPace::kLeast);
+  const int64_t burst = limiter->GetSingleBurstBytes();
+  limiter->SetBytesPerSecond(BackgroundPace::kLeast);
+  EXPECT_EQ(limiter->GetSingleBurstBytes(), burst);
+  limiter->Request(burst, rocksdb::Env::IO_LOW, nullptr, rocksdb::RateLimiter::OpType::kWrite);
+  EXPECT_EQ(limiter->GetTotalBytesThrough(rocksdb::Env::IO_LOW), burst);
+  EXPECT_EQ(limiter->GetBytesPerSecond(), BackgroundPace::kLeast);
 }
 
 }  // namespace
