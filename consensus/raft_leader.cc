@@ -8,6 +8,21 @@
 #include "consensus/raft_core.h"
 
 namespace cairn::consensus {
+namespace {
+
+// Whether the leader and those others of whom `counts` is true are a quorum.
+template <class Counts>
+bool WinsWith(const Membership& members, const std::map<NodeId, Progress>& others, NodeId leader,
+              const Counts& counts) {
+  const VoteResult result = TallyVotes(members, [&](NodeId id) {
+    if (id == leader) return Ballot::kGranted;
+    const auto other = others.find(id);
+    return other != others.end() && counts(id, other->second) ? Ballot::kGranted : Ballot::kRefused;
+  });
+  return result == VoteResult::kWon;
+}
+
+}  // namespace
 
 // ---- The reign ---------------------------------------------------------------------
 
@@ -59,27 +74,16 @@ void RaftCore::TickLeader() {
 }
 
 bool RaftCore::QuorumHeard() const {
-  const VoteResult heard = TallyVotes(membership(), [&](NodeId id) {
-    if (id == config_.self) return Ballot::kGranted;
-    const auto member = progress_.find(id);
-    const bool fresh =
-        member != progress_.end() && member->second.silent_ticks() < config_.election_ticks;
-    return fresh ? Ballot::kGranted : Ballot::kRefused;
+  return WinsWith(membership(), progress_, config_.self, [&](NodeId, const Progress& progress) {
+    return progress.silent_ticks() < config_.election_ticks;
   });
-  return heard == VoteResult::kWon;
 }
 
 bool RaftCore::CommitsWithout(NodeId member) const {
-  const VoteResult rest = TallyVotes(membership(), [&](NodeId id) {
-    if (id == member) return Ballot::kRefused;
-    if (id == config_.self) return Ballot::kGranted;
-    const auto other = progress_.find(id);
-    const bool keeps_up = other != progress_.end() && !other->second.unsound() &&
-                          other->second.silent_ticks() < config_.election_ticks &&
-                          other->second.match() >= commit_;
-    return keeps_up ? Ballot::kGranted : Ballot::kRefused;
+  return WinsWith(membership(), progress_, config_.self, [&](NodeId id, const Progress& progress) {
+    return id != member && !progress.unsound() &&
+           progress.silent_ticks() < config_.election_ticks && progress.match() >= commit_;
   });
-  return rest == VoteResult::kWon;
 }
 
 // Under load the last entries are always still on their way: what counts is that all else is there,
@@ -90,14 +94,9 @@ bool RaftCore::KeepsUp(const Progress& progress) const {
 }
 
 bool RaftCore::QuorumWithout(bool (Progress::*these)() const) const {
-  const VoteResult rest = TallyVotes(membership(), [&](NodeId id) {
-    if (id == config_.self) return Ballot::kGranted;
-    const auto member = progress_.find(id);
-    const bool counts =
-        member != progress_.end() && KeepsUp(member->second) && !(member->second.*these)();
-    return counts ? Ballot::kGranted : Ballot::kRefused;
+  return WinsWith(membership(), progress_, config_.self, [&](NodeId, const Progress& progress) {
+    return KeepsUp(progress) && !(progress.*these)();
   });
-  return rest == VoteResult::kWon;
 }
 
 std::vector<NodeId> RaftCore::NeededButFull() const {
