@@ -184,8 +184,8 @@ struct EntryRange {
 enum class Room : uint8_t {
   kEnough,
   kLow,   // Less than the watermark: a leader refuses data appends (STORAGE_FULL).
-  kNone,  // Less than half of it: a follower takes no records either. Votes, leases, trims and
-          // memberships still write.
+  kNone,  // Less than half of it: a leader that can do without this node sends it nothing. What
+          // must go on, votes, leases, trims and memberships, still writes.
 };
 
 class LogStore {

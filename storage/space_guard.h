@@ -1,10 +1,10 @@
 // SpaceGuard: foresees a full disk, instead of meeting it.
 //
-// Below the watermark data appends are refused, and below half of it the records that other nodes
-// have taken. What must go on (votes, leases, trims, membership) still writes; when less than a
-// quarter of the watermark is left, the ballast, a file that only takes room, is deleted to make
-// some. Both heal by themselves: the ballast is made again once there is room for it above the
-// watermark.
+// Below the watermark leaders refuse data appends, and below half of it those elsewhere send this
+// node nothing if they can. What must go on (votes, leases, trims, membership) still writes; when
+// less than a quarter of the watermark is left, the ballast, a file that only takes room, is
+// deleted to make some. Both heal by themselves: the ballast is made again once there is room for
+// it above the watermark.
 //
 // Threads: FreeRoom from any thread, one statvfs in 100 ms at most; Upkeep from one.
 #pragma once

@@ -147,6 +147,19 @@ TEST_F(DiskTroubleTest, AFullDiskIsForeseenAndHeals) {
   EXPECT_TRUE(HasBallast());
 }
 
+TEST_F(DiskTroubleTest, RoomHasTwoBounds) {
+  const auto room_with = [this](uint64_t free_bytes) {
+    free_bytes_ = free_bytes;
+    clock_.now_us += kMicrosPerSecond;
+    return store_->FreeRoom();
+  };
+  EXPECT_EQ(room_with(kWatermark), Room::kEnough);
+  EXPECT_EQ(room_with(kWatermark - 1), Room::kLow);
+  EXPECT_EQ(room_with(kWatermark / 2), Room::kLow);
+  EXPECT_EQ(room_with(kWatermark / 2 - 1), Room::kNone);
+  EXPECT_EQ(room_with(kWatermark), Room::kEnough);
+}
+
 TEST_F(DiskTroubleTest, SpaceIsLookedAtNowAndThen) {
   EXPECT_TRUE(store_->HasSpace());
   free_bytes_ = 0;
