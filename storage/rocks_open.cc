@@ -20,6 +20,7 @@
 #include "base/strings.h"
 #include "storage/direct_wal_file.h"
 #include "storage/key_codec.h"
+#include "storage/portion_fs.h"
 #include "storage/rocks_hooks.h"
 #include "storage/rocks_impl.h"
 #include "storage/rocks_rows.h"
@@ -95,7 +96,7 @@ absl::Status RocksLogStore::Impl::OpenFiles() {
   wal.live_files = MostLiveWals();
   limiter = MakeLimiter();
   wal.limiter = limiter;
-  manifest_fs = std::make_shared<ManifestWatchFs>(base_fs, wal.db_dir);
+  manifest_fs = std::make_shared<ManifestWatchFs>(std::make_shared<PortionFs>(base_fs), wal.db_dir);
   wal_fs = std::make_shared<WalPoolFs>(manifest_fs, wal);
   RETURN_IF_ERROR(wal_fs->Start());
   env = rocksdb::NewCompositeEnv(wal_fs);

@@ -164,9 +164,9 @@ rocksdb::DBOptions MakeDbOptions(rocksdb::Env* env, uint64_t memtable_bytes, boo
   // Where they cannot: as they are written, not all at their end, before somebody's sync.
   options.bytes_per_sync = kMiB;
   options.rate_limiter = std::move(limiter);
-  // What is read from tables is a run of entries, for a tail or a follower: the kernel shall read
-  // ahead, meanwhile.
-  options.advise_random_on_open = false;
+  // The kernel would read ahead in pieces of what the disk's settings say, up to megabytes, before
+  // which syncs wait (portion_fs.h).
+  options.advise_random_on_open = true;
   options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   options.max_log_file_size = kMiB;
   options.keep_log_file_num = 2;

@@ -12,6 +12,7 @@
 
 #include "base/status_macros.h"
 #include "storage/direct_wal_file.h"
+#include "storage/portion_fs.h"
 #include "storage/rocks_status.h"
 #include "storage/wal_reader.h"
 #include "storage/wal_scan.h"
@@ -23,7 +24,8 @@ using rocksdb::IODebugContext;
 using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 
-constexpr uint64_t kZeroChunkBytes = 1 << 20;
+// As tables are written (portion_fs.h).
+constexpr uint64_t kZeroChunkBytes = kPortionBytes;
 // Synced in pieces, so that zeroing never floods the device before somebody's sync.
 constexpr uint64_t kSyncEveryBytes = 8 << 20;
 // RocksDB's own buffer before a log: less than a block of the log, so that those are handed
