@@ -105,7 +105,7 @@ uint64_t PeerFeed::TakeGrowth(Load& load) const {
 }
 
 uint64_t PeerFeed::FreeBytes(NodeId to, const consensus::RaftCore& core) {
-  if (!core.CommitsWithout(to)) return ~uint64_t{0};
+  if (!core.CommitsWithout(to)) return kAllFree;
   return TakeGrowth(loads_[to]);
 }
 

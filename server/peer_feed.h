@@ -26,6 +26,9 @@
 
 namespace cairn::server {
 
+// Of a run, as what it may send beside the allowance: all, since somebody waits for it.
+inline constexpr uint64_t kAllFree = ~uint64_t{0};
+
 class PeerFeed {
  public:
   struct Sizes {

@@ -67,7 +67,8 @@ GroupHost::GroupHost(Parts parts, cairn::v1::FormRequest formed, NodeId self)
       run_sender_(store_, &filling_, metrics_),
       run_fetcher_({.hello = HelloOf(*parts_.config, formed_, self, store_->Identity().incarnation),
                     .tls = parts_.tls,
-                    .address_of = [this](NodeId node) { return book_.AddressOf(node); }},
+                    .address_of = [this](NodeId node) { return book_.AddressOf(node); },
+                    .gives_way = parts_.config->fill_bytes_per_second != 0},
                    store_),
       archive_(Archive::Make(parts_.config, static_cast<ArchiverPorts*>(this), clock_, metrics_)) {
   filling_.SetRate(parts_.config->fill_bytes_per_second);

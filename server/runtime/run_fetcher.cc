@@ -8,6 +8,8 @@
 
 #include "base/status_macros.h"
 #include "base/strings.h"
+#include "base/thread_priority.h"
+#include "server/peer_feed.h"
 #include "server/run_check.h"
 #include "server/runtime/peer_frames.h"
 #include "server/runtime/sockets.h"
@@ -114,7 +116,15 @@ void RunFetcher::Run() {
 Fetched RunFetcher::Fetch(const RunRequest& request, const storage::EntryRun* behind) {
   const MonoMicros begin = SystemClock().Mono();
   Fetched fetched{.ticket = request.ticket};
-  fetched.status = FetchInto(request, behind, fetched);
+  if (options_.gives_way && request.free_bytes != kAllFree) {
+    // A thread cannot come back from there, and the next run may be urgent.
+    std::thread([&] {
+      RunInBackground();
+      fetched.status = FetchInto(request, behind, fetched);
+    }).join();
+  } else {
+    fetched.status = FetchInto(request, behind, fetched);
+  }
   Use(SocketStream());
   const std::string what =
       fmt::format("entries {} through {} of group {} from node {}", request.prev.index + 1,

@@ -10,7 +10,8 @@
 //   thread:  fetch 1 ─► OnFetched ─► fetch 2, ahead ───► asked for: OnFetched ─► fetch 3, ahead ─►
 //   group:              take 1 ─► acknowledge ─► offer ─► Submit 2 │  take 2 ─► …
 //
-// Threads: Submit from any; one of its own, which blocks and calls the sinks with no lock held.
+// Threads: Submit from any; one of its own, which blocks and calls the sinks with no lock held,
+//   and for each run that nobody waits for one more, of a lower priority.
 // Bound: the queue has one entry per log at most, which its submitters see to; one run that was
 //   fetched ahead, on the disk, for 15 s.
 // Errors: each request is answered once; of any trouble the run is given up, and the leader sends
@@ -45,6 +46,8 @@ class RunFetcher {
     NodeTls* tls = nullptr;      // Null: in clear.
     // Where a member takes calls; empty: unknown.
     std::function<std::string(NodeId)> address_of;
+    // Runs that nobody waits for are fetched at a lower priority.
+    bool gives_way = true;
   };
   RunFetcher(Options options, storage::LogStore* store);
   ~RunFetcher();

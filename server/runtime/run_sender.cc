@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "base/strings.h"
+#include "base/thread_priority.h"
+#include "server/peer_feed.h"
 #include "server/runtime/peer_frames.h"
 
 namespace cairn::server {
@@ -15,6 +17,9 @@ namespace {
 
 // What is read and sent at a time: little, so that others pass between two pieces.
 constexpr uint64_t kPieceBytes = 256 << 10;
+// What goes out at once with a limit, so that a row of megabytes does not keep a processor of the
+// receiver busy in one go.
+constexpr size_t kPortionBytes = 64 << 10;
 constexpr int64_t kSendTimeoutUs = 10 * kMicrosPerSecond;
 
 // False: the peer is gone. (It has nothing to say any more.)
@@ -49,10 +54,12 @@ class RowsOut {
 
   // What is gathered. False: the peer is gone.
   bool Send() {
-    const uint64_t spent_free = std::min<uint64_t>(free_bytes_, piece_.size());
-    free_bytes_ -= spent_free;
-    const MonoMicros turn = filling_.Claim(piece_.size() - spent_free, SystemClock().Mono());
-    is_open_ = is_open_ && WaitUntil(turn, stream_) && SendNow(piece_);
+    const size_t at_once = limited_ ? kPortionBytes : piece_.size();
+    for (std::string_view rest = piece_; is_open_ && !rest.empty();) {
+      const std::string_view portion = rest.substr(0, at_once);
+      is_open_ = WaitUntil(TurnOf(portion.size()), stream_) && SendNow(portion);
+      rest.remove_prefix(portion.size());
+    }
     piece_.clear();
     return is_open_;
   }
@@ -61,6 +68,11 @@ class RowsOut {
   uint64_t TakeSentBytes() { return std::exchange(sent_bytes_, 0); }
 
  private:
+  MonoMicros TurnOf(uint64_t bytes) {
+    const uint64_t spent_free = std::min(free_bytes_, bytes);
+    free_bytes_ -= spent_free;
+    return filling_.Claim(bytes - spent_free, SystemClock().Mono());
+  }
   bool SendNow(std::string_view bytes) {
     is_open_ = stream_.SendAll(bytes, SystemClock().Mono() + kSendTimeoutUs);
     if (is_open_) sent_bytes_ += bytes.size();
@@ -81,6 +93,7 @@ class RowsOut {
 void RunSender::Serve(const cairn::v1::RunFetch& wanted, SocketStream& stream) const {
   const GroupId group(wanted.group());
   const Index last(wanted.last_index());
+  if (filling_->rate() != 0 && wanted.free_bytes() != kAllFree) RunInBackground();
   RowsOut out(filling_, wanted.free_bytes(), &stream);
   for (Index next(wanted.first_index()); next <= last;) {
     const absl::Status read = store_->ReadRows(group, next, last, [&](std::string_view row) {

@@ -8,7 +8,8 @@
 // A connection that ends before the empty frame carried no run. What is sent takes of the node's
 // allowance for filling (`fill-bytes-per-second`), but for the bytes that the offer had free.
 //
-// Threads: that of the connection, which blocks. Bound: one piece of a run in memory for each.
+// Threads: that of the connection, which blocks; with an allowance it gives way to others, unless
+// somebody waits for the run. Bound: one piece of a run in memory for each.
 // Lifetime: all that it is given outlives it.
 #pragma once
 
