@@ -8,7 +8,6 @@
 namespace cairn::storage {
 namespace {
 
-using rocksdb::DataVerificationInfo;
 using rocksdb::IODebugContext;
 using rocksdb::IOOptions;
 using rocksdb::IOStatus;
@@ -50,41 +49,6 @@ class PortionedReads : public rocksdb::FSRandomAccessFileOwnerWrapper {
   }
 };
 
-class PortionedWrites : public rocksdb::FSWritableFileOwnerWrapper {
- public:
-  using FSWritableFileOwnerWrapper::FSWritableFileOwnerWrapper;
-
-  IOStatus Append(const Slice& data, const IOOptions& io, IODebugContext* debug) override {
-    return InPortions(
-        data, [&](const Slice& portion, size_t) { return target()->Append(portion, io, debug); });
-  }
-  IOStatus Append(const Slice& data, const IOOptions& io, const DataVerificationInfo&,
-                  IODebugContext* debug) override {
-    return Append(data, io, debug);
-  }
-  IOStatus PositionedAppend(const Slice& data, uint64_t offset, const IOOptions& io,
-                            IODebugContext* debug) override {
-    return InPortions(data, [&](const Slice& portion, size_t at) {
-      return target()->PositionedAppend(portion, offset + at, io, debug);
-    });
-  }
-  IOStatus PositionedAppend(const Slice& data, uint64_t offset, const IOOptions& io,
-                            const DataVerificationInfo&, IODebugContext* debug) override {
-    return PositionedAppend(data, offset, io, debug);
-  }
-
- private:
-  template <typename Write>
-  static IOStatus InPortions(const Slice& data, const Write& write) {
-    for (size_t at = 0; at < data.size();) {
-      const size_t bytes = std::min(data.size() - at, kPortionBytes);
-      if (IOStatus status = write(Slice(data.data() + at, bytes), at); !status.ok()) return status;
-      at += bytes;
-    }
-    return IOStatus::OK();
-  }
-};
-
 }  // namespace
 
 IOStatus PortionFs::NewRandomAccessFile(const std::string& path,
@@ -95,15 +59,6 @@ IOStatus PortionFs::NewRandomAccessFile(const std::string& path,
   IOStatus status = target()->NewRandomAccessFile(path, options, &file, debug);
   if (!status.ok()) return status;
   *result = std::make_unique<PortionedReads>(std::move(file));
-  return status;
-}
-
-IOStatus PortionFs::NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
-                                    std::unique_ptr<rocksdb::FSWritableFile>* result,
-                                    IODebugContext* debug) {
-  std::unique_ptr<rocksdb::FSWritableFile> file;
-  IOStatus status = target()->NewWritableFile(path, options, &file, debug);
-  if (status.ok()) *result = std::make_unique<PortionedWrites>(std::move(file));
   return status;
 }
 

@@ -1,11 +1,10 @@
-// PortionFs: a file system whose large reads and writes reach the disk a portion at a time.
+// PortionFs: a file system whose large reads reach the disk a portion at a time.
 //
 // A sync waits until the disk has done what it has begun: behind a read or a write of 2 MiB it
 // waits for all of it. Those of tables are seldom urgent, and every append waits for a sync. So
 // they go down in portions, each once the one before it is done; then a sync waits for one portion
-// at most (docs/benchmarks.md, "Moving replicas under load", has figures).
-//
-// The write-ahead log is none of it: it is written over files that are there (wal_pool.h).
+// at most (decision 040). Reads are cut here; writes where they are gathered: rocks_options.h,
+// write_behind.h, wal_pool.h.
 //
 // Threads: those of the file system behind it. Bound: nothing is held.
 #pragma once
@@ -32,9 +31,6 @@ class PortionFs : public rocksdb::FileSystemWrapper {
                                         const rocksdb::FileOptions& options,
                                         std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
                                         rocksdb::IODebugContext* debug) override;
-  rocksdb::IOStatus NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
-                                    std::unique_ptr<rocksdb::FSWritableFile>* result,
-                                    rocksdb::IODebugContext* debug) override;
 };
 
 }  // namespace cairn::storage

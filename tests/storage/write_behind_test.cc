@@ -6,8 +6,12 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "base/random.h"
+#include "storage/portion_fs.h"
 #include "tests/support/temp_dir.h"
 
 namespace cairn::storage {
@@ -96,6 +100,66 @@ TEST(WriteBehindErrorTest, AWriteThatFailedIsToldAtTheLatestBySync) {
     EXPECT_TRUE(file.Sync(IOOptions(), nullptr).IsNoSpace());
     EXPECT_TRUE(file.Close(IOOptions(), nullptr).IsNoSpace());
   }
+}
+
+// Notes what is written; the first write waits for leave.
+class SlowDisk : public rocksdb::FSWritableFile {
+ public:
+  struct Seen {
+    absl::Mutex mutex;
+    bool may_go ABSL_GUARDED_BY(mutex) = false;
+    std::vector<size_t> writes ABSL_GUARDED_BY(mutex);
+    std::string bytes ABSL_GUARDED_BY(mutex);
+  };
+  explicit SlowDisk(Seen* seen) : seen_(*seen) {}
+  using FSWritableFile::Append;
+  using FSWritableFile::PositionedAppend;
+  IOStatus Append(const rocksdb::Slice&, const IOOptions&, rocksdb::IODebugContext*) override {
+    return IOStatus::NotSupported();
+  }
+  IOStatus PositionedAppend(const rocksdb::Slice& data, uint64_t offset, const IOOptions&,
+                            rocksdb::IODebugContext*) override {
+    absl::MutexLock lock(&seen_.mutex);
+    seen_.mutex.Await(absl::Condition(&seen_.may_go));
+    seen_.writes.push_back(data.size());
+    EXPECT_EQ(offset, seen_.bytes.size());
+    seen_.bytes.append(data.data(), data.size());
+    return IOStatus::OK();
+  }
+  IOStatus Truncate(uint64_t, const IOOptions&, rocksdb::IODebugContext*) override {
+    return IOStatus::OK();
+  }
+  IOStatus Flush(const IOOptions&, rocksdb::IODebugContext*) override { return IOStatus::OK(); }
+  IOStatus Sync(const IOOptions&, rocksdb::IODebugContext*) override { return IOStatus::OK(); }
+  IOStatus Close(const IOOptions&, rocksdb::IODebugContext*) override { return IOStatus::OK(); }
+
+ private:
+  Seen& seen_;
+};
+
+// In portions, unless two more wait.
+TEST(WriteBehindPortionsTest, BlocksAreWrittenWholeInHasteOnly) {
+  constexpr size_t kBlock = 1 << 20;
+  SlowDisk::Seen seen;
+  WriteBehindFile file(std::make_unique<SlowDisk>(&seen), /*direct=*/true);
+  std::string bytes;
+  Random random(7);
+  while (bytes.size() < 6 * kBlock) bytes.push_back(static_cast<char>(random.Next()));
+  // Six are handed over, while the first of them waits for the disk, or is about to be taken.
+  ASSERT_TRUE(file.Append(bytes, IOOptions(), nullptr).ok());
+  {
+    absl::MutexLock lock(&seen.mutex);
+    seen.may_go = true;
+  }
+  ASSERT_TRUE(file.Sync(IOOptions(), nullptr).ok());
+  absl::MutexLock lock(&seen.mutex);
+  EXPECT_TRUE(seen.bytes == bytes);
+  // Behind the first one five waited, or fewer if it was taken earlier; behind the last ones less
+  // than three.
+  const std::vector<size_t>& writes = seen.writes;
+  EXPECT_EQ(std::count(writes.end() - 2 * kBlock / kPortionBytes, writes.end(), kPortionBytes),
+            static_cast<ptrdiff_t>(2 * kBlock / kPortionBytes));
+  EXPECT_GE(std::count(writes.begin(), writes.end(), kBlock), 3);
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, WriteBehindTest, ::testing::Bool(), [](const auto& instance) {
