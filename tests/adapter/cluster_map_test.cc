@@ -194,9 +194,22 @@ TEST(ClusterAnswersTest, SlotsNameThePrimaryFirst) {
             "*3 :10923 :16383 *4 $8 10.0.0.1 :3 $40 <3> *0 ");
 }
 
-TEST(ClusterAnswersTest, SlotsOfNoPrimaryAreLeftOut) {
+TEST(ClusterAnswersTest, WhileThereIsNoPrimarySlotsNameWhoStandsBy) {
+  CacheView view = ViewOfOneLog();
+  view.primary_address = view.primary_name = "";
+  EXPECT_EQ(Answer(view, "10.0.0.1:1", {"SLOTS"}),
+            "*1 *5 :0 :16383 "
+            "*4 $8 10.0.0.1 :1 $40 <a> *0 "
+            "*4 $8 10.0.0.1 :2 $40 <b> *0 "
+            "*4 $8 10.0.0.1 :3 $40 <c> *0 ");
+  EXPECT_THAT(Answer(view, "10.0.0.1:2", {"INFO"}), HasSubstr("cluster_state:fail"));
+}
+
+TEST(ClusterAnswersTest, SlotsOfALogWithoutAnyAgentAreLeftOut) {
   CacheView view = ViewOfThreeLogs();
   view.others[0].primary_address = view.others[0].primary_name = "";
+  EXPECT_THAT(Answer(view, "10.0.0.1:2", {"SLOTS"}), StartsWith("*3 *3 :0 :5460 *4 $8 10.0.0.1 "));
+  view.others[0].agents.clear();
   EXPECT_THAT(Answer(view, "10.0.0.1:2", {"SLOTS"}), StartsWith("*2 *3 :5461 "));
   EXPECT_THAT(Answer(view, "10.0.0.1:2", {"INFO"}), HasSubstr("cluster_state:fail"));
 }

@@ -72,15 +72,18 @@ void WriteSlotRange(const SlotRange& range, const Shard& shard, ReplyWriter* rep
   }
 }
 
-// A shard without a primary is left out, as Redis leaves out a master that has failed.
+// Clients take the first node of a range for its master. While there is none, that is one that
+// stands by: it asks them to come again, where a range that is left out is an error for good to
+// many of them. (Redis goes on naming the master that has failed.) A shard without any agent is
+// left out.
 void WriteSlots(const ClusterMap& map, ReplyWriter* reply) {
   size_t ranges = 0;
   for (const Shard& shard : map.shards()) {
-    if (shard.primary() != nullptr) ranges += shard.slots.size();
+    if (!shard.nodes.empty()) ranges += shard.slots.size();
   }
   reply->Array(ranges);
   for (const Shard& shard : map.shards()) {
-    if (shard.primary() == nullptr) continue;
+    if (shard.nodes.empty()) continue;
     for (const SlotRange& range : shard.slots) WriteSlotRange(range, shard, reply);
   }
 }

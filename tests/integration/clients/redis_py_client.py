@@ -19,11 +19,7 @@ PATIENCE_S = 1.0
 def connect(mode, nodes, name):
     if mode == "cluster":
         startup = [ClusterNode(host, port) for host, port in nodes]
-        try:
-            return RedisCluster(startup_nodes=startup, socket_timeout=PATIENCE_S)
-        except IndexError as error:
-            # So redis-py 4.3 says that no slot has a primary: it looks for the first of none.
-            raise redis.exceptions.RedisClusterException("no slot has a primary") from error
+        return RedisCluster(startup_nodes=startup, socket_timeout=PATIENCE_S)
     if mode == "sentinel":
         sentinel = Sentinel(nodes, socket_timeout=PATIENCE_S)
         return sentinel.master_for(name, socket_timeout=PATIENCE_S)
