@@ -33,6 +33,8 @@ Chaos::Chaos(Context context) : context_(std::move(context)) {
       {f.membership, 10, &Chaos::ChangeSomeMembers},
       {f.leader_hunts && silence, 4, &Chaos::HuntLeaders},
       {f.old_sleepers, 6, &Chaos::AskAnOldSleeper},
+      {f.lease_races && f.pauses, 6, &Chaos::StopALeader},
+      {f.lease_races && f.crashes, 6, &Chaos::RestartAPromiser},
       {f.change_overs && f.crashes, 4, &Chaos::ChangeOver},
   };
   std::erase_if(choices_, [](const Choice& choice) { return !choice.on; });

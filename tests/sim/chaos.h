@@ -134,6 +134,9 @@ class Chaos {
   void AskAnOldSleeper();
   void CutWhenAsleep(GroupId log, int patience);
   void AskWhenDeposed(GroupId log, NodeId old);
+  void StopALeader();
+  void RestartAPromiser();
+  void RestartBetween(GroupId log, NodeId old, NodeId between);
   void ChangeOver();
   void WakeUp(GroupId log, const std::vector<NodeId>& sleepers);
 

@@ -161,6 +161,69 @@ void Chaos::AskWhenDeposed(GroupId log, NodeId old) {
   Later(5'000, [=, this] { AskWhenDeposed(log, old); });
 }
 
+// ---- Leaders that have a lease --------------------------------------------------------------
+
+// A leader is stopped, and reached by clients only; the others elect another one. When the old one
+// goes on it has to know that time went by.
+void Chaos::StopALeader() {
+  if (!Works()) return;
+  const GroupId log = AnyLog().id;
+  SimNode& leader = *LeaderOf(log);
+  const NodeId old = leader.id();
+  const SimTime now = context_.events->now();
+  quiet_ends_ = now + 2 * kMicrosPerSecond;
+  CutNode(old, true, true);
+  leader.Pause(now + random().Between(200'000, 1'000'000));
+  Note(fmt::format("log {}: node {}, which leads, is stopped and cut off", log, old));
+  AskWhenDeposed(log, old);
+  Later(random().Between(1'000'000, 1'500'000), [this, old] { JoinNode(old); });
+}
+
+// The leader's majority hangs on one node, which a minority sees too, and does not vote for as long
+// as it hears the leader. It restarts, and from then on hears the minority only: it must not elect
+// one of those before the lease has ended that it was part of.
+void Chaos::RestartAPromiser() {
+  if (!Works()) return;
+  const GroupId log = AnyLog().id;
+  const SimNode& leader = *LeaderOf(log);
+  std::vector<NodeId> others;
+  for (const NodeId voter : leader.group(log)->core().membership().voters) {
+    if (voter != leader.id()) others.push_back(voter);
+  }
+  if (others.size() < 2) return;
+  const size_t minority = others.size() / 2;
+  std::rotate(others.begin(), others.begin() + random().Below(others.size()), others.end());
+  const NodeId between = others[minority];
+  others.resize(minority);
+  for (const auto& node : *context_.nodes) {
+    const NodeId id = node->id();
+    if (id == between || std::find(others.begin(), others.end(), id) != others.end()) continue;
+    for (const NodeId other : others) {
+      context_.network->Cut(other, id);
+      context_.network->Cut(id, other);
+    }
+  }
+  quiet_ends_ = context_.events->now() + 2 * kMicrosPerSecond;
+  Note(fmt::format("log {}: only node {} sees both node {} and those who would elect another", log,
+                   between, leader.id()));
+  Later(random().Between(200'000, 800'000),
+        [=, this, old = leader.id()] { RestartBetween(log, old, between); });
+  Later(2 * kMicrosPerSecond, [this] { HealNetwork(); });
+}
+
+void Chaos::RestartBetween(GroupId log, NodeId old, NodeId between) {
+  SimNode& node = NodeOf(between);
+  if (!node.up() || LeaderOf(log) != &NodeOf(old)) {
+    quiet_ends_ = 0;
+    return;
+  }
+  context_.network->Cut(old, between);
+  context_.network->Cut(between, old);
+  Crash(node, storage::CrashFault::kProcess);
+  Restart(between, UpTo(20'000));
+  AskWhenDeposed(log, old);
+}
+
 // ---- One crashed machine ------------------------------------------------------------------
 
 // A minority sleeps through writes; then it wakes up, one of those that hold them loses its power

@@ -58,6 +58,7 @@ Faults Faults::FromSeed(uint64_t seed, int nodes) {
   // Mostly all or none, as it should be.
   if (random.Chance(0.25)) {
     f.lease_nodes = random.Chance(0.7) ? f.nodes : static_cast<int>(random.Between(1, f.nodes));
+    f.lease_races = chance(0.7);
   }
   return f;
 }
@@ -86,6 +87,7 @@ std::string Faults::ToString() const {
       {"wall_jumps", wall_jumps},
       {"leader_hunts", leader_hunts},
       {"old_sleepers", old_sleepers},
+      {"lease_races", lease_races},
       {"change_overs", change_overs},
       {"transfers", transfers},
       {"trims", trims},

@@ -43,6 +43,7 @@ struct Faults {
   // Several in a row (chaos_recipes.cc).
   bool leader_hunts = false;  // Whoever leads falls silent soon after.
   bool old_sleepers = false;  // Who led and sleeps is cut off, deposed, and then asked.
+  bool lease_races = false;   // While a leader has a lease, another one is elected.
   bool change_overs = false;  // Who slept wakes up, who was awake loses its power or falls silent.
   // Clocks.
   double drift = 0;  // Rates lie within 1 ± drift, and change within it.
