@@ -15,12 +15,13 @@
 # moved to the fourth node by runs and, in another cluster, entry by entry, with nothing beside it;
 # and a file of as many bytes is sent over the loopback into a new file, and synced. This log came
 # from a pipe, so its entries have a megabyte; the moves are also timed with one of about a quarter of
-# its size that came in requests of one record, whose entries hold few. A move is timed
-# from the tool's command to its end, the catalog's part in it; the file from its first byte to the
-# end of the sync. Both read what the page cache holds, but for the first move, which reads the
-# disk: nodes write their tables past that cache.
+# its size that came in requests of one record, whose entries hold few. Moves by runs and copies of
+# the file take turns, so that both meet the same disk. A move is timed from the tool's command to
+# its end, the catalog's part in it; the file from its first byte to the end of the sync. Both read
+# what the page cache holds, but for the first move, which reads the disk: nodes write their tables
+# past that cache.
 #
-# --parts (default: costs,pipe,file,small) names what is measured; of the rest, what an earlier run left in
+# --parts (default: costs,pipe,small) names what is measured; of the rest, what an earlier run left in
 # --out stands. --out (default: build/compare-catch-up) receives costs.tsv, speeds.tsv and results.md, which --docs
 # also puts into docs/benchmarks.md.
 #
@@ -31,7 +32,7 @@ cd "$(dirname "$0")/../.."
 . bench/compare/caches.sh
 
 rounds=3 own_value=1024 base_port=25100 out=build/compare-catch-up docs=0
-parts=costs,pipe,file,small
+parts=costs,pipe,small
 if [ "${1:-}" = --parts ]; then
   [ $# -ge 2 ] || { help >&2 && exit 2; }
   parts=$2
@@ -128,12 +129,17 @@ time_move() {
   move n4 n1
 }
 
+add_speed() { # round, what was moved, milliseconds, bytes
+  printf '%s\t%s\t%s\t%s\n' "$@" | tee -a "$out/speeds.tsv" >&2
+}
+
 measure_speed() { # $1: what it is called; then how the log is filled, with how much, and flags
   local round bytes
   start_four "$2" "$3" --fill-bytes-per-second 0 "${@:4}"
   bytes=$(log_bytes)
   for round in $(seq "$rounds"); do
-    printf '%s\t%s\t%s\t%s\n' "$round" "$1" "$(time_move)" "$bytes" | tee -a "$out/speeds.tsv" >&2
+    add_speed "$round" "$1" "$(time_move)" "$bytes"
+    if [ "$1" = runs ]; then add_speed "$round" file "$(time_copy)" "$((speed_mib * 1048576))"; fi
   done
   stop_four
 }
@@ -181,14 +187,6 @@ measure_small() {
   measure_speed small-runs fill_by_requests "$((speed_mib / 4))"
   measure_speed small-entries fill_by_requests "$((speed_mib / 4))" --fill-by-runs false
 }
-measure_file() {
-  local round
-  for round in $(seq "$rounds"); do
-    printf '%s\t%s\t%s\t%s\n' "$round" file "$(time_copy)" "$((speed_mib * 1048576))" |
-      tee -a "$out/speeds.tsv" >&2
-  done
-}
-
 # forget EXPRESSION — takes the rows out whose second column matches.
 forget() {
   touch "$out/speeds.tsv"
@@ -199,13 +197,13 @@ forget() {
 for part in ${parts//,/ }; do
   case $part in
     costs) : >"$out/costs.tsv"; measure_costs ;;
-    pipe) forget 'runs|entries'; measure_pipe ;;
-    file) forget file; measure_file ;;
+    pipe) forget 'runs|entries|file'; measure_pipe ;;
     small) forget 'small-.*'; measure_small ;;
     *) help >&2 && exit 2 ;;
   esac
 done
 
+touch "$out/costs.tsv" "$out/speeds.tsv"
 {
   echo "| appends to another log, p99 | ms |"
   echo "|---|---:|"
