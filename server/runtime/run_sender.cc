@@ -19,7 +19,7 @@ namespace {
 constexpr uint64_t kPieceBytes = 256 << 10;
 // What goes out at once with a limit, so that a row of megabytes does not keep a processor of the
 // receiver busy in one go.
-constexpr size_t kPortionBytes = 64 << 10;
+constexpr size_t kAtOnceBytes = 64 << 10;
 constexpr int64_t kSendTimeoutUs = 10 * kMicrosPerSecond;
 
 // False: the peer is gone. (It has nothing to say any more.)
@@ -54,7 +54,7 @@ class RowsOut {
 
   // What is gathered. False: the peer is gone.
   bool Send() {
-    const size_t at_once = limited_ ? kPortionBytes : piece_.size();
+    const size_t at_once = limited_ ? kAtOnceBytes : piece_.size();
     for (std::string_view rest = piece_; is_open_ && !rest.empty();) {
       const std::string_view portion = rest.substr(0, at_once);
       is_open_ = WaitUntil(TurnOf(portion.size()), stream_) && SendNow(portion);

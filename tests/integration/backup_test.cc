@@ -20,6 +20,7 @@
 #include "cairn/log.h"
 #include "cairn/producer.h"
 #include "tests/integration/log_world.h"
+#include "tests/support/random_bytes.h"
 #include "tests/support/temp_dir.h"
 
 namespace cairn::integration {
@@ -47,9 +48,7 @@ class World : public LogWorld {
 class BackupTest : public ::testing::Test {
  protected:
   static std::string Bytes(Random& random, size_t most) {
-    std::string bytes(random.Below(most) + 1, '\0');
-    for (char& byte : bytes) byte = static_cast<char>(random.Below(256));
-    return bytes;
+    return testing::RandomBytes(random, random.Below(most) + 1);
   }
 
   // Big and tiny records with metadata, a producer's, leases, a log that begins within a segment,

@@ -10,10 +10,10 @@
 #include <string>
 #include <thread>
 
-#include "base/random.h"
 #include "tests/integration/played_source.h"
 #include "tests/integration/shard_world.h"
 #include "tests/integration/slot_client.h"
+#include "tests/support/random_bytes.h"
 #include "tests/support/resp_client.h"
 
 namespace cairn::integration {
@@ -164,9 +164,7 @@ TEST(HotKeyTest, EndsTheMoveWithItsNameOrGoesAlongWithMorePatience) {
   ShardWorld shards;
   ASSERT_NO_FATAL_FAILURE(shards.Begin());
   SlotClient client(shards.Addresses());
-  Random random(1);
-  std::string bytes(8'000'000, ' ');  // That cannot be compressed.
-  for (char& one : bytes) one = static_cast<char>(random.Below(256));
+  const std::string bytes = testing::RandomBytes(8'000'000);  // That cannot be compressed.
   ASSERT_EQ(Ask(client, {"SET", "{bar}big", bytes})->text, "OK");
   HotKey hot(shards.Addresses(), "{bar}big");
   ASSERT_TRUE(Eventually([&] { return hot.acknowledged() > 10; }));

@@ -18,6 +18,7 @@
 #include "cairn/client.h"
 #include "cairn/log.h"
 #include "tests/integration/process_cluster.h"
+#include "tests/support/random_bytes.h"
 #include "tests/support/temp_dir.h"
 
 namespace cairn::integration {
@@ -215,8 +216,7 @@ TEST_F(StartupTest, GarbageOnThePortsHarmsNothing) {
   Random random(1);
   const std::string preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
   for (int i = 0; i < 50; ++i) {
-    std::string garbage(random.Below(4096) + 1, '\0');
-    for (char& c : garbage) c = static_cast<char>(random.Next());
+    const std::string garbage = testing::RandomBytes(random, random.Below(4096) + 1);
     for (const std::string& endpoint : {cluster.Endpoint(0), cluster.HttpEndpoint(0)}) {
       const int port = std::stoi(endpoint.substr(endpoint.find(':') + 1));
       SendTo(port, garbage);

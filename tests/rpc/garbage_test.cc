@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "server/runtime/peer_frames.h"
 #include "tests/rpc/test_node.h"
+#include "tests/support/random_bytes.h"
 
 namespace cairn::rpc {
 namespace {
@@ -67,8 +68,7 @@ std::vector<std::string> Garbage() {
   };
   Random random(7);
   for (int i = 0; i < 40; ++i) {
-    std::string bytes(random.Below(3000), '\0');
-    for (char& c : bytes) c = static_cast<char>(random.Next());
+    const std::string bytes = testing::RandomBytes(random, random.Below(3000));
     cases.push_back(i % 2 == 0 ? bytes : "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes);
   }
   return cases;

@@ -8,11 +8,12 @@
 #include <string>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "base/random.h"
 #include "storage/rocks_hooks.h"
 #include "storage/rocks_log_store.h"
 #include "tests/storage/store_testing.h"
+#include "tests/support/random_bytes.h"
 #include "tests/support/temp_dir.h"
 
 namespace cairn::storage {
@@ -30,25 +31,32 @@ class Seen {
     size_t largest = 0;
     size_t bytes = 0;
   };
-  void NoteRead(size_t bytes) { Note(reads_, bytes); }
-  void NoteWrite(size_t bytes) { Note(writes_, bytes); }
-  [[nodiscard]] Kind reads() const { return Get(reads_); }
-  [[nodiscard]] Kind writes() const { return Get(writes_); }
+  void NoteRead(size_t bytes) {
+    absl::MutexLock lock(&mutex_);
+    Add(bytes, &reads_);
+  }
+  void NoteWrite(size_t bytes) {
+    absl::MutexLock lock(&mutex_);
+    Add(bytes, &writes_);
+  }
+  [[nodiscard]] Kind reads() const {
+    absl::MutexLock lock(&mutex_);
+    return reads_;
+  }
+  [[nodiscard]] Kind writes() const {
+    absl::MutexLock lock(&mutex_);
+    return writes_;
+  }
 
  private:
-  void Note(Kind& kind, size_t bytes) {
-    absl::MutexLock lock(&mutex_);
-    kind.largest = std::max(kind.largest, bytes);
-    kind.bytes += bytes;
-  }
-  Kind Get(const Kind& kind) const {
-    absl::MutexLock lock(&mutex_);
-    return kind;
+  static void Add(size_t bytes, Kind* kind) {
+    kind->largest = std::max(kind->largest, bytes);
+    kind->bytes += bytes;
   }
 
   mutable absl::Mutex mutex_;
-  Kind reads_;
-  Kind writes_;
+  Kind reads_ ABSL_GUARDED_BY(mutex_);
+  Kind writes_ ABSL_GUARDED_BY(mutex_);
 };
 
 class SeenReads : public rocksdb::FSRandomAccessFileOwnerWrapper {
@@ -113,13 +121,6 @@ class SeenFs : public rocksdb::FileSystemWrapper {
   Seen& seen_;
 };
 
-std::string Drawn(size_t bytes) {
-  Random random(7);
-  std::string drawn;
-  while (drawn.size() < bytes) drawn.push_back(static_cast<char>(random.Next()));
-  return drawn;
-}
-
 class PortionFsTest : public ::testing::Test {
  protected:
   std::string ReadAt(uint64_t offset, size_t bytes) {
@@ -139,7 +140,7 @@ class PortionFsTest : public ::testing::Test {
 };
 
 TEST_F(PortionFsTest, ReadsAreWhole) {
-  const std::string wanted = Drawn(3 * kPortionBytes + 5);
+  const std::string wanted = testing::RandomBytes(3 * kPortionBytes + 5);
   ASSERT_TRUE(rocksdb::WriteStringToFile(rocksdb::FileSystem::Default().get(), wanted, path_).ok());
   EXPECT_TRUE(ReadAt(0, wanted.size()) == wanted);
   EXPECT_TRUE(ReadAt(3, 2 * kPortionBytes) == wanted.substr(3, 2 * kPortionBytes));
@@ -149,7 +150,7 @@ TEST_F(PortionFsTest, ReadsAreWhole) {
 }
 
 TEST_F(PortionFsTest, ManyReadsAtOnceAreWhole) {
-  const std::string wanted = Drawn(4 * kPortionBytes);
+  const std::string wanted = testing::RandomBytes(4 * kPortionBytes);
   ASSERT_TRUE(rocksdb::WriteStringToFile(rocksdb::FileSystem::Default().get(), wanted, path_).ok());
   std::unique_ptr<rocksdb::FSRandomAccessFile> file;
   ASSERT_TRUE(fs_.NewRandomAccessFile(path_, rocksdb::FileOptions(), &file, nullptr).ok());
@@ -177,7 +178,7 @@ TEST_F(PortionFsTest, TablesOfAStore) {
   ASSERT_TRUE(store.ok()) << store.status();
   ASSERT_OK((*store)->Write(OneWrite(MakeGroup())));
   constexpr uint64_t kEntries = 4;
-  const std::string payload = Drawn(4 * kPortionBytes);
+  const std::string payload = testing::RandomBytes(4 * kPortionBytes);
   auto builder = (*store)->BeginRun(kGroup, Index(0));
   ASSERT_TRUE(builder.ok()) << builder.status();
   for (uint64_t i = 1; i <= kEntries; ++i) {

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "tests/storage/store_testing.h"
+#include "tests/support/random_bytes.h"
 
 namespace cairn::storage {
 namespace {
@@ -160,10 +161,7 @@ Seq RandomWrites::SeqAfter(const StoredGroup& group, Index index) const {
 
 // Mostly small, now and then longer than a block of the write-ahead log.
 std::string RandomWrites::Payload() {
-  const uint64_t bytes = random_.Below(random_.Chance(0.05) ? 50000 : 4000);
-  std::string payload(bytes, '\0');
-  for (char& byte : payload) byte = static_cast<char>(random_.Next());
-  return payload;
+  return testing::RandomBytes(random_, random_.Below(random_.Chance(0.05) ? 50000 : 4000));
 }
 
 void RandomWrites::Acknowledge(const StoreBatch& batch) { CHECK(model_.Write(batch).ok()); }

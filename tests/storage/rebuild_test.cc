@@ -18,6 +18,7 @@
 #include "base/strings.h"
 #include "storage/rocks_log_store.h"
 #include "tests/storage/store_testing.h"
+#include "tests/support/random_bytes.h"
 #include "tests/support/temp_dir.h"
 
 namespace cairn::storage {
@@ -49,9 +50,7 @@ void FlipBit(const fs::path& path, uint64_t bit) {
 // Incompressible, and the same for the same place.
 std::string Payload(uint64_t group, uint64_t index) {
   Random random(group * 1'000'003 + index);
-  std::string payload(kPayloadBytes, '\0');
-  for (char& c : payload) c = static_cast<char>(random.Below(256));
-  return payload;
+  return testing::RandomBytes(random, kPayloadBytes);
 }
 
 // The same, made once.

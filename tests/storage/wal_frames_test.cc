@@ -23,16 +23,11 @@
 #include "storage/wal_reader.h"
 #include "storage/wal_scan.h"
 #include "tests/storage/store_testing.h"
+#include "tests/support/random_bytes.h"
 #include "tests/support/temp_dir.h"
 
 namespace cairn::storage {
 namespace {
-
-std::string RandomBytes(Random& random, size_t size) {
-  std::string bytes(size, '\0');
-  for (char& byte : bytes) byte = static_cast<char>(random.Next());
-  return bytes;
-}
 
 std::string Flipped(std::string bytes, size_t bit) {
   bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << (bit % 8)));
@@ -77,7 +72,7 @@ TEST(WalFramesTest, WhatIsFramedPieceByPieceIsReadBack) {
   Random random(1);
   const WalGeneration generation = FirstGeneration(random.Next());
   for (int round = 0; round < 200; ++round) {
-    const std::string log = RandomBytes(random, random.Below(5000));
+    const std::string log = testing::RandomBytes(random, random.Below(5000));
     std::string buffer(FramedWalBytes(log.size()) / kWalSectorBytes * kWalSectorBytes, 'g');
     size_t used = 0;
     size_t sealed = 0;
@@ -168,7 +163,7 @@ TEST(WalFramesTest, AnErrorInOneByteNeverTurnsAStampIntoAnOlderOne) {
     // Stamps' differences, which decide, do not depend on the seed; a file that is used 100 times
     // a second has come this far after a million years.
     const WalGeneration generation{FirstGeneration(random.Next()).seed, 1ull << 51};
-    const std::string log = RandomBytes(random, kWalPayloadBytes);
+    const std::string log = testing::RandomBytes(random, kWalPayloadBytes);
     const std::string sector = Sectors(log, generation);
     for (size_t byte = kWalPayloadBytes; byte < kWalSectorBytes; ++byte) {
       for (int value = 0; value < 256; ++value) {
@@ -186,7 +181,7 @@ TEST(WalFramesTest, OlderGenerationsReadAsZerosAndOthersAsTheyStand) {
   Random random(4);
   const WalGeneration first = FirstGeneration(random.Next());
   const WalGeneration now{first.seed, 1000};
-  const std::string log = RandomBytes(random, kWalPayloadBytes);
+  const std::string log = testing::RandomBytes(random, kWalPayloadBytes);
   const auto read = [&](const std::string& sector) {
     std::string out(LogicalWalOffset(kWalHeaderBytes + sector.size()), 'g');
     UnframeSectors(now, sector.data(), sector.size(), out.data());
@@ -253,7 +248,8 @@ std::vector<std::string> RealLogs(const std::vector<int>& batches) {
   std::vector<std::string> logs;
   for (const int count : batches) {
     for (int i = 0; i < count; ++i) {
-      const std::string value = RandomBytes(random, random.Below(random.Chance(0.1) ? 2000 : 300));
+      const std::string value =
+          testing::RandomBytes(random, random.Below(random.Chance(0.1) ? 2000 : 300));
       EXPECT_TRUE(db->Put(rocksdb::WriteOptions(), "key", value).ok());
     }
     std::string newest;

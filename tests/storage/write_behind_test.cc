@@ -12,6 +12,7 @@
 #include "absl/synchronization/mutex.h"
 #include "base/random.h"
 #include "storage/portion_fs.h"
+#include "tests/support/random_bytes.h"
 #include "tests/support/temp_dir.h"
 
 namespace cairn::storage {
@@ -51,8 +52,7 @@ TEST_P(WriteBehindTest, HoldsWhatWasAppended) {
   // Of nothing, of less than a block, of whole blocks of the file and of the disk, of many.
   for (const size_t bytes : {0u, 1u, 4096u, 1u << 20, (1u << 20) + 1, (9u << 20) - 4095}) {
     SCOPED_TRACE(bytes);
-    std::string wanted;
-    while (wanted.size() < bytes) wanted.push_back(static_cast<char>(random.Next()));
+    const std::string wanted = testing::RandomBytes(random, bytes);
     const auto file = Open();
     for (size_t at = 0; at < bytes;) {
       const size_t piece = std::min<size_t>(bytes - at, 1 + random.Below(3 << 20));
@@ -142,9 +142,7 @@ TEST(WriteBehindPortionsTest, BlocksAreWrittenWholeInHasteOnly) {
   constexpr size_t kBlock = 1 << 20;
   SlowDisk::Seen seen;
   WriteBehindFile file(std::make_unique<SlowDisk>(&seen), /*direct=*/true);
-  std::string bytes;
-  Random random(7);
-  while (bytes.size() < 6 * kBlock) bytes.push_back(static_cast<char>(random.Next()));
+  const std::string bytes = testing::RandomBytes(6 * kBlock);
   // Six are handed over, while the first of them waits for the disk, or is about to be taken.
   ASSERT_TRUE(file.Append(bytes, IOOptions(), nullptr).ok());
   {
@@ -154,8 +152,8 @@ TEST(WriteBehindPortionsTest, BlocksAreWrittenWholeInHasteOnly) {
   ASSERT_TRUE(file.Sync(IOOptions(), nullptr).ok());
   absl::MutexLock lock(&seen.mutex);
   EXPECT_TRUE(seen.bytes == bytes);
-  // Behind the first one five waited, or fewer if it was taken earlier; behind the last ones less
-  // than three.
+  // Behind the first one five waited, or fewer if it was taken earlier; behind the last two fewer
+  // than two.
   const std::vector<size_t>& writes = seen.writes;
   EXPECT_EQ(std::count(writes.end() - 2 * kBlock / kPortionBytes, writes.end(), kPortionBytes),
             static_cast<ptrdiff_t>(2 * kBlock / kPortionBytes));
