@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -102,15 +103,15 @@ class Chaos {
   void FillDisk();
   void MoveClock();
   void Crash(SimNode& node, storage::CrashFault fault);
-  // With a harmed disk perhaps.
-  void CrashAndHarm(SimNode& node);
+  // With a harmed disk perhaps; where that can be mended surely, if it is for the sake of one log.
+  void CrashAndHarm(SimNode& node, std::optional<GroupId> log = std::nullopt);
   void CrashAndRestart(SimNode& node) {
     CrashAndHarm(node);
     Restart(node.id(), ShortOrLong());
   }
   [[nodiscard]] storage::CrashFault AnyFault();
   // Worse than a crash, where the others can mend it. Requires: the node is down.
-  void MaybeDamageDisk(SimNode& node);
+  void MaybeDamageDisk(SimNode& node, std::optional<GroupId> log);
   void Restart(NodeId id, SimTime delay);
 
   // Commands (chaos_commands.cc).
@@ -139,6 +140,10 @@ class Chaos {
   void RestartBetween(GroupId log, NodeId old, NodeId between);
   void ChangeOver();
   void WakeUp(GroupId log, const std::vector<NodeId>& sleepers);
+  // Once the node, which has lost records, holds something else than it `had` at its start, or at
+  // the `latest`.
+  void WhenGivenSomething(GroupId log, NodeId id, std::optional<Index> had, SimTime latest,
+                          const std::function<void()>& action);
 
   // Unless the world is healed by then.
   void Later(SimTime delay, std::function<void()> action);

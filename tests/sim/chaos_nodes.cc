@@ -47,19 +47,21 @@ void Chaos::Flap(NodeId id, int times) {
   if (times > 1) Later(UpTo(50'000), [this, id, times] { Flap(id, times - 1); });
 }
 
-void Chaos::CrashAndHarm(SimNode& node) {
+void Chaos::CrashAndHarm(SimNode& node, std::optional<GroupId> log) {
   const bool repairable = AllAreSound();
   Crash(node, AnyFault());
-  if (repairable) MaybeDamageDisk(node);
+  if (repairable) MaybeDamageDisk(node, log);
 }
 
-void Chaos::MaybeDamageDisk(SimNode& node) {
+void Chaos::MaybeDamageDisk(SimNode& node, std::optional<GroupId> log) {
   if (context_.network->damages()) return;
-  if (context_.faults->bit_flips && random().Chance(0.6)) {
-    if (!node.FlipBit(AnyLog().id)) return;
+  const bool loses = context_.faults->lost_turns;
+  const double surely = log.has_value() ? 1 : 0.6;
+  if (context_.faults->bit_flips && random().Chance(loses ? 0.6 : surely)) {
+    if (!node.FlipBit(log.value_or(AnyLog().id))) return;
     ++counts_.bit_flips;
     hurt_ = node.id();
-  } else if (context_.faults->lost_turns && random().Chance(0.6)) {
+  } else if (loses && random().Chance(surely)) {
     hurt_ = node.id();
     if (random().Chance(0.5)) {
       node.LoseTurns(1, storage::RecoveryVerdict::kAmbiguous);

@@ -260,23 +260,40 @@ void Chaos::WakeUp(GroupId log, const std::vector<NodeId>& sleepers) {
     std::erase(others, loser);
     if (loser != leader->id()) others.push_back(leader->id());
     const SimTime back = UpTo(200'000);
-    CrashAndHarm(NodeOf(loser));
+    CrashAndHarm(NodeOf(loser), log);
     Restart(loser, back);
     // While it is being made whole it goes once more, and so do those who would.
-    if (random().Chance(0.5)) {
+    if (random().Chance(0.7)) {
       wakes += back;
       again = loser;
     }
   }
-  Later(wakes, [this, sleepers, others, again] {
+  const auto change = [this, sleepers, others, again] {
     for (const NodeId sleeper : sleepers) JoinNode(sleeper);
     for (const NodeId silent : others) CutNode(silent, true, true);
     if (again) Flap(again, 1);
-  });
+  };
+  if (again && random().Chance(0.7)) {
+    WhenGivenSomething(log, again, std::nullopt, context_.events->now() + kMicrosPerSecond / 2,
+                       change);
+  } else {
+    Later(wakes, change);
+  }
   context_.events->After(random().Between(700'000, 2'000'000), [this, sleepers, others] {
     for (const NodeId id : sleepers) JoinNode(id);
     for (const NodeId id : others) JoinNode(id);
   });
+}
+
+void Chaos::WhenGivenSomething(GroupId log, NodeId id, std::optional<Index> had, SimTime latest,
+                               const std::function<void()>& action) {
+  if (const server::Group* group = NodeOf(id).group(log); group != nullptr) {
+    const Index has = group->View().last;
+    if (has != had.value_or(has)) return action();
+    had = has;
+  }
+  if (context_.events->now() >= latest) return action();
+  Later(200, [=, this] { WhenGivenSomething(log, id, had, latest, action); });
 }
 
 }  // namespace cairn::sim
