@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
+#include <vector>
 
 #include "adapter/redis/resp_encoder.h"
 #include "tests/adapter/front_lab.h"
@@ -72,14 +74,16 @@ TEST(FrontOwnTest, ASubscriberOfTheOldProtocolMayDoNothingElse) {
   FrontClient client(&lab);
   FrontClient other(&lab);
   ASSERT_EQ(client.Ask({"SUBSCRIBE", "c"}), Subscribed("c"));
-  for (const char* name : {"get", "select", "client|id", "multi"}) {
-    const std::string word(name);
-    const size_t bar = word.find('|');
-    const std::string reply =
-        bar == std::string::npos ? client.Ask(word == "multi" ? std::vector<std::string>{word}
-                                                              : std::vector{word, std::string("1")})
-                                 : client.Ask({word.substr(0, bar), word.substr(bar + 1)});
-    EXPECT_EQ(reply.find("-ERR Can't execute '" + word + "': only"), 0u) << reply;
+  const std::map<std::string, std::vector<std::string>> refused{
+      {"get", {"GET", "1"}},
+      {"select", {"SELECT", "1"}},
+      {"client|id", {"CLIENT", "ID"}},
+      {"multi", {"MULTI"}},
+      {"zrevrangebyscore", {"ZREVRANGEBYSCORE", "z", "2", "1"}},
+  };
+  for (const auto& [name, command] : refused) {
+    const std::string reply = client.Ask(command);
+    EXPECT_EQ(reply.find("-ERR Can't execute '" + name + "': only"), 0u) << reply;
   }
   EXPECT_EQ(client.Ask({"PING"}), "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
   EXPECT_EQ(other.Ask({"PUBLISH", "c", "m"}), ":1\r\n") << "it is subscribed still";

@@ -154,7 +154,7 @@ TEST(WriteBehindPortionsTest, BlocksAreWrittenWholeInHasteOnly) {
   EXPECT_TRUE(seen.bytes == bytes);
   // Behind the first one five waited, or fewer if it was taken earlier; behind the last two fewer
   // than two.
-  const std::vector<size_t>& writes = seen.writes;
+  const std::vector<size_t> writes = seen.writes;
   EXPECT_EQ(std::count(writes.end() - 2 * kBlock / kPortionBytes, writes.end(), kPortionBytes),
             static_cast<ptrdiff_t>(2 * kBlock / kPortionBytes));
   EXPECT_GE(std::count(writes.begin(), writes.end(), kBlock), 3);

@@ -189,7 +189,8 @@ void Session::FinishSubscribed(Slot& slot) {
   asked_whether_subscribed_ = false;
   held_bytes_ -= slot.bytes.size();
   if (subscribed) {
-    const std::string_view name = plan_.info != nullptr ? plan_.info->name : "cairn";
+    const std::string_view name =
+        plan_.info != nullptr ? std::string_view(plan_.info->name) : "cairn";
     slot.bytes.replace(slot.bytes.find("hello"), 5, name);
     has_request_ = false;
   } else {
