@@ -138,7 +138,7 @@ ProposeResult RaftCore::Propose(EntryKind kind, Bytes payload, Position* positio
 Position RaftCore::AppendOwn(EntryKind kind, Bytes payload) {
   Stir();
   const Index index = terms_.Last().index + 1;
-  if (payload.size() > 0) {
+  if (!payload.empty()) {
     uncommitted_.push_back({index, payload.size()});
     uncommitted_bytes_ += payload.size();
   }

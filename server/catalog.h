@@ -127,7 +127,7 @@ class Catalog {
   Verdict JudgeJoined(const CatalogMember& member) const;
   Verdict JudgeState(NodeId id, cairn::v1::MemberState state) const;
   Verdict JudgeRemoved(const cairn::v1::MemberRemoved& removed) const;
-  Verdict JudgePlaced(cairn::v1::LogPlaced placed, NodeId instead_of) const;
+  Verdict JudgePlaced(const cairn::v1::LogPlaced& placed, NodeId instead_of) const;
   Verdict JudgeSettled(const cairn::v1::LogSettled& settled) const;
   Verdict JudgePolicy(const cairn::v1::PolicyChange& change) const;
   // "" or why `member` may not be put into the table.

@@ -102,7 +102,7 @@ std::string Catalog::CheckPlacement(const CatalogLog& log,
   return "";
 }
 
-Verdict Catalog::JudgePlaced(cairn::v1::LogPlaced placed, NodeId instead_of) const {
+Verdict Catalog::JudgePlaced(const cairn::v1::LogPlaced& placed, NodeId instead_of) const {
   const CatalogLog* log = Find(GroupId(placed.log_id()));
   if (log == nullptr) return NoSuchLog(GroupId(placed.log_id()));
   const auto refuse = [&](std::string why) {

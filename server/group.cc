@@ -33,7 +33,7 @@ consensus::Entry ToEntry(storage::StoredEntry stored) {
 Group::Impl::Impl(GroupConfig config_in, GroupStart start, consensus::RaftCore core_in,
                   LogState state_in, CacheBudget* budget_in, Random* random_in, Catalog* catalog_in,
                   Index last, LogPosition after)
-    : config(std::move(config_in)),
+    : config(config_in),
       id(start.group),
       name(std::move(start.name)),
       core(std::move(core_in)),
@@ -80,8 +80,8 @@ absl::StatusOr<std::unique_ptr<Group>> Group::Create(GroupConfig config, GroupSt
 
   consensus::RaftCore core(config.raft, std::move(origin.raft), random);
   LogState state(std::move(origin.facts), base_index, config.limits);
-  auto impl = std::make_unique<Impl>(std::move(config), std::move(start), std::move(core),
-                                     std::move(state), budget, random, catalog, base_index, base);
+  auto impl = std::make_unique<Impl>(config, std::move(start), std::move(core), std::move(state),
+                                     budget, random, catalog, base_index, base);
   if (is_new) impl->PendingWrite().install = rows.front();
   for (size_t i = 0; i < rows.size(); ++i) {
     // The last one's bytes are counted as its entries are applied again.
@@ -137,9 +137,8 @@ void Group::FinishRefill(TurnTime now, Effects& effects) {
   const LogPosition base = PositionOf(origin.facts);
   consensus::RaftCore core(config.raft, std::move(origin.raft), old.random);
   LogState state(std::move(origin.facts), Index(), config.limits);
-  auto impl =
-      std::make_unique<Impl>(std::move(config), std::move(start), std::move(core), std::move(state),
-                             old.budget, old.random, nullptr, Index(), base);
+  auto impl = std::make_unique<Impl>(config, std::move(start), std::move(core), std::move(state),
+                                     old.budget, old.random, nullptr, Index(), base);
   impl->pending_write = std::move(empty);
   impl->segments.Restore(std::move(origin.first_row), 0);
   impl->state.Reset(LogFacts(impl->state.applied()), Index(), now);
@@ -230,7 +229,7 @@ void Group::Impl::Handle(Event event, TurnTime now, storage::Room room_now, Effe
                  [&](Loaded& in) { OnLoaded(std::move(in.result), effects); },
                  [&](Fetched& in) { OnFetched(std::move(in), now, effects); },
                  [&](Tick&) { OnTick(now, effects); },
-                 [&](TailOpen& in) { OnTailOpen(std::move(in), now, effects); },
+                 [&](TailOpen& in) { OnTailOpen(in, now, effects); },
                  [&](TailCredit& in) { hub.Credit(in, effects); },
                  [&](TailClose& in) { hub.Close(in, effects); },
                  [&](LinkChange& in) { OnLinkChange(in); },

@@ -170,7 +170,8 @@ struct Group::Impl {
   [[nodiscard]] LogPosition PositionAfterHeld(const consensus::Position& at) const;
   void TakeReady(TurnTime now, Effects& effects);
   void DoWrite(consensus::Write write, TurnTime now, Effects& effects);
-  void InstallSnapshot(consensus::Write::InstallSnapshot install, TurnTime now, Effects& effects);
+  void InstallSnapshot(const consensus::Write::InstallSnapshot& install, TurnTime now,
+                       Effects& effects);
   void SendMessages(std::vector<consensus::Message> messages, TurnTime now, Effects& effects);
   void ApplyCommitted(TurnTime now, Effects& effects);
   // The newest entry that would be committed if this node had it on its disk.
@@ -223,7 +224,7 @@ struct Group::Impl {
   void ShowApplied(Effects& effects);
 
   // ---- group_reads.cc
-  void OnTailOpen(TailOpen open, TurnTime now, Effects& effects);
+  void OnTailOpen(const TailOpen& open, TurnTime now, Effects& effects);
   // One that any replica may answer.
   void OnRead(Request request, TurnTime now, Effects& effects);
   void OnLoaded(storage::ReadResult result, Effects& effects);

@@ -34,7 +34,7 @@ void DescribeArchive(const cairn::v1::RegisteredSnapshot& archive,
 
 }  // namespace
 
-void Group::Impl::OnTailOpen(TailOpen open, TurnTime now, Effects& effects) {
+void Group::Impl::OnTailOpen(const TailOpen& open, TurnTime now, Effects& effects) {
   if (halted) {
     effects.ends.push_back({open.sink, open.token, {HaltedHere()}});
     return;

@@ -123,7 +123,7 @@ void Group::Impl::DoWrite(consensus::Write write, TurnTime now, Effects& effects
     out.hard_state = {write.hard_state->term, write.hard_state->vote, write.hard_state->commit};
   }
   if (write.install) {
-    InstallSnapshot(std::move(*write.install), now, effects);
+    InstallSnapshot(*write.install, now, effects);
     if (halted) return;
     out.install = segments.first();
   }
@@ -166,7 +166,7 @@ storage::SegmentRow Group::Impl::RowOf(cairn::v1::GroupSnapshot snapshot,
   return row;
 }
 
-void Group::Impl::InstallSnapshot(consensus::Write::InstallSnapshot install, TurnTime now,
+void Group::Impl::InstallSnapshot(const consensus::Write::InstallSnapshot& install, TurnTime now,
                                   Effects& effects) {
   // ReadSnapshot has seen to all of this when it arrived.
   auto snapshot = DecodeSnapshot(install.snapshot, install.position);

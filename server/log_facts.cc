@@ -16,7 +16,6 @@ namespace cairn::server {
 namespace {
 
 using cairn::v1::EntryItem;
-using cairn::v1::LogStateSnapshot;
 using cairn::v1::RegisteredSnapshot;
 using storage::EntryView;
 

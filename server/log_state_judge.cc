@@ -104,12 +104,12 @@ Decided LogState::DuplicateOf(const ProducerResult& result) const {
   AppendDone done{result.first_seq, result.last_seq, result.timestamp_us, result.chain,
                   /*duplicate=*/true};
   if (result.last_seq <= applied_.last_seq || PLANTED(kDuplicateBeforeCommit)) {
-    return Final(std::move(done));
+    return Final(done);
   }
   Hit(Mark::kDuplicateRestsOnEntry);
   const Unsettled::Run* const run = unsettled_.EntryOf(result.last_seq);
   CHECK(run != nullptr);
-  return OnEntry(std::move(done), run->index);
+  return OnEntry(done, run->index);
 }
 
 Decided LogState::SequenceGap(uint64_t id, uint64_t sequence, uint64_t expected) const {

@@ -25,7 +25,7 @@ EntryKind KindOf(const storage::StoredEntry& entry) { return static_cast<EntryKi
 
 }  // namespace
 
-RecoveredLog::RecoveredLog(Parts parts) : parts_(std::move(parts)) {
+RecoveredLog::RecoveredLog(const Parts& parts) : parts_(parts) {
   report_.term = parts_.hard_state.term;
   pending_.group = parts_.id;
 }

@@ -62,7 +62,7 @@ class RecoveredLog final : public storage::LogVisitor {
     storage::StoredHardState hard_state;  // The old replica's.
     storage::LogStore* store = nullptr;
   };
-  explicit RecoveredLog(Parts parts);
+  explicit RecoveredLog(const Parts& parts);
 
   absl::Status OnSegment(const storage::SegmentRow& row) override;
   absl::Status OnEntry(const storage::StoredEntry& entry) override;

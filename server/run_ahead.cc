@@ -16,9 +16,9 @@ std::optional<RunRequest> RunAhead::Behind(const RunRequest& request, const Fetc
                     .free_bytes = request.free_bytes};
 }
 
-void RunAhead::Keep(RunRequest request, Fetched fetched) {
+void RunAhead::Keep(const RunRequest& request, Fetched fetched) {
   kept_.reset();
-  if (fetched.status.ok()) kept_ = {std::move(request), std::move(fetched)};
+  if (fetched.status.ok()) kept_ = {request, std::move(fetched)};
 }
 
 Fetched RunAhead::Take(const RunRequest& request, const storage::LogStore& store) {

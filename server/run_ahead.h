@@ -23,7 +23,7 @@ class RunAhead {
   static std::optional<RunRequest> Behind(const RunRequest& request, const Fetched& fetched);
 
   // Of what was fetched for `request`, which is one of Behind's.
-  void Keep(RunRequest request, Fetched fetched);
+  void Keep(const RunRequest& request, Fetched fetched);
   void Drop() { kept_.reset(); }
   // What was kept, if it is this and the log in `store` ends where it begins; else without a run.
   Fetched Take(const RunRequest& request, const storage::LogStore& store);

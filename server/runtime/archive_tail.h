@@ -36,7 +36,10 @@ class ArchiveTail : public std::enable_shared_from_this<ArchiveTail>, private Re
  public:
   // As the log's tail would be opened. `heartbeat_us` is not looked at.
   ArchiveTail(ArchiveReader* reader, GroupId group, const TailOpen& open)
-      : reader_(reader), group_(group), open_(open), credit_(open.credit_bytes) {}
+      : reader_(reader),
+        group_(group),
+        open_(open),
+        credit_(static_cast<int64_t>(open.credit_bytes)) {}
 
   void Credit(uint64_t bytes);
   // Ends it; the end comes as ever.

@@ -5,12 +5,21 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "base/check.h"
 #include "tests/sim/chaos.h"
 
 namespace cairn::sim {
+namespace {
+
+void Rotate(std::vector<NodeId>& ids, uint64_t by) {
+  std::rotate(ids.begin(), ids.begin() + static_cast<ptrdiff_t>(by), ids.end());
+}
+
+}  // namespace
 
 // A node misses what is then trimmed, so that it needs a snapshot when it is back: one that was
 // down, or one that still believes to lead.
@@ -192,7 +201,7 @@ void Chaos::RestartAPromiser() {
   }
   if (others.size() < 2) return;
   const size_t minority = others.size() / 2;
-  std::rotate(others.begin(), others.begin() + random().Below(others.size()), others.end());
+  Rotate(others, random().Below(others.size()));
   const NodeId between = others[minority];
   others.resize(minority);
   for (const auto& node : *context_.nodes) {
@@ -237,8 +246,7 @@ void Chaos::ChangeOver() {
   for (const NodeId voter : leader->group(log)->core().membership().voters) {
     if (voter != leader->id()) sleepers.push_back(voter);
   }
-  std::rotate(sleepers.begin(), sleepers.begin() + random().Below(sleepers.size() + 1),
-              sleepers.end());
+  Rotate(sleepers, random().Below(sleepers.size() + 1));
   sleepers.resize((sleepers.size() + 1) / 2);
   for (const NodeId sleeper : sleepers) CutNode(sleeper, true, true);
   Later(random().Between(100'000, 1'000'000), [this, log, sleepers] { WakeUp(log, sleepers); });
